@@ -1,13 +1,14 @@
-//! Blosc 1 frames: c-blosc for BloscLZ and LZ4 and for all encoding; here for the other codecs, whose contexts can be
-//! kept from block to block.
+//! Blosc 1 frames, decoded block by block, whole or in part; c-blosc encodes them.
 //!
 //! A frame is a header of 16 bytes, the offset of each block, and the blocks; a block is one stream, or one per byte
-//! of the sample, each after its length. A stream as long as what it stands for is stored as it is.
+//! of the sample, each after its length. A stream as long as what it stands for is stored as it is. Blocks may lie in
+//! any order, because encoders with several threads write them as they are done.
 
 use super::fault::Fault;
 use crate::codec::Shuffle;
-use crate::scratch::Contexts;
+use crate::scratch::{Buffer, Contexts};
 use crate::{Damage, IoError};
+use std::ops::Range;
 
 /// Bytes of a header, and by how much a frame can be longer than its content.
 pub(super) const HEADER: usize = 16;
@@ -36,9 +37,6 @@ impl Header {
         if head[0] != 2 {
             return Err(Fault::codec("blosc", format!("format version {} instead of 2", head[0])));
         }
-        if h.frame > from.len() {
-            return Err(Damage::Truncated { got: from.len() as u64, want: h.frame as u64 }.into());
-        }
         if h.frame < HEADER || h.size == 0 || h.block == 0 && h.content != 0 || h.block > h.content.max(1) {
             return Err(Fault::codec(
                 "blosc",
@@ -55,28 +53,115 @@ impl Header {
 /// Decodes a frame to the front of `out`.
 pub(super) fn decode(from: &[u8], out: &mut [u8], contexts: &mut Contexts) -> Result<usize, Fault> {
     let head = Header::read(from)?;
-    let frame = &from[..head.frame];
+    let Some(frame) = from.get(..head.frame) else {
+        return Err(truncated(from.len(), head.frame));
+    };
     let Some(out) = out.get_mut(..head.content) else {
         return Err(Damage::Length { got: head.content as u64, want: out.len() as u64 }.into());
     };
-    let stored = head.flags & 0x2 != 0;
-    if stored {
-        let Some(content) = frame.get(HEADER..HEADER + head.content) else {
-            return Err(
-                Damage::Truncated { got: frame.len() as u64, want: (HEADER + head.content) as u64 }.into()
-            );
-        };
-        out.copy_from_slice(content);
+    if head.stored() {
+        let content = frame.get(HEADER..HEADER + head.content);
+        out.copy_from_slice(content.ok_or_else(|| truncated(frame.len(), HEADER + head.content))?);
         return Ok(head.content);
     }
-    match head.flags >> 5 {
-        0 | 1 => ffi::decode(frame, out)?,
-        2 => blocks(frame, out, &head, contexts, snappy)?,
-        3 => blocks(frame, out, &head, contexts, zlib)?,
-        4 => blocks(frame, out, &head, contexts, zstd)?,
-        other => return Err(Fault::codec("blosc", format!("compressor number {other}"))),
+    let stream = head.stream()?;
+    for (n, block) in out.chunks_mut(head.block).enumerate() {
+        let at = word(frame, HEADER + 4 * n)?;
+        let from = frame.get(at..).ok_or_else(|| truncated(frame.len(), at))?;
+        head.decode_block(n, from, block, contexts, stream)?;
     }
     Ok(head.content)
+}
+
+/// Bytes in a block of the frame that starts with `from`; all of the content where it is not compressed.
+pub(super) fn block_bytes(from: &[u8]) -> Option<usize> {
+    let head = Header::read(from).ok()?;
+    Some(if head.stored() { 1 } else { head.block })
+}
+
+/// Reads bytes of a frame, from an offset and so many, to the front of a buffer, fewer where the frame ends, and says
+/// how many.
+pub(super) type Bring<'a> = dyn FnMut(usize, usize, &mut Buffer) -> Result<usize, Fault> + 'a;
+
+/// Decodes the bytes of `part` of a frame whose content has `content` bytes, and reads no more than they need.
+pub(super) fn decode_part(
+    bring: &mut Bring<'_>,
+    content: usize,
+    part: Range<usize>,
+    out: &mut [u8],
+    (encoded, partial): (&mut Buffer, &mut Buffer),
+    contexts: &mut Contexts,
+) -> Result<(), Fault> {
+    /// Headers are read together with the offsets of so many blocks.
+    const USUAL_BLOCKS: usize = 128;
+    let got = bring(0, HEADER + 4 * USUAL_BLOCKS, encoded)?;
+    let head = Header::read(encoded.filled(got))?;
+    if head.content != content {
+        return Err(Damage::Length { got: head.content as u64, want: content as u64 }.into());
+    }
+    if head.stored() {
+        let got = bring(HEADER + part.start, part.len(), encoded)?;
+        let bytes = encoded.filled(got);
+        out.copy_from_slice(bytes.get(..part.len()).ok_or_else(|| truncated(got, part.len()))?);
+        return Ok(());
+    }
+    let stream = head.stream()?;
+    let first = part.start / head.block;
+    let blocks = first..part.end.div_ceil(head.block).max(first);
+    // The offset after the last block wanted tells where that ends.
+    let known = blocks.start..(blocks.end + 1).min(content.div_ceil(head.block));
+    let table = HEADER + 4 * known.start..HEADER + 4 * known.end;
+    let (base, got) =
+        if table.end <= got { (0, got) } else { (table.start, bring(table.start, table.len(), encoded)?) };
+    let starts = (known.clone())
+        .map(|n| word(encoded.filled(got), HEADER + 4 * n - base))
+        .collect::<Result<Vec<usize>, Fault>>()?;
+    // The most bytes that a block has: all its streams stored, each after its length.
+    let most = head.block + 4 * head.size.max(1);
+    let end = |n: usize| -> usize {
+        let at = starts[n - known.start];
+        let next = starts.get(n + 1 - known.start).copied();
+        next.filter(|&next| next > at && next - at <= most).unwrap_or(at.saturating_add(most)).min(head.frame)
+    };
+    let mut n = blocks.start;
+    while n < blocks.end {
+        // Blocks that follow one another are read at once.
+        let start = starts[n - known.start];
+        let mut after = n + 1;
+        while after < blocks.end && starts[after - known.start] == end(after - 1) {
+            after += 1;
+        }
+        let len = end(after - 1).checked_sub(start).filter(|_| start >= HEADER);
+        let len = len.ok_or_else(|| truncated(head.frame, start))?;
+        let got = bring(start, len, encoded)?;
+        for block in n..after {
+            let at = starts[block - known.start] - start;
+            let from = encoded.filled(got).get(at..).ok_or_else(|| truncated(start + got, start + at))?;
+            let whole = block * head.block..((block + 1) * head.block).min(content);
+            let wanted = whole.start.max(part.start)..whole.end.min(part.end);
+            let place = &mut out[wanted.start - part.start..wanted.end - part.start];
+            if wanted == whole {
+                head.decode_block(block, from, place, contexts, stream)?;
+            } else {
+                head.decode_block(block, from, partial.bytes(whole.len())?, contexts, stream)?;
+                let partial = partial.filled(whole.len());
+                place.copy_from_slice(&partial[wanted.start - whole.start..wanted.end - whole.start]);
+            }
+        }
+        n = after;
+    }
+    Ok(())
+}
+
+fn truncated(got: usize, want: usize) -> Fault {
+    Damage::Truncated { got: got as u64, want: want as u64 }.into()
+}
+
+fn word(bytes: &[u8], at: usize) -> Result<usize, Fault> {
+    match at.checked_add(4).and_then(|end| bytes.get(at..end)) {
+        Some(b) => Ok(u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize),
+        None => Err(truncated(bytes.len(), at.saturating_add(4))),
+    }
 }
 
 type Stream = fn(&[u8], &mut [u8], &mut Contexts) -> Result<usize, String>;
@@ -96,48 +181,56 @@ fn zstd(from: &[u8], out: &mut [u8], contexts: &mut Contexts) -> Result<usize, S
         .map_err(|code| format!("zstd: {}", zstd_safe::get_error_name(code)))
 }
 
-fn word(frame: &[u8], at: usize) -> Result<usize, Fault> {
-    match at.checked_add(4).and_then(|end| frame.get(at..end)) {
-        Some(b) => Ok(u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize),
-        None => Err(Damage::Truncated { got: frame.len() as u64, want: at as u64 + 4 }.into()),
+impl Header {
+    /// Whether the content follows as it is.
+    fn stored(&self) -> bool {
+        self.flags & 0x2 != 0
     }
-}
 
-fn blocks(
-    frame: &[u8],
-    out: &mut [u8],
-    head: &Header,
-    contexts: &mut Contexts,
-    stream: Stream,
-) -> Result<(), Fault> {
-    let mut shuffled = std::mem::take(&mut contexts.blocks);
-    let done = (|| {
-        for (n, block) in out.chunks_mut(head.block).enumerate() {
-            let mut at = word(frame, HEADER + 4 * n)?;
-            let shuffle = if head.flags & 0x1 != 0 && head.size > 1 {
-                Shuffle::Byte
-            } else if head.flags & 0x4 != 0 && block.len() >= head.size {
-                Shuffle::Bit
-            } else {
-                Shuffle::None
-            };
-            let whole = block.len();
-            let leftover = whole < head.block;
-            let split = head.flags & 0x10 == 0 && head.size <= 16 && whole / head.size >= 128 && !leftover;
-            let part = whole / if split { head.size } else { 1 };
-            let [first, second] = &mut shuffled;
+    fn stream(&self) -> Result<Stream, Fault> {
+        Ok(match self.flags >> 5 {
+            0 => ffi::blosclz,
+            1 => ffi::lz4,
+            2 => snappy,
+            3 => zlib,
+            4 => zstd,
+            other => return Err(Fault::codec("blosc", format!("compressor number {other}"))),
+        })
+    }
+
+    /// Decodes block `n`, whose bytes are at the front of `from`.
+    fn decode_block(
+        &self,
+        n: usize,
+        from: &[u8],
+        block: &mut [u8],
+        contexts: &mut Contexts,
+        stream: Stream,
+    ) -> Result<(), Fault> {
+        let shuffle = if self.flags & 0x1 != 0 && self.size > 1 {
+            Shuffle::Byte
+        } else if self.flags & 0x4 != 0 && block.len() >= self.size {
+            Shuffle::Bit
+        } else {
+            Shuffle::None
+        };
+        let whole = block.len();
+        let leftover = whole < self.block;
+        let split = self.flags & 0x10 == 0 && self.size <= 16 && whole / self.size >= 128 && !leftover;
+        let part = whole / if split { self.size } else { 1 };
+        // A block that is no multiple of the sample size cannot be split.
+        if part == 0 || whole % part != 0 {
+            return Err(Fault::codec("blosc", format!("block of {whole} in {} streams", self.size)));
+        }
+        let mut buffers = std::mem::take(&mut contexts.blocks);
+        let [first, second] = &mut buffers;
+        let done = (|| {
             let plain = if shuffle == Shuffle::None { &mut *block } else { first.bytes(whole)? };
-            // A block that is no multiple of the sample size cannot be split; part is then a divisor by construction.
-            if plain.len() % part != 0 {
-                return Err(Fault::codec("blosc", format!("block of {whole} in {} streams", head.size)));
-            }
+            let mut at = 0;
             for piece in plain.chunks_exact_mut(part) {
-                let len = word(frame, at)?;
-                let Some(bytes) = (at + 4).checked_add(len).and_then(|end| frame.get(at + 4..end)) else {
-                    return Err(
-                        Damage::Truncated { got: frame.len() as u64, want: (at + 4 + len) as u64 }.into()
-                    );
-                };
+                let len = word(from, at)?;
+                let bytes = (at + 4).checked_add(len).and_then(|end| from.get(at + 4..end));
+                let bytes = bytes.ok_or_else(|| truncated(from.len(), at + 4 + len))?;
                 at += 4 + len;
                 if len == part {
                     piece.copy_from_slice(bytes);
@@ -150,16 +243,16 @@ fn blocks(
             }
             match shuffle {
                 Shuffle::None => {}
-                Shuffle::Byte => ffi::unshuffle(head.size, first.filled(whole), block),
+                Shuffle::Byte => ffi::unshuffle(self.size, first.filled(whole), block),
                 Shuffle::Bit => {
-                    ffi::bitunshuffle(head.size, first.filled(whole), block, second.bytes(whole)?)?;
+                    ffi::bitunshuffle(self.size, first.filled(whole), block, second.bytes(whole)?)?;
                 }
             }
-        }
-        Ok(())
-    })();
-    contexts.blocks = shuffled;
-    done
+            Ok(())
+        })();
+        contexts.blocks = buffers;
+        done
+    }
 }
 
 /// The compressor inside a frame that we write.
@@ -180,17 +273,20 @@ pub(super) fn encode(
     ffi::encode(from, out, size, compressor, (level, shuffle, block))
 }
 
-/// Calls into c-blosc. The functions named `blosc_internal_*` are its shuffles, which it does not declare in its
-/// public header; the version is pinned for their sake.
+/// Calls into c-blosc and the LZ4 that it brings. `blosclz_decompress` and the shuffles named `blosc_internal_*` are
+/// not declared in its public header; the version is pinned for their sake.
 mod ffi {
     #![allow(unsafe_code)]
 
     use super::{Compressor, Fault, HEADER};
     use crate::IoError;
     use crate::codec::Shuffle;
-    use std::ffi::{c_int, c_void};
+    use crate::scratch::Contexts;
+    use std::ffi::{c_char, c_int, c_void};
 
     unsafe extern "C" {
+        fn blosclz_decompress(input: *const c_void, len: c_int, output: *mut c_void, space: c_int) -> c_int;
+        fn LZ4_decompress_safe(input: *const c_char, output: *mut c_char, len: c_int, space: c_int) -> c_int;
         fn blosc_internal_unshuffle(size: usize, len: usize, from: *const u8, to: *const u8);
         fn blosc_internal_bitunshuffle(
             size: usize,
@@ -201,24 +297,23 @@ mod ffi {
         ) -> c_int;
     }
 
-    pub(super) fn decode(frame: &[u8], out: &mut [u8]) -> Result<(), Fault> {
-        let mut content = 0usize;
-        // SAFETY: reads at most `frame.len()` bytes of `frame` and writes one number.
-        let valid = unsafe {
-            blosc_src::blosc_cbuffer_validate(frame.as_ptr().cast(), frame.len(), &raw mut content)
-        };
-        if valid != 0 || content != out.len() {
-            return Err(Fault::codec("blosc", "not a valid frame"));
-        }
-        // SAFETY: the frame was validated: its header names its own length; blosc writes at most `out.len()` bytes.
-        let got = unsafe {
-            blosc_src::blosc_decompress_ctx(frame.as_ptr().cast(), out.as_mut_ptr().cast(), out.len(), 1)
-        };
-        if got as i64 == out.len() as i64 {
-            Ok(())
-        } else {
-            Err(Fault::codec("blosc", format!("error {got} of c-blosc")))
-        }
+    pub(super) fn blosclz(from: &[u8], out: &mut [u8], _: &mut Contexts) -> Result<usize, String> {
+        let [input, space] = lengths(from, out)?;
+        // SAFETY: reads at most `from.len()` bytes of `from` and writes at most `out.len()` bytes of `out`.
+        let got = unsafe { blosclz_decompress(from.as_ptr().cast(), input, out.as_mut_ptr().cast(), space) };
+        usize::try_from(got).map_err(|_| format!("blosclz: error {got}"))
+    }
+
+    pub(super) fn lz4(from: &[u8], out: &mut [u8], _: &mut Contexts) -> Result<usize, String> {
+        let [input, space] = lengths(from, out)?;
+        // SAFETY: reads at most `from.len()` bytes of `from` and writes at most `out.len()` bytes of `out`.
+        let got = unsafe { LZ4_decompress_safe(from.as_ptr().cast(), out.as_mut_ptr().cast(), input, space) };
+        usize::try_from(got).map_err(|_| format!("lz4: error {got}"))
+    }
+
+    fn lengths(from: &[u8], out: &[u8]) -> Result<[c_int; 2], String> {
+        let int = |n: usize| c_int::try_from(n).map_err(|_| format!("stream of {n} bytes"));
+        Ok([int(from.len())?, int(out.len())?])
     }
 
     pub(super) fn unshuffle(size: usize, from: &[u8], out: &mut [u8]) {

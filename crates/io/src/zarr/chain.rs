@@ -9,6 +9,15 @@ use crate::{Damage, Feature, IoError};
 use serde_json::Value;
 use voxtile_sched::model::Dtype;
 
+/// Which part of a chunk can be decoded alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parts {
+    /// Any bytes: they lie in the file as they are.
+    Bytes,
+    /// Blocks of blosc.
+    Blocks,
+}
+
 /// The codecs of one chunk of known shape.
 pub(super) struct Chain {
     /// From bytes to bytes, in the order of encoding.
@@ -123,6 +132,19 @@ impl Chain {
     /// [`decode`](Self::decode) makes.
     pub(super) fn strides(&self) -> &[u64] {
         &self.strides
+    }
+
+    /// Whether parts of a chunk can be decoded alone, because the samples lie in row-major order and nothing but
+    /// blosc stands between them and the file.
+    pub(super) fn parts(&self, shape: &[u64]) -> Option<Parts> {
+        if self.foreign.is_some() || self.strides != strides(shape) {
+            return None;
+        }
+        match self.steps[..] {
+            [] => Some(Parts::Bytes),
+            [Step::Blosc] => Some(Parts::Blocks),
+            _ => None,
+        }
     }
 
     /// The encoded length, if all codecs keep it fixed.

@@ -11,6 +11,7 @@ mod metadata;
 mod open;
 mod shard;
 mod sink;
+mod slab;
 mod source;
 mod step;
 #[cfg(test)]

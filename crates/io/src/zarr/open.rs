@@ -274,7 +274,7 @@ impl Finder<'_> {
         }
         let source = ZarrSource::new(self.store.clone(), path, self.full(path), head, meta)?;
         let meta = source.meta();
-        let chunk5 = source.chunk();
+        let chunk5 = source.stored();
         let mut details = vec![("sample type".to_owned(), meta.dtype.to_string())];
         if head.is_bool {
             details[0].1.push_str(" (stored as bool)");

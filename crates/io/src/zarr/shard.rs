@@ -83,17 +83,16 @@ impl Sharding {
         (self.kept() * self.index.bytes()) as u64 + 2 * self.index_len
     }
 
-    /// Reads one inner chunk's bytes; `None` if it was never written.
-    pub(super) fn bring(
+    /// Where the bytes of one inner chunk lie in their object, and how many they are; `None` if it was never written.
+    pub(super) fn locate(
         &self,
         store: &dyn ByteStore,
         (key, shard): (&str, u64),
         inner: u64,
         limit: u64,
-        into: &mut Buffer,
-        contexts: &mut Contexts,
-    ) -> Result<Option<usize>, Fault> {
-        let Some(index) = self.index(store, key, shard, into, contexts)? else {
+        (buffer, contexts): (&mut Buffer, &mut Contexts),
+    ) -> Result<Option<(u64, u64)>, Fault> {
+        let Some(index) = self.index(store, key, shard, buffer, contexts)? else {
             return Ok(None);
         };
         let [offset, len] = index.0[inner as usize];
@@ -106,14 +105,7 @@ impl Sharding {
                 format!("the index names {len} bytes at {offset}; a chunk has at most {limit}"),
             ));
         }
-        let range = ByteRange::Part { offset, len };
-        match store.get_range(key, range, limit, into)? {
-            Some(got) if got as u64 == len => Ok(Some(got)),
-            got => {
-                let got = offset + got.unwrap_or(0) as u64;
-                Err(Damage::Truncated { got, want: offset + len }.into())
-            }
-        }
+        Ok(Some((offset, len)))
     }
 
     fn index(

@@ -1,12 +1,15 @@
 //! Reading an array chunk by chunk.
 
-use super::chain::{self, Chain};
+use super::blosc;
+use super::chain::{self, Chain, Parts};
 use super::fault::Fault;
 use super::fill;
 use super::metadata::{ArrayHead, Keys, Reader};
 use super::shard::Sharding;
-use crate::scratch::{Work, with_work};
-use crate::{ByteRange, ByteStore, Feature, IoError};
+use super::slab::Slabs;
+use super::step::Step;
+use crate::scratch::{Buffer, Contexts, Work, with_work};
+use crate::{ByteRange, ByteStore, Damage, Feature, IoError};
 use std::sync::Arc;
 use voxtile_sched::contract::{Source, StoreError};
 use voxtile_sched::model::{AxisSet, Grid, Meta, NDIM, Shape, TileMut};
@@ -19,7 +22,11 @@ pub(super) struct ZarrSource {
     /// Path of the array in the store, with a slash at the end unless empty.
     prefix: String,
     keys: Keys,
+    /// Chunks as they are stored.
+    stored: Grid,
+    /// Chunks as they are presented: the stored ones, or slabs of them.
     grid: Grid,
+    slabs: Option<(Parts, Slabs)>,
     chain: Chain,
     sharding: Option<Sharding>,
     fill: Vec<u8>,
@@ -55,28 +62,70 @@ impl ZarrSource {
         };
         let chain = Chain::new(&reader, &codecs, &inner, (head.dtype, head.is_bool), &head.fill)?;
         let axes = meta.axes;
-        let grid = Grid::new(meta.shape, axes.spread(&inner, 1));
+        let stored = Grid::new(meta.shape, axes.spread(&inner, 1));
         let strides = axes.spread(chain.strides(), 0).map(|s| s as usize);
         let plain = *chain.strides() == chain::strides(&inner);
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Ok(Self {
+        let source = Self {
             meta,
             store,
             name,
             prefix,
             keys: head.keys.clone(),
-            grid,
+            grid: stored.clone(),
+            stored,
+            slabs: None,
             chain,
             sharding,
             fill: head.fill.clone(),
             strides,
             plain,
-        })
+        };
+        Ok(source.in_slabs())
+    }
+
+    /// Presents chunks as slabs, where that can be done.
+    fn in_slabs(mut self) -> Self {
+        let Some(parts) = self.chain.parts(&self.axes().pick(&self.stored.chunk)) else {
+            return self;
+        };
+        let block = match parts {
+            Parts::Bytes => Some(1),
+            Parts::Blocks => self.probe(),
+        };
+        let slabs = block.and_then(|b| Slabs::new(&self.stored.chunk, self.meta.dtype.size(), b));
+        if let Some(slabs) = slabs {
+            self.grid = Grid::new(self.meta.shape, slabs.shape(&self.stored.chunk));
+            self.slabs = Some((parts, slabs));
+        }
+        self
+    }
+
+    /// Bytes in a block of blosc, by the header of one of a few chunks. Chunks with other blocks are read all the
+    /// same, if slower.
+    fn probe(&self) -> Option<u64> {
+        let counts = self.stored.counts();
+        let picks: [fn(u64) -> u64; 3] = [|_| 0, |n| n / 2, |n| n - 1];
+        let looked_at = picks.iter().filter(|_| !counts.contains(&0)).map(|pick| counts.map(pick));
+        let mut block = |index: Shape| {
+            with_work(|Work { encoded, contexts, .. }| {
+                let (key, _) = self.place(&index);
+                let at = self.locate(&index, encoded, contexts).ok()??;
+                let got = self.bring(&key, at, (0, blosc::HEADER), encoded).ok()??;
+                blosc::block_bytes(encoded.filled(got)).map(|b| b as u64)
+            })
+        };
+        looked_at.into_iter().find_map(&mut block)
+    }
+
+    /// Shape of a chunk as it is stored.
+    pub(super) fn stored(&self) -> Shape {
+        self.stored.chunk
     }
 
     /// Shape of the unit that lies in one object, along the array's axes, if that holds several chunks.
     pub(super) fn shard(&self) -> Option<Vec<u64>> {
-        let chunk = self.axes().pick(&self.grid.chunk);
+        let chunk = self.axes().pick(&self.stored.chunk);
         let sharding = self.sharding.as_ref()?;
         Some(chunk.iter().zip(sharding.counts()).map(|(c, n)| c * n).collect())
     }
@@ -93,13 +142,130 @@ impl ZarrSource {
             Some(s) => {
                 let object: Vec<u64> = index.iter().zip(s.counts()).map(|(i, n)| i / n).collect();
                 let inner = index.iter().zip(s.counts()).fold(0, |at, (i, n)| at * n + i % n);
-                let whole = self.axes().pick(&self.grid.counts());
+                let whole = self.axes().pick(&self.stored.counts());
                 let shards = whole.iter().zip(s.counts()).map(|(w, n)| w.div_ceil(*n));
                 let number = object.iter().zip(shards).fold(0u64, |at, (o, n)| at * n + o);
                 (object, Some((number, inner)))
             }
         };
         (format!("{}{}", self.prefix, self.keys.key(&object)), within)
+    }
+
+    /// Where a stored chunk lies in its object, and how many bytes it has if that is known; `None` if it was never
+    /// written, as far as can be told without reading it.
+    fn locate(
+        &self,
+        index: &Shape,
+        encoded: &mut Buffer,
+        contexts: &mut Contexts,
+    ) -> Result<Option<(u64, Option<u64>)>, Fault> {
+        let (Some(sharding), (key, Some((shard, inner)))) = (&self.sharding, self.place(index)) else {
+            return Ok(Some((0, None)));
+        };
+        let limit = self.chain.max_encoded();
+        let found = sharding.locate(&*self.store, (&key, shard), inner, limit, (encoded, contexts))?;
+        Ok(found.map(|(offset, len)| (offset, Some(len))))
+    }
+
+    /// Reads a part of a stored chunk, or what there is of it; `None` if there is no such object.
+    fn bring(
+        &self,
+        key: &str,
+        at: (u64, Option<u64>),
+        (offset, len): (usize, usize),
+        into: &mut Buffer,
+    ) -> Result<Option<usize>, Fault> {
+        let (offset, len) = (offset as u64, len as u64);
+        let len = at.1.map_or(len, |end| len.min(end.saturating_sub(offset)));
+        let range = ByteRange::Part { offset: at.0.saturating_add(offset), len };
+        Ok(self.store.get_range(key, range, len, into)?)
+    }
+
+    /// Reads a whole stored chunk.
+    fn fetch_whole(
+        &self,
+        index: &Shape,
+        encoded: &mut Buffer,
+        contexts: &mut Contexts,
+    ) -> Result<Option<usize>, Fault> {
+        let Some(at) = self.locate(index, encoded, contexts)? else {
+            return Ok(None);
+        };
+        let (key, _) = self.place(index);
+        if let Some(len) = at.1 {
+            let got = self.bring(&key, at, (0, len as usize), encoded)?.unwrap_or(0) as u64;
+            if got != len {
+                return Err(Damage::Truncated { got: at.0 + got, want: at.0 + len }.into());
+            }
+            return Ok(Some(len as usize));
+        }
+        match self.store.get_range(&key, ByteRange::Whole, self.chain.max_encoded(), encoded) {
+            Err(IoError::Io { source, .. }) if source.kind() == std::io::ErrorKind::FileTooLarge => {
+                Err(Fault::codec("file", source.to_string()))
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Decodes a stored chunk to `out`, of all of its bytes. `None`: it was never written.
+    fn decode_whole(
+        &self,
+        index: &Shape,
+        fetched: Option<&[u8]>,
+        out: &mut [u8],
+        (encoded, between, contexts): (&mut Buffer, &mut [Buffer; 2], &mut Contexts),
+    ) -> Result<Option<u64>, Fault> {
+        let encoded = match fetched {
+            Some(bytes) => bytes,
+            None => match self.fetch_whole(index, encoded, contexts)? {
+                None => return Ok(None),
+                Some(got) => encoded.filled(got),
+            },
+        };
+        self.chain.decode(encoded, out, between, contexts)?;
+        Ok(Some(encoded.len() as u64))
+    }
+
+    /// Decodes bytes of a stored chunk from `first` on until `out` is full. `None`: the chunk was never written.
+    fn decode_part(
+        &self,
+        (parts, index, first): (Parts, &Shape, usize),
+        out: &mut [u8],
+        (encoded, partial, contexts): (&mut Buffer, &mut Buffer, &mut Contexts),
+    ) -> Result<Option<u64>, Fault> {
+        let Some(at) = self.locate(index, encoded, contexts)? else {
+            return Ok(None);
+        };
+        let (key, _) = self.place(index);
+        let (mut read, mut absent) = (0, false);
+        let mut bring = |offset: usize, len: usize, into: &mut Buffer| {
+            let got = self.bring(&key, at, (offset, len), into)?;
+            absent |= got.is_none();
+            read += got.unwrap_or(0) as u64;
+            Ok(got.unwrap_or(0))
+        };
+        let content = self.chain.bytes();
+        let done = match parts {
+            Parts::Blocks => {
+                let part = first..first + out.len();
+                blosc::decode_part(&mut bring, content, part, out, (encoded, partial), contexts)
+            }
+            Parts::Bytes => bring(first, out.len(), encoded).and_then(|got| {
+                let whole = match at.1 {
+                    None => self.store.size(&key)?.unwrap_or(0),
+                    Some(len) => len,
+                };
+                if whole != content as u64 || got != out.len() {
+                    return Err(Damage::Length { got: whole, want: content as u64 }.into());
+                }
+                out.copy_from_slice(encoded.filled(got));
+                Ok(())
+            }),
+        };
+        if absent {
+            return Ok(None);
+        }
+        done.map(|()| Some(read))
     }
 
     fn decode(
@@ -110,38 +276,36 @@ impl ZarrSource {
         work: &mut Work,
     ) -> Result<u64, Fault> {
         let Work { encoded, chunk, between, contexts } = work;
-        let limit = self.chain.max_encoded();
-        let (key, within) = self.place(index);
-        let encoded = match (fetched, &self.sharding, within) {
-            (Some(bytes), ..) => Some(bytes),
-            (None, Some(sharding), Some((shard, inner))) => sharding
-                .bring(&*self.store, (&key, shard), inner, limit, encoded, contexts)?
-                .map(|n| encoded.filled(n)),
-            _ => match self.store.get_range(&key, ByteRange::Whole, limit, encoded) {
-                Ok(got) => got.map(|n| encoded.filled(n)),
-                Err(IoError::Io { source, .. }) if source.kind() == std::io::ErrorKind::FileTooLarge => {
-                    return Err(Fault::codec("file", source.to_string()));
-                }
-                Err(e) => return Err(e.into()),
-            },
-        };
         let shape = out.shape();
-        let whole = self.grid.chunk.map(|c| c as usize) == shape;
-        let size = self.meta.dtype.size();
+        let own = shape.map(|n| n as u64);
         let bytes = out.bytes_mut().expect("a chunk is read into a tile without gaps");
-        let Some(encoded) = encoded else {
+        // What is not cut by the edge of the image goes straight to its place.
+        let cut = match &self.slabs {
+            Some((_, slabs)) if slabs.is_front(&own, &self.grid.chunk) => None,
+            None if self.plain && own == self.grid.chunk => None,
+            slabs => Some(slabs.map_or(self.chain.bytes(), |(_, s)| s.bytes())),
+        };
+        let place = match cut {
+            None => &mut *bytes,
+            Some(len) => chunk.bytes(len)?,
+        };
+        let read = match &self.slabs {
+            Some((parts, slabs)) => {
+                let (chunk, first) = slabs.place(index);
+                let [partial, _] = between;
+                self.decode_part((*parts, &chunk, first), place, (encoded, partial, contexts))?
+            }
+            None => self.decode_whole(index, fetched, place, (encoded, between, contexts))?,
+        };
+        let Some(read) = read else {
             fill::fill(bytes, &self.fill);
             return Ok(0);
         };
-        if whole && self.plain {
-            self.chain.decode(encoded, bytes, between, contexts)?;
-        } else {
-            let chunk = chunk.bytes(self.chain.bytes())?;
-            self.chain.decode(encoded, chunk, between, contexts)?;
-            pick(chunk, &self.strides, bytes, &shape, size);
+        if let Some(len) = cut {
+            pick(chunk.filled(len), &self.strides, bytes, &shape, self.meta.dtype.size());
         }
         self.chain.swap(bytes);
-        Ok(encoded.len() as u64)
+        Ok(read)
     }
 }
 
@@ -193,9 +357,13 @@ impl Source for ZarrSource {
     }
 
     fn scratch(&self) -> u64 {
-        let ragged = (0..NDIM).any(|a| !self.grid.image[a].is_multiple_of(self.grid.chunk[a]));
-        let chunk = if ragged || !self.plain { self.chain.bytes() as u64 } else { 0 };
         let index = self.sharding.as_ref().map_or(0, Sharding::scratch);
+        let ragged = (0..NDIM).any(|a| !self.grid.image[a].is_multiple_of(self.grid.chunk[a]));
+        if let Some((_, slabs)) = &self.slabs {
+            let chunk = if ragged { slabs.bytes() as u64 } else { 0 };
+            return slabs.scratch() + chunk + Step::Zstd.context_bytes() + index;
+        }
+        let chunk = if ragged || !self.plain { self.chain.bytes() as u64 } else { 0 };
         self.chain.max_encoded() + chunk + self.chain.scratch() + index
     }
 
@@ -207,7 +375,8 @@ impl Source for ZarrSource {
             return Ok(0);
         }
         with_work(|work| self.decode(index, fetched.as_deref(), &mut out, work)).map_err(|fault| {
-            let (key, within) = self.place(index);
+            let stored = self.slabs.as_ref().map_or(*index, |(_, slabs)| slabs.place(index).0);
+            let (key, within) = self.place(&stored);
             let chunk = within.map_or_else(|| key.clone(), |(_, inner)| format!("{key}[{inner}]"));
             fault.at(&self.name, chunk, region).into()
         })

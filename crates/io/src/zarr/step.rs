@@ -103,7 +103,7 @@ impl Step {
             Self::Gzip | Self::Zlib => 16 << 10,
             Self::Zstd => 160 << 10,
             Self::Bz2 => 4 << 20,
-            // Two blocks here; c-blosc has as much of its own. Writers choose blocks of up to 1 MiB.
+            // Two blocks; writers choose up to 1 MiB.
             Self::Blosc => (2 << 20) + (160 << 10),
             Self::Shuffle(_) | Self::Check { .. } => 0,
         }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use voxtile_sched::contract::{Sink, Source, StoreError};
 use voxtile_sched::model::{AxisSet, Grid, Kind, Meta, Region, Shape, TileMut};
 
+mod slabs;
+
 fn data(path: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/zarr")).join(path)
 }

@@ -15,11 +15,15 @@ use std::sync::Arc;
 
 /// Tilings that are played through in full, after a first ranking.
 const FINALISTS: usize = 4;
-/// A plan may be this much slower than the best one if it needs less memory.
+/// Tiles this much slower than the fastest are looked at if they are smaller.
 const SLACK: f64 = 1.03;
+/// A plan may be this much slower than the fastest at most, and only if it needs less memory.
+const MOST_SLACK: f64 = 1.1;
+/// What memory is worth: a percent of time buys this many percent of memory.
+const MEMORY_FOR_TIME: f64 = 2.0;
 /// A plan this much slower than its work alone is short of memory.
 const SQUEEZED: f64 = 1.5;
-/// Reads of chunks that a plan lists at most, each in about 40 bytes.
+/// Reads of chunks that a plan lists at most, each in about 32 bytes.
 const MAX_READS: u64 = 20_000_000;
 /// Edges of the chunks of temporary stores, in voxels: flat images and volumes.
 const TEMP_CHUNK: (u64, u64) = (512, 64);
@@ -84,6 +88,13 @@ struct Choice {
     capacity: u64,
     pool: u64,
     seconds: f64,
+}
+
+impl Choice {
+    /// Time and memory, of which `fixed` bytes are needed in any case, as one number: less is better.
+    fn price(&self, fixed: u64) -> f64 {
+        self.seconds * ((fixed + self.pool) as f64).powf(1.0 / MEMORY_FOR_TIME)
+    }
 }
 
 fn one(
@@ -156,16 +167,17 @@ fn one(
     }
     let Some(best) = choices.iter().map(|c| c.seconds).min_by(f64::total_cmp) else {
         let exact = |c: &&Candidate| {
-            let alone = schedule::needs(&stage, grids, &c.tiling).play(0);
+            let alone = schedule::needs(&stage, grids, &c.tiling).count(0);
             pool_bytes(&c.bytes, 1, alone.peak_bytes, alone.peak_load)
         };
         let smallest = by_size.iter().map(|c| (*c, exact(c))).min_by_key(|(_, bytes)| *bytes);
         return Err(too_small(graph, &stage, smallest, scratch, room));
     };
+    let fixed = room.base + scratch;
     let choice = choices
         .into_iter()
-        .filter(|c| c.seconds <= best * SLACK)
-        .min_by_key(|c| c.pool)
+        .filter(|c| c.seconds <= best * MOST_SLACK)
+        .min_by(|a, b| a.price(fixed).total_cmp(&b.price(fixed)))
         .expect("the best one is within its own slack");
     // The excerpt that the choice was made on may have been kinder than the whole.
     let per_tile = cost::middle(&choice.tiling).map_or(0, |tile| {
@@ -195,7 +207,7 @@ fn one(
         grids: grids.to_vec(),
         layout: layout.clone(),
         tiling: choice.tiling,
-        schedule,
+        schedule: Arc::new(schedule),
         bytes: choice.bytes,
         inflight,
         pool_bytes,
@@ -241,16 +253,18 @@ fn consider(
 ) {
     let tile = candidate.bytes.total + candidate.bytes.group;
     let counts = Grid::new(candidate.tiling.image, candidate.tiling.shard).counts();
+    let widths = || [2, 4, 8].into_iter().filter(|_| counts[2] > 1);
+    let strips = widths().filter(|&x| counts[4] > x).map(|x| Order::Columns { y: counts[3], x });
     // Columns as wide as the image are the sweep again.
-    let widths = [2, 4, 8].into_iter().filter(|&w| counts[3].max(counts[4]) > w && counts[2] > 1);
-    for order in std::iter::once(Order::Sweep).chain(widths.map(|width| Order::Pencils { width })) {
+    let pencils = widths().filter(|&w| counts[3].max(counts[4]) > w).map(|w| Order::Columns { y: w, x: w });
+    for order in std::iter::once(Order::Sweep).chain(strips).chain(pencils) {
         let tiling = Tiling { order, ..candidate.tiling.clone() };
         let (excerpt, scale) = cost::excerpt(&tiling);
         let needs = schedule::needs(stage, grids, &excerpt);
-        for share in [None, Some(8), Some(4), Some(2), Some(1)] {
+        for share in [None, Some(8), Some(6), Some(4), Some(3), Some(2), Some(1)] {
             // Without a cache a chunk stays only for the tile that it was decoded for.
             let capacity = share.map_or(0, |s| allowed / s);
-            let played = needs.play(capacity);
+            let played = needs.count(capacity);
             let bytes = |n: usize| pool_bytes(&candidate.bytes, n, played.peak_bytes, played.peak_load);
             let mut counts = (2..=2 * room.workers).rev().chain([1]);
             if let Some(inflight) = counts.find(|&n| bytes(n) <= allowed) {

@@ -67,7 +67,7 @@ pub(crate) struct Planned {
     pub(crate) grids: Vec<Grid>,
     pub(crate) layout: Layout,
     pub(crate) tiling: Tiling,
-    pub(crate) schedule: Schedule,
+    pub(crate) schedule: Arc<Schedule>,
     pub(crate) bytes: TileBytes,
     /// Tiles in flight at most.
     pub(crate) inflight: usize,

@@ -9,24 +9,20 @@ use super::pool::rounded;
 use super::stage::Stage;
 use super::tiles::Tiling;
 use crate::model::{Border, Grid, Region};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BinaryHeap, HashMap};
 
 /// A chunk of a feed: its number and its row-major number in the feed's grid.
 pub(crate) type Key = (usize, u64);
 
-/// What happens to chunks at one tile.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Turn {
-    /// All chunks that the tile reads; `true` where the chunk is decoded for it.
-    pub(crate) uses: Vec<(Key, bool)>,
-    /// Chunks that leave the cache after this tile has taken what it needs.
-    pub(crate) drops: Vec<Key>,
-}
-
-/// The whole list.
+/// What one cache makes of the order of tiles.
 #[derive(Default)]
 pub(crate) struct Schedule {
-    pub(crate) turns: Vec<Turn>,
+    keys: Vec<Key>,
+    /// Chunks that tiles read, by their place in `keys`, doubled; one more where the chunk is decoded for that tile.
+    uses: Vec<u32>,
+    drops: Vec<u32>,
+    /// Where the lists of each tile end.
+    ends: Vec<(u32, u32)>,
     /// Chunks decoded, repeats included.
     pub(crate) decoded: u64,
     /// Voxels decoded, per feed.
@@ -38,11 +34,23 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Bytes of the list itself, where it is long enough to count.
+    /// All chunks that tile `n` reads; `true` where the chunk is decoded for it.
+    pub(crate) fn uses(&self, n: usize) -> impl Iterator<Item = (Key, bool)> {
+        let start = n.checked_sub(1).map_or(0, |before| self.ends[before].0);
+        let uses = &self.uses[start as usize..self.ends[n].0 as usize];
+        uses.iter().map(|u| (self.keys[(u >> 1) as usize], u & 1 == 1))
+    }
+
+    /// Chunks that leave the cache after tile `n` has taken what it needs.
+    pub(crate) fn drops(&self, n: usize) -> impl Iterator<Item = Key> {
+        let start = n.checked_sub(1).map_or(0, |before| self.ends[before].1);
+        self.drops[start as usize..self.ends[n].1 as usize].iter().map(|&id| self.keys[id as usize])
+    }
+
+    /// Bytes that making the list takes, where it is long enough to count.
     pub(crate) fn list_bytes(&self) -> u64 {
-        const PER_READ: u64 = 40;
-        let reads: usize = self.turns.iter().map(|t| t.uses.len() + 2).sum();
-        (reads as u64 * PER_READ).saturating_sub(4 << 20)
+        const PER_READ: u64 = 32;
+        (self.uses.len() as u64 * PER_READ).saturating_sub(4 << 20)
     }
 }
 
@@ -126,17 +134,34 @@ impl Needs {
 
     /// Plays the tiles through a cache of `capacity` bytes.
     pub(crate) fn play(&self, capacity: u64) -> Schedule {
+        let (mut uses, mut drops) = (Vec::with_capacity(self.uses.len()), Vec::new());
+        let mut ends = Vec::with_capacity(self.starts.len() - 1);
+        let out = self.walk(capacity, |step| match step {
+            Step::Use(id, decode) => uses.push(id << 1 | u32::from(decode)),
+            Step::Drop(id) => drops.push(id),
+            Step::Next => ends.push((uses.len() as u32, drops.len() as u32)),
+        });
+        Schedule { keys: self.keys.clone(), uses, drops, ends, ..out }
+    }
+
+    /// What [`play`](Self::play) would need, without the list.
+    pub(crate) fn count(&self, capacity: u64) -> Schedule {
+        self.walk(capacity, |_| {})
+    }
+
+    fn walk(&self, capacity: u64, mut told: impl FnMut(Step)) -> Schedule {
         let mut out = Schedule { voxels: vec![0; self.feeds], ..Schedule::default() };
-        // What is kept, by next use: the farthest leaves first.
-        let mut kept: BTreeSet<(u32, u32)> = BTreeSet::new();
+        // What is kept, by next use: the farthest leaves first. An entry is out of date where `kept` says otherwise.
+        let mut order: BinaryHeap<(u32, u32)> = BinaryHeap::new();
+        let mut kept = vec![NEVER; self.keys.len()];
         let mut held = 0u64;
         for now in 0..self.starts.len() - 1 {
             let range = self.starts[now]..self.starts[now + 1];
-            let mut turn = Turn::default();
             let mut load = 0;
             for &id in &self.uses[range.clone()] {
-                let hit = kept.remove(&(now as u32, id));
-                turn.uses.push((self.keys[id as usize], !hit));
+                let hit = kept[id as usize] == now as u32;
+                kept[id as usize] = NEVER;
+                told(Step::Use(id, !hit));
                 if !hit {
                     out.decoded += 1;
                     out.voxels[self.keys[id as usize].0] += self.voxels[id as usize];
@@ -148,20 +173,34 @@ impl Needs {
             out.peak_load = out.peak_load.max(load);
             for u in range {
                 let id = self.uses[u];
+                kept[id as usize] = self.next[u];
                 if self.next[u] == NEVER {
-                    turn.drops.push(self.keys[id as usize]);
+                    told(Step::Drop(id));
                     held -= self.bytes[id as usize];
                 } else {
-                    kept.insert((self.next[u], id));
+                    order.push((self.next[u], id));
                 }
             }
             while held > capacity {
-                let Some((_, id)) = kept.pop_last() else { break };
-                turn.drops.push(self.keys[id as usize]);
-                held -= self.bytes[id as usize];
+                let Some((next, id)) = order.pop() else { break };
+                if kept[id as usize] == next {
+                    kept[id as usize] = NEVER;
+                    told(Step::Drop(id));
+                    held -= self.bytes[id as usize];
+                }
             }
-            out.turns.push(turn);
+            told(Step::Next);
         }
         out
     }
+}
+
+/// What happens while tiles are played.
+enum Step {
+    /// A tile reads a chunk; `true` where it is decoded for it.
+    Use(u32, bool),
+    /// A chunk leaves.
+    Drop(u32),
+    /// The tile is done.
+    Next,
 }

@@ -11,15 +11,15 @@ use std::fmt;
 pub(crate) enum Order {
     /// Plane by plane along z.
     Sweep,
-    /// Columns of `width` groups in y and x, each swept along z.
-    Pencils { width: u64 },
+    /// Columns of so many groups in y and x, each swept along z.
+    Columns { y: u64, x: u64 },
 }
 
 impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sweep => f.write_str("plane sweep"),
-            Self::Pencils { width } => write!(f, "pencils of {width}×{width} tiles"),
+            Self::Columns { y, x } => write!(f, "columns of {y}×{x} chunks along z"),
         }
     }
 }
@@ -108,8 +108,8 @@ fn visit(counts: Shape, order: Order) -> Box<dyn Iterator<Item = Shape>> {
     let unit = Grid::new(counts, [1; NDIM]);
     match order {
         Order::Sweep => Box::new(unit.iter()),
-        Order::Pencils { width } => {
-            let columns = Grid::new(counts, [1, 1, counts[2].max(1), width, width]);
+        Order::Columns { y, x } => {
+            let columns = Grid::new(counts, [1, 1, counts[2].max(1), y, x]);
             Box::new(columns.iter().flat_map(move |c| {
                 let r = columns.region(&c);
                 Grid::new(r.shape, [1; NDIM])
@@ -133,7 +133,7 @@ mod tests {
         ) {
             let five = |v: [u64; 3]| [1, 1, v[0], v[1], v[2]];
             let shard = five(chunk).map(|c| c * 2);
-            let order = if sweep { Order::Sweep } else { Order::Pencils { width } };
+            let order = if sweep { Order::Sweep } else { Order::Columns { y: 3, x: width } };
             let t = Tiling::new(five(image), five(tile), &five(chunk), Some(&shard), None, order);
             let mut seen = vec![0u8; (image[0] * image[1] * image[2]) as usize];
             let mut n = 0;

@@ -6,7 +6,7 @@
 use super::super::demand;
 use super::super::plan::Planned;
 use super::super::pool::rounded;
-use super::super::schedule::Key;
+use super::super::schedule::{Key, Schedule};
 use super::super::stage::Stage;
 use super::super::tile_run::{self, Block, Chunk};
 use super::super::tiles::TileAt;
@@ -40,7 +40,7 @@ pub(super) struct StageRun {
 
 /// What the dispatcher needs of the plan.
 struct PlanPart {
-    turns: Vec<super::super::schedule::Turn>,
+    schedule: Arc<Schedule>,
     tile_bytes: u64,
     group_bytes: u64,
     inflight: usize,
@@ -59,7 +59,7 @@ impl StageRun {
             shared,
             tiles: planned.tiling.iter().collect(),
             plan: PlanPart {
-                turns: planned.schedule.turns.clone(),
+                schedule: planned.schedule.clone(),
                 tile_bytes: planned.bytes.total,
                 group_bytes: planned.bytes.group,
                 inflight: planned.inflight,
@@ -130,9 +130,8 @@ impl StageRun {
                 break;
             }
             let at = self.tiles[n];
-            let turn = &self.plan.turns[n];
             let mut loads: Vec<Vec<Load>> = vec![Vec::new(); self.feeds.len()];
-            for &(key, fresh) in &turn.uses {
+            for (key, fresh) in self.plan.schedule.uses(n) {
                 if fresh {
                     let load = self.load(key).await;
                     cache.insert(key, load);
@@ -146,8 +145,8 @@ impl StageRun {
                 let held = self.bytes(self.plan.group_bytes).await;
                 group = Some((at.group, Arc::new(Group::new(&self, &finish, &at, &mut orders, held))));
             }
-            for key in &turn.drops {
-                cache.remove(key);
+            for key in self.plan.schedule.drops(n) {
+                cache.remove(&key);
             }
             let target = group.as_ref().expect("made above").1.clone();
             let this = self.clone();
