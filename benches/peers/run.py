@@ -6,7 +6,9 @@
 DIR gets the inputs (data.py makes them, if they are not there) and the outputs. This python must have the peers:
 requirements.txt; `zarrs_filter` and `zarrs_reencode` are used where they are on the PATH (`cargo install zarrs_tools
 --features filter,ome,info,validate`). Contenders take turns, so that what the machine does meanwhile meets all of them;
-inputs are read once before, so the file cache is warm; nobody flushes (zarrs_tools since 0.3.13 does, per chunk).
+inputs are read once before, so the file cache is warm; nobody flushes (zarrs_tools since 0.3.13 does, per chunk). Before
+each run free memory goes to the file cache, as on a machine that has been up for a while: a virtual machine's host takes
+free pages back, and whoever writes next pays 1 to 2 s per GiB for getting them again.
 
 Writes benches/results/MACHINE/DATE.csv: wall seconds (least and median), peak memory, versions, whether the output agrees with
 the job's reference, and the ratio of medians to voxtile. Absolute seconds are of that machine and hour; a claim is a ratio from one run.
@@ -158,6 +160,29 @@ def warm(path):
                 pass
 
 
+class FileCache:
+    """Keeps memory in the file cache by reading a file of holes, on and on."""
+
+    LEFT = 1 << 30
+
+    def __init__(self, folder):
+        self.file = tempfile.NamedTemporaryFile(dir=folder, prefix="holes")
+        self.at = 0
+
+    def fill(self):
+        try:
+            lines = Path("/proc/meminfo").read_text().splitlines()
+        except OSError:
+            return
+        free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemFree"))
+        os.truncate(self.file.name, self.at + max(free - self.LEFT, 0))
+        with open(self.file.name, "rb") as stream:
+            stream.seek(self.at)
+            while stream.read(1 << 24):
+                pass
+            self.at = stream.tell()
+
+
 def output(args, job, contender):
     return args.dir / "out" / f"{job}-{contender.name}.zarr"
 
@@ -186,9 +211,11 @@ def measure(args, name, job):
     absent = [c.name for c in job.contenders if not installed(c)]
     walls, peaks, notes = ({c.name: [] for c in there} for _ in range(3))
     warm(args.dir / (f"vol{args.side}.zarr" if job.source == "vol" else job.source))
+    cache = FileCache(args.dir)
     for _ in range(args.runs):
         for contender in there:
             shutil.rmtree(output(args, name, contender), ignore_errors=True)
+            cache.fill()
             code, wall, peak, out, err = timed(command(args, name, job, contender))
             if code:
                 notes[contender.name] = [f"failed with {code}: {err.strip().splitlines()[-1:]}"]

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use voxtile::Error;
 use voxtile::error::{IoError, RunError};
-use voxtile_io::open;
+use voxtile_io::{Opened, open};
 use voxtile_sched::contract::{Source, StoreError};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Axis, Element, Grid, NDIM, PerAxis, Region, Shape, Tile, voxels};
@@ -19,7 +19,7 @@ const LISTED: usize = 50;
 
 pub(super) fn verify(args: &Verify, global: Global) -> Done {
     let a = open(&args.a, &args.read.options())?;
-    let Some(b) = &args.b else { return decode_all(&*a.source, args, global) };
+    let Some(b) = &args.b else { return decode_all(&a, args, global) };
     let b = open(b, &args.read.options())?;
     compare(&a.source, &b.source, args, global)
 }
@@ -39,7 +39,8 @@ fn bytes(shape: &Shape, source: &dyn Source) -> u64 {
     voxels(shape).saturating_mul(source.meta().dtype.size() as u64)
 }
 
-fn decode_all(source: &dyn Source, args: &Verify, global: Global) -> Done {
+fn decode_all(opened: &Opened, args: &Verify, global: Global) -> Done {
+    let source = &*opened.source;
     let grid = Grid::new(source.meta().shape, source.chunk());
     let workers = scan::workers(&args.limits, bytes(&grid.chunk, source).saturating_add(source.scratch()))?;
     let states = scan::parallel(
@@ -54,9 +55,18 @@ fn decode_all(source: &dyn Source, args: &Verify, global: Global) -> Done {
             true
         },
     )?;
+    // A source may present a stored chunk in parts: it is damaged if one of them is.
+    let stored = Grid::new(source.meta().shape, opened.info.chunk5);
+    let chunk = |n: u64| {
+        let start = grid.region(&grid.index(n)).start;
+        stored.linear(&std::array::from_fn(|a| start[a] as u64 / stored.chunk[a]))
+    };
     let mut damaged: Vec<(u64, StoreError)> = states.into_iter().flat_map(|(_, d)| d).collect();
     damaged.sort_by_key(|(n, _)| *n);
-    report_damage(&args.a, &grid, &damaged, global)
+    let mut damaged: Vec<(u64, StoreError)> = damaged.into_iter().map(|(n, e)| (chunk(n), e)).collect();
+    damaged.sort_by_key(|(n, _)| *n);
+    damaged.dedup_by_key(|(n, _)| *n);
+    report_damage(&args.a, &stored, &damaged, global)
 }
 
 fn report_damage(path: &Path, grid: &Grid, damaged: &[(u64, StoreError)], global: Global) -> Done {

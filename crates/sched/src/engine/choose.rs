@@ -257,31 +257,41 @@ fn consider(
     let strips = widths().filter(|&x| counts[4] > x).map(|x| Order::Columns { y: counts[3], x });
     // Columns as wide as the image are the sweep again.
     let pencils = widths().filter(|&w| counts[3].max(counts[4]) > w).map(|w| Order::Columns { y: w, x: w });
+    let too_slow = |seconds: f64, out: &[Choice]| out.iter().any(|c| seconds > c.seconds * MOST_SLACK);
     for order in std::iter::once(Order::Sweep).chain(strips).chain(pencils) {
+        if too_slow(candidate.work_ns * 1e-9 / room.workers as f64, out) {
+            return;
+        }
         let tiling = Tiling { order, ..candidate.tiling.clone() };
         let (excerpt, scale) = cost::excerpt(&tiling);
         let needs = schedule::needs(stage, grids, &excerpt);
-        for share in [None, Some(8), Some(6), Some(4), Some(3), Some(2), Some(1)] {
+        // A cache larger than what is ever held changes nothing.
+        let mut held = u64::MAX;
+        for share in [Some(1), Some(2), Some(3), Some(4), Some(6), Some(8), None] {
             // Without a cache a chunk stays only for the tile that it was decoded for.
             let capacity = share.map_or(0, |s| allowed / s);
+            if capacity > 0 && (capacity + tile > allowed || capacity >= held) {
+                continue;
+            }
             let played = needs.count(capacity);
+            held = played.peak_bytes;
             let bytes = |n: usize| pool_bytes(&candidate.bytes, n, played.peak_bytes, played.peak_load);
             let mut counts = (2..=2 * room.workers).rev().chain([1]);
-            if let Some(inflight) = counts.find(|&n| bytes(n) <= allowed) {
-                let busy = room.workers.min(inflight).min(tiling.len().max(1) as usize) as f64;
-                // One tile at a time still overlaps its codec work.
-                let busy = if inflight == 1 { busy * 1.3 } else { busy }.min(room.workers as f64);
-                out.push(Choice {
-                    tiling: tiling.clone(),
-                    bytes: candidate.bytes,
-                    inflight,
-                    capacity,
-                    pool: bytes(inflight),
-                    seconds: (candidate.work_ns + cost::decode_ns(&played, feeds) * scale) / busy * 1e-9,
-                });
-            }
-            // Nothing is decoded twice, or a tile would not fit beside a larger cache.
-            if played.decoded == needs.chunks() || capacity + tile > allowed {
+            let Some(inflight) = counts.find(|&n| bytes(n) <= allowed) else { continue };
+            let busy = room.workers.min(inflight).min(tiling.len().max(1) as usize) as f64;
+            // One tile at a time still overlaps its codec work.
+            let busy = if inflight == 1 { busy * 1.3 } else { busy }.min(room.workers as f64);
+            let seconds = (candidate.work_ns + cost::decode_ns(&played, feeds) * scale) / busy * 1e-9;
+            out.push(Choice {
+                tiling: tiling.clone(),
+                bytes: candidate.bytes,
+                inflight,
+                capacity,
+                pool: bytes(inflight),
+                seconds,
+            });
+            // A smaller cache could only help by giving its room to more tiles.
+            if inflight >= room.workers && too_slow(seconds, out) {
                 break;
             }
         }

@@ -54,12 +54,11 @@ impl Schedule {
     }
 }
 
-/// The chunks of all feeds that a tile reads, with the bytes that each takes once decoded.
-pub(crate) fn chunks_of(stage: &Stage, grids: &[Grid], tile: &Region) -> Vec<(Key, u64)> {
+/// The chunks of all feeds that a tile reads.
+fn chunks_of(stage: &Stage, grids: &[Grid], tile: &Region) -> Vec<Key> {
     let demand = demand::demand(stage, tile);
     let mut out = Vec::new();
     for (k, grid) in grids.iter().enumerate() {
-        let size = stage.feeds[k].meta.dtype.size();
         let hold = &demand.holds[k];
         let wrapped = hold.buffers.iter().filter(|b| b.border == Some(Border::Wrap));
         let parts = wrapped.flat_map(|b| pad::periodic(&b.region, &grid.image)).map(|(part, _)| part);
@@ -70,8 +69,7 @@ pub(crate) fn chunks_of(stage: &Stage, grids: &[Grid], tile: &Region) -> Vec<(Ke
             .collect();
         found.sort_unstable();
         found.dedup();
-        let bytes = |n: u64| rounded(demand::bytes(&grid.region(&grid.index(n)), size));
-        out.extend(found.into_iter().map(|n| ((k, n), bytes(n))));
+        out.extend(found.into_iter().map(|n| (k, n)));
     }
     out
 }
@@ -104,11 +102,12 @@ pub(crate) fn needs(stage: &Stage, grids: &[Grid], tiling: &Tiling) -> Needs {
     };
     let mut ids: HashMap<Key, u32> = HashMap::new();
     for tile in tiling.iter() {
-        for (key, bytes) in chunks_of(stage, grids, &tile.region) {
+        for key in chunks_of(stage, grids, &tile.region) {
             let id = *ids.entry(key).or_insert_with(|| {
+                let region = grids[key.0].region(&grids[key.0].index(key.1));
                 out.keys.push(key);
-                out.bytes.push(bytes);
-                out.voxels.push(grids[key.0].region(&grids[key.0].index(key.1)).voxels());
+                out.bytes.push(rounded(demand::bytes(&region, stage.feeds[key.0].meta.dtype.size())));
+                out.voxels.push(region.voxels());
                 out.keys.len() as u32 - 1
             });
             out.uses.push(id);
@@ -127,11 +126,6 @@ pub(crate) fn needs(stage: &Stage, grids: &[Grid], tiling: &Tiling) -> Needs {
 }
 
 impl Needs {
-    /// How many chunks are read at all.
-    pub(crate) fn chunks(&self) -> u64 {
-        self.keys.len() as u64
-    }
-
     /// Plays the tiles through a cache of `capacity` bytes.
     pub(crate) fn play(&self, capacity: u64) -> Schedule {
         let (mut uses, mut drops) = (Vec::with_capacity(self.uses.len()), Vec::new());
