@@ -8,11 +8,12 @@
 //!
 //! A column of windows longer than three voxels costs three comparisons a voxel, whatever its length (van Herk,
 //! Gil and Werman): it is cut into blocks of `k`; a window is the suffix of one block and the prefix of the next.
+//! The commonest windows, of three voxels along every axis, have a sweep of their own: [`three`].
 
 use super::codec::{Codec, Encoded, Sample, Samples};
 use super::vector::{self, Kernel, Key, Two, Vector};
 use super::window::{Window, space};
-use super::{carve, carved_bytes, panel};
+use super::{GROUP_BYTES, carve, carved_bytes, panel, three};
 use std::sync::Arc;
 use voxtile_sched::contract::{Footprint, Op, Refused};
 use voxtile_sched::dispatch;
@@ -121,13 +122,10 @@ impl Layout {
     /// Bytes of the rows that the y pass hands to the x pass: they should stay in L1.
     const ROWS_BYTES: usize = 28 << 10;
 
-    /// Bytes of the largest group of columns that the first two passes take at once.
-    const GROUP_BYTES: usize = 128;
-
     /// For output voxels and a window along `z, y, x`, and samples of that many bytes.
     fn new(out: [usize; 3], size: [usize; 3], bytes: usize) -> Self {
         let block = |k: usize| Self::BLOCK.div_ceil(k) * k;
-        let group = Self::GROUP_BYTES / bytes;
+        let group = GROUP_BYTES / bytes;
         let planes = if size[0] > 1 { block(size[0]).min(out[0]) } else { 0 };
         let room = (Self::ROWS_BYTES / bytes / block(size[1])).saturating_sub(size[2]);
         let most = room.max(4 * group).next_multiple_of(group).min(out[2]);
@@ -150,11 +148,14 @@ impl Layout {
 
     /// Keys of: planes, rows, suffixes.
     fn elements<K>(&self) -> [usize; 3] {
-        let suffixes = self.size[0].max(self.size[1]) * (Self::GROUP_BYTES / size_of::<K>());
+        let suffixes = self.size[0].max(self.size[1]) * (GROUP_BYTES / size_of::<K>());
         [self.planes * self.plane::<K>(), self.rows * self.row_pitch, suffixes]
     }
 
     fn bytes<K>(&self) -> usize {
+        if three::is_three(self.size) {
+            return three::bytes();
+        }
         self.elements::<K>().iter().map(|&n| carved_bytes::<K>(n)).sum()
     }
 }
@@ -183,6 +184,15 @@ impl<K: Key, const FLOAT: bool> Kernel<K> for Filter<'_, K, FLOAT> {
         let Self { layout, samples, src, src_step, dst, dst_step, scratch } = self;
         let [nz, ny, nx] = layout.out;
         let [kz, ky, kx] = layout.size;
+        if three::is_three(layout.size) {
+            let (src, dst, deep) = ((src, src_step), (dst, dst_step), kz == 3);
+            if nx < Two::<V>::COUNT {
+                three::windows::<V>(proof, samples, layout.out, deep, src, dst, scratch);
+            } else {
+                three::windows::<Two<V>>(proof, samples, layout.out, deep, src, dst, scratch);
+            }
+            return;
+        }
         let (height, width) = (ny + ky - 1, nx + kx - 1);
         let [planes, rows, suffixes] = layout.elements::<K>();
         let (planes, rest) = carve::<K>(scratch, planes);
@@ -262,16 +272,6 @@ fn sheet<V: Vector>(
     let width = panel + kx - 1;
     for y in (0..ny).step_by(layout.rows) {
         let n = layout.rows.min(ny - y);
-        if ky == 3 && kx <= 4 && panel == nx && src.step == width {
-            // Rows without gaps are one long row, also in scratch: many rows are short.
-            let from = src.at(y * width);
-            let long = [0, 1, 2].map(|i| from.row(i, n * width));
-            combine::<V, 3>(proof, input, long, &mut rows[..n * width]);
-            for (i, row) in rows.chunks_exact_mut(width).take(n).enumerate() {
-                along::<V>(proof, output, row, kx, &mut dst[(y + i) * dst_step..][..nx]);
-            }
-            continue;
-        }
         let mut x = 0;
         while x < nx {
             // The last panel overlaps the one before, so that it is not narrower than a vector.
@@ -280,7 +280,12 @@ fn sheet<V: Vector>(
             columns::<V>(proof, input, src, width, ky, n, rows, layout.row_pitch, suffixes);
             for i in 0..n {
                 let row = &mut rows[i * layout.row_pitch..][..layout.row_pitch];
-                along::<V>(proof, output, row, kx, &mut dst[(y + i) * dst_step + x..][..panel]);
+                let out = &mut dst[(y + i) * dst_step + x..][..panel];
+                if panel < Two::<V>::COUNT {
+                    along::<V>(proof, output, row, kx, out);
+                } else {
+                    along::<Two<V>>(proof, output, row, kx, out);
+                }
             }
             x += panel;
         }

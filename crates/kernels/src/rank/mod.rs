@@ -10,6 +10,7 @@ mod median;
 mod network;
 mod select;
 mod small;
+mod three;
 mod vector;
 mod window;
 
@@ -51,6 +52,9 @@ fn one_after_the_other(first: Arc<dyn Op>, second: Arc<dyn Op>) -> Vec<Stage> {
         Stage { op: second, inputs: vec![From::Stage(0)] },
     ]
 }
+
+/// Bytes of the largest vectors that extrema are taken of: two side by side.
+const GROUP_BYTES: usize = 128;
 
 /// Length of the panels that rows of `width` are cut into: at most `most`, and about equal, as the last one is laid over
 /// the one before. `most` is a multiple of `lanes`, or the width.

@@ -236,8 +236,9 @@ pub(super) fn rank_of_two<V: Vector, const N: usize, const C: usize>(
 ) -> V {
     // The rank is reached with `taken` values of `b` and the rest of `a`; the largest taken is it, if least.
     let mut least = a[rank];
-    for taken in 1..=C {
-        least = least.min(a[rank - taken].max(b[taken - 1]));
+    // Not `1..=C`: that loop stays a loop, and with it the lists stay in memory.
+    for i in 0..C {
+        least = least.min(a[rank - 1 - i].max(b[i]));
     }
     least
 }
