@@ -8,7 +8,6 @@
 //!
 //! A column of windows longer than three voxels costs three comparisons a voxel, whatever its length (van Herk,
 //! Gil and Werman): it is cut into blocks of `k`; a window is the suffix of one block and the prefix of the next.
-//! The commonest windows, of three voxels along every axis, have a sweep of their own: [`three`].
 
 use super::codec::{Codec, Encoded, Sample, Samples};
 use super::vector::{self, Kernel, Key, Two, Vector};

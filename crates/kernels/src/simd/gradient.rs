@@ -1,8 +1,7 @@
 //! Magnitudes of gradients: each axis smoothed with ¼ ½ ¼ or differentiated, one after the other, in registers.
 //!
 //! Along z from three planes; along x from neighbouring registers; along y from the two rows before, which are kept.
-//! The sums must be exact in the type that they are made in. They are made without the factors ¼, by which only the
-//! root is divided in the end: with powers of two that gives the same bits while nothing is too large or too small.
+//! The sums must be exact in the type that they are made in.
 
 use super::{Block, Sum, Vector};
 use crate::cpu::{Isa, isa};
@@ -21,22 +20,19 @@ pub(crate) struct Planes<'a> {
 /// Rows of sums that are kept: two of each kind.
 const KEPT: usize = 6;
 
-/// Samples in the largest registers.
-const FULL: usize = 16;
-
 /// Elements to keep rows of `count` outputs in.
 pub(crate) fn kept(count: usize) -> usize {
     KEPT * count.next_multiple_of(16)
 }
 
-/// `a + 2b + c`.
+/// `a + 2b + c`. Doubling by a product leaves the adders, which are busier, alone.
 ///
 /// # Safety
 /// The instruction set.
 #[inline(always)]
 unsafe fn smooth<V: Vector>(a: V, b: V, c: V) -> V {
     // SAFETY: the caller has the instruction set.
-    unsafe { a.add(c).add_exact(V::splat(V::Sum::from_f32(2.0)), b) }
+    unsafe { a.add(c).add(b.mul(V::splat(V::Sum::from_f32(2.0)))) }
 }
 
 /// Samples from column `at`, smoothed and differentiated along z.
@@ -59,7 +55,7 @@ unsafe fn along_z<V: Vector>(rows: [*const f32; 3], deep: bool, at: usize) -> (V
 /// # Safety
 /// The extents that [`magnitudes`] checks, and the instruction set.
 #[inline(always)]
-unsafe fn sweep<V: Block<M>, const M: usize, const DEEP: bool>(
+unsafe fn plane<V: Block<M>, const M: usize>(
     from: Planes<'_>,
     rows: usize,
     count: usize,
@@ -71,87 +67,49 @@ unsafe fn sweep<V: Block<M>, const M: usize, const DEEP: bool>(
     let to = to.as_mut_ptr();
     let pitch = count.next_multiple_of(16);
     let kept = kept.as_mut_ptr();
-    let root = if DEEP { 16.0 * 3f32.sqrt() } else { 4.0 * 2f32.sqrt() };
+    let (scale, root) = if from.deep { (1.0 / 16.0, 3f32.sqrt()) } else { (1.0 / 4.0, 2f32.sqrt()) };
     // SAFETY: as the caller promises. Rows of samples can be read up to 16 beyond the rounded count, kept rows up to it;
     // what is made of samples beyond the count is not written.
     unsafe {
+        let scale = V::splat(V::Sum::from_f32(scale));
         for y in 0..rows + 2 {
             let row = y * from.stride;
             // The row two before is replaced by this one.
             let (old, last) = (y % 2 * pitch, (y + 1) % 2 * pitch);
             let rows = [before.add(row), here.add(row), after.add(row)];
-            let mut now: (V, V) = along_z(rows, DEEP, 0);
-            let mut rooted = 0;
+            let mut now: (V, V) = along_z(rows, from.deep, 0);
             for at in (0..count).step_by(V::LANES) {
-                let next = along_z(rows, DEEP, at + V::LANES);
+                let next = along_z(rows, from.deep, at + V::LANES);
                 let (level_old, x_old, x_last) =
                     (kept.add(old + at), kept.add(2 * pitch + old + at), kept.add(2 * pitch + last + at));
                 let (s1, s2) = (now.0.shifted_1(next.0), now.0.shifted_2(next.0));
                 let level = smooth(now.0, s1, s2);
                 let x = s2.sub(now.0);
-                let gy = level.sub(V::load(level_old));
-                let gx = smooth(V::load(x_old), V::load(x_last), x);
+                let gy = level.sub(V::load(level_old)).mul(scale);
+                let gx = smooth(V::load(x_old), V::load(x_last), x).mul(scale);
                 level.store(level_old);
                 x.store(x_old);
                 let mut gz = V::splat(V::Sum::from_f32(0.0));
-                if DEEP {
+                if from.deep {
                     let (z_old, z_last) = (kept.add(4 * pitch + old + at), kept.add(4 * pitch + last + at));
                     let z = smooth(now.1, now.1.shifted_1(next.1), now.1.shifted_2(next.1));
-                    gz = smooth(V::load(z_old), V::load(z_last), z);
+                    gz = smooth(V::load(z_old), V::load(z_last), z).mul(scale);
                     z.store(z_old);
                 }
                 now = next;
                 if y < 2 {
                     continue;
                 }
-                let to = to.add((y - 2) * stride);
+                let to = to.add((y - 2) * stride + at);
                 if at + V::LANES <= count {
-                    V::store_squares(gz, gy, gx, to.add(at));
+                    V::store_magnitude(gz, gy, gx, root, to);
                 } else {
                     let mut room = [0f32; 16];
-                    V::store_squares(gz, gy, gx, room.as_mut_ptr());
-                    to.add(at).copy_from_nonoverlapping(room.as_ptr(), count - at);
-                }
-                // Later, when those squares are out of the store queue.
-                if at >= rooted + 2 * FULL {
-                    roots(&mut *to.add(rooted).cast::<[f32; FULL]>(), root);
-                    rooted += FULL;
+                    V::store_magnitude(gz, gy, gx, root, room.as_mut_ptr());
+                    to.copy_from_nonoverlapping(room.as_ptr(), count - at);
                 }
             }
-            if y >= 2 {
-                let to = to.add((y - 2) * stride);
-                roots(std::slice::from_raw_parts_mut(to.add(rooted), count - rooted), root);
-            }
         }
-    }
-}
-
-/// # Safety
-/// As [`sweep`].
-#[inline(always)]
-unsafe fn plane<V: Block<M>, const M: usize>(
-    from: Planes<'_>,
-    rows: usize,
-    count: usize,
-    kept: &mut [V::Sum],
-    to: &mut [f32],
-    stride: usize,
-) {
-    // SAFETY: the same extents and instruction set.
-    unsafe {
-        if from.deep {
-            sweep::<V, M, true>(from, rows, count, kept, to, stride);
-        } else {
-            sweep::<V, M, false>(from, rows, count, kept, to, stride);
-        }
-    }
-}
-
-/// `√square / root`: full registers of them, which take as long as one.
-#[inline(always)]
-fn roots(squares: &mut [f32], root: f32) {
-    for square in squares {
-        *square = square.sqrt() / root;
     }
 }
 
