@@ -112,6 +112,11 @@ fn step() -> impl Strategy<Value = String> {
         let takes = |name: &str| spec.params.iter().any(|p| p.name == name);
         let text = match spec.name {
             "crop" => format!("crop {}:,1:", size.min(3)),
+            "threshold" if size % 2 == 0 => spec.example.to_owned(),
+            "threshold" => {
+                let method = ["gaussian", "mean", "sauvola"][size as usize / 2];
+                format!("threshold local method={method} size={}", size + 1)
+            }
             _ if takes("size") => format!("{} size={size}", spec.name),
             _ if takes("sigma") => format!("{} sigma=0.{size}", spec.name),
             _ => spec.example.to_owned(),
