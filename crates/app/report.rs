@@ -303,6 +303,7 @@ fn recipe(error: &RecipeError) -> Option<String> {
             "name one result: `on=NAME`, where `input` is the image".to_owned()
         }
         Problem::Inputs { .. } => "name them: `on=A,B`, where `input` is the image".to_owned(),
+        Problem::InputsInFormula { op } => explains(op),
         Problem::Unused => {
             "name it with `as NAME` and read it with `on=NAME`, or leave the step out".to_owned()
         }

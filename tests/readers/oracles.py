@@ -7,7 +7,7 @@ operation of `voxtile ops` that has a reference appears at least once in 2-D and
 import numpy as np
 import tifffile
 from scipy import ndimage as ndi
-from skimage import filters
+from skimage import exposure, filters
 
 BORDERS = ["reflect", "constant", "nearest", "mirror", "wrap"]
 
@@ -53,6 +53,24 @@ def mode(image, factor):
     return out
 
 
+def f64(image):
+    return image.astype(np.float64)
+
+
+def window_moments(image, size, border):
+    """Mean and variance of every box, in f64, of all its voxels at once: no running sums."""
+    modes = {"reflect": "symmetric", "mirror": "reflect", "nearest": "edge", "wrap": "wrap", "constant": "constant"}
+    before, after = size // 2, (size - 1) // 2
+    wide = np.pad(f64(image), [(before, after)] * image.ndim, mode=modes[border])
+    windows = np.lib.stride_tricks.sliding_window_view(wide, (size,) * image.ndim)
+    axes = tuple(range(image.ndim, 2 * image.ndim))
+    return windows.mean(axis=axes), windows.var(axis=axes)
+
+
+def above(image, level):
+    return (image > level).astype(np.uint8)
+
+
 def neighbourhoods(image):
     """Recipes with a neighbourhood: name, recipe, function of the border rule."""
     ndim = image.ndim
@@ -61,6 +79,20 @@ def neighbourhoods(image):
     plain = {"size": size}
     yield "gaussian sigma=1.5", lambda m: ndi.gaussian_filter(f32(image), 1.5, mode=m)
     yield "gaussian sigma=2 truncate=2.3", lambda m: ndi.gaussian_filter(f32(image), 2.0, truncate=2.3, mode=m)
+    yield "gradient sigma=1.5", lambda m: ndi.gaussian_gradient_magnitude(f32(image), 1.5, mode=m)
+    yield "log-filter sigma=1.5", lambda m: ndi.gaussian_laplace(f32(image), 1.5, mode=m)
+    yield "laplace", lambda m: ndi.laplace(f32(image), mode=m)
+    yield "dog low=1 high=2", lambda m: filters.difference_of_gaussians(f32(image), 1, 2, mode=m)
+    yield "scharr", lambda m: filters.scharr(f32(image), mode=m)
+    yield "prewitt", lambda m: filters.prewitt(f32(image), mode=m)
+    yield "threshold local size=15 offset=5", lambda m: above(
+        f32(image), filters.threshold_local(f32(image), 15, offset=5, mode=m)
+    )
+    yield "threshold local method=mean size=9", lambda m: above(
+        f32(image), filters.threshold_local(f32(image), 9, method="mean", mode=m)
+    )
+    yield "variance size=5", lambda m: f32(window_moments(image, 5, m)[1])
+    yield "std size=4", lambda m: f32(np.sqrt(window_moments(image, 4, m)[1]))
     yield "mean size=5", lambda m: ndi.uniform_filter(f32(image), 5, mode=m)
     yield "median size=3", lambda m: ndi.median_filter(image, 3, mode=m)
     yield f"median size={text}", lambda m: ndi.median_filter(image, size, mode=m)
@@ -79,6 +111,25 @@ def points(image):
     """Recipes without a neighbourhood, or with skimage's fixed one: recipe, result."""
     ndim, top = image.ndim, np.iinfo(image.dtype).max
     yield "sobel", filters.sobel(f32(image))
+    yield "unsharp sigma=2 amount=1.5", filters.unsharp_mask(f32(image), 2, 1.5, preserve_range=True)
+    yield "threshold local method=niblack size=9 border=mirror", above(image, filters.threshold_niblack(image, 9))
+    yield "threshold local method=sauvola size=9 k=0.1 border=mirror", above(
+        image, filters.threshold_sauvola(image, 9, k=0.1)
+    )
+    yield "gamma 0.4", f32(exposure.adjust_gamma(f64(image) / top, 0.4) * top)
+    yield "ln", f32(np.log(f64(image)))
+    yield "expr \"input / 300\" | exp", f32(np.exp(f64(f32(f64(image) / 300))))
+    yield "sqrt", f32(np.sqrt(f64(image)))
+    yield "laplace | abs", np.abs(ndi.laplace(f32(image)))
+    a, b = f64(ndi.gaussian_filter(f32(image), 1)), f64(ndi.gaussian_filter(f32(image), 3))
+    named = "gaussian 1 as a | gaussian 3 on=input as b | "
+    yield named + "expr \"(a - b) / (a + b + 1)\"", f32((a - b) / (a + b + 1))
+    yield named + "expr \"where(a > b && input >= 120, sqrt(a) - b**2 / 7, min(a, max(b, 100)))\"", f32(
+        np.where((a > b) & (image >= 120), np.sqrt(a) - b**2 / 7, np.minimum(a, np.maximum(b, 100)))
+    )
+    yield named + "expr \"exp(-a / 500) + ln(b) * a**1.3\"", f32(np.exp(-a / 500) + np.log(b) * a**1.3)
+    yield named + "expr \"a > b\" as m | mask outside=7 on=input,m", np.where(a > b, image, 7).astype(image.dtype)
+    yield named + "expr \"a > b\" as m | where on=m,a,b", f32(np.where(a > b, a, b))
     yield "cast u8", np.clip(image, 0, 255).astype(np.uint8)
     yield "cast f32", f32(image)
     yield "invert", (top - image).astype(image.dtype)

@@ -10,11 +10,15 @@ fn takes(value: Value) -> String {
         Value::Length => "length: `2`, `2px`, `0.5um`, or one per axis `1,2,2`".to_owned(),
         Value::Size => "whole voxels: `15`, or one per axis `3,15,15`".to_owned(),
         Value::Number => "number".to_owned(),
+        Value::NumberOr(words) => {
+            format!("number, or {}", words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", "))
+        }
         Value::Numbers => "numbers with commas".to_owned(),
         Value::Choice(words) => words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", "),
         Value::Dtype => "sample type: `u8`, `f32`".to_owned(),
         Value::Axis => "axis: `t`, `c`, `z`, `y`, `x`".to_owned(),
         Value::Ranges => "ranges over the last axes: `0:100,:,50:150`".to_owned(),
+        Value::Formula => "formula: `(a-b)/(a+b+1)`, its names are results (`as NAME`, `input`)".to_owned(),
     }
 }
 
@@ -24,12 +28,17 @@ fn row(param: &Param) -> String {
         Some("") => "not given".to_owned(),
         Some(text) => format!("`{text}`"),
     };
-    format!("| `{}` | {} | {} | {default} |\n", param.name, param.about, takes(param.value))
+    format!(
+        "| `{}` | {} | {} | {default} |\n",
+        param.name,
+        param.about.replace('|', "\\|"),
+        takes(param.value)
+    )
 }
 
 fn section(spec: &Spec) -> String {
     let mut out = format!("\n## {}\n\n{}.\n", spec.name, spec.about);
-    if spec.inputs != 1 {
+    if spec.inputs > 1 {
         let _ = write!(out, "\nReads {} images: `on=A,B` names them.\n", spec.inputs);
     }
     if !spec.params.is_empty() {

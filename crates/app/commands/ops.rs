@@ -39,7 +39,7 @@ fn list() -> String {
 
 fn explain(spec: &Spec) -> String {
     let mut out = format!("{}: {}\n", spec.name, spec.about);
-    if spec.inputs != 1 {
+    if spec.inputs > 1 {
         let _ = writeln!(out, "Reads {} images: name them with on=A,B.", spec.inputs);
     }
     if !spec.params.is_empty() {
@@ -66,11 +66,13 @@ fn value(param: &Param) -> String {
         Value::Length => "lengths such as 2, 0.5um or 1,2,2".to_owned(),
         Value::Size => "whole voxels such as 15 or 3,15,15".to_owned(),
         Value::Number => "a number".to_owned(),
+        Value::NumberOr(words) => format!("a number, or {}", words.join(" | ")),
         Value::Numbers => "numbers with commas".to_owned(),
         Value::Choice(words) => words.join(" | "),
         Value::Dtype => "a sample type such as u8 or f32".to_owned(),
         Value::Axis => "an axis: t, c, z, y or x".to_owned(),
         Value::Ranges => "ranges such as 0:100,:,50:150".to_owned(),
+        Value::Formula => "a formula such as \"(a-b)/(a+b+1)\"; its names are results".to_owned(),
     }
 }
 

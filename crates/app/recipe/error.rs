@@ -156,6 +156,12 @@ pub enum Problem {
         /// How many are named.
         given: usize,
     },
+    /// `on=` for an operation whose inputs are the names in its formula.
+    #[error("`{op}` reads what its formula names: leave out `on=`")]
+    InputsInFormula {
+        /// The operation.
+        op: &'static str,
+    },
     /// A result that no later step reads.
     #[error("nothing reads the result of this step")]
     Unused,

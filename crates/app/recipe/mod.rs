@@ -151,7 +151,8 @@ impl Recipe {
     pub fn with(mut self, param: &str, value: &str) -> Result<Self, RecipeError> {
         let text = format!("{param}={}", text::quoted(value));
         let place = Place { file: None, span: 0..text.len(), text: text.as_str().into() };
-        let Some(step) = self.steps.last_mut() else {
+        // The step itself is no result that its formula may name.
+        let Some(mut step) = self.steps.pop() else {
             return Err(RecipeError::new(Problem::Empty, place));
         };
         let What::Listed { op, args } = &mut step.what else {
@@ -165,6 +166,9 @@ impl Recipe {
         args.retain(|a| a.param != known.name);
         args.push(Arg { param: known.name, value: value.to_owned(), span: 0..0 });
         args.sort_by_key(|a| spec.params.iter().position(|p| p.name == a.param));
+        step.inputs.truncate(spec.inputs);
+        step.inputs.extend(self.named_in_formula(spec, args, |_| place.clone())?);
+        self.steps.push(step);
         self.rewrite_last();
         Ok(self)
     }
@@ -194,8 +198,13 @@ impl Recipe {
             What::Own(op) => out.write_str(op.name())?,
         }
         let default = i.checked_sub(1).map_or(Ref::Source, Ref::Step);
-        if step.inputs != [default] {
-            let names: Vec<&str> = step.inputs.iter().map(|r| self.name_of(*r)).collect();
+        let named = match &step.what {
+            What::Listed { op, .. } => ops::find(op).map_or(0, |spec| spec.inputs),
+            What::Own(_) => step.inputs.len(),
+        };
+        let inputs = &step.inputs[..named];
+        if named > 0 && inputs != [default] {
+            let names: Vec<&str> = inputs.iter().map(|r| self.name_of(*r)).collect();
             write!(out, " on={}", names.join(","))?;
         }
         if let Some(name) = &step.name {

@@ -4,7 +4,7 @@ use super::{Arg, Place, Problem, Recipe, RecipeError, Ref, SOURCE, Step, What, s
 use std::ops::Range;
 use std::sync::Arc;
 use voxtile_kernels::ops;
-use voxtile_kernels::spec::Spec;
+use voxtile_kernels::spec::{Spec, Value};
 
 /// A word and the bytes of the text where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,9 +61,12 @@ impl Recipe {
         }
         args.sort_by_key(|a| spec.params.iter().position(|p| p.name == a.param));
 
-        let inputs = match raw.on {
+        let mut inputs = match raw.on {
             None if spec.inputs == 1 => vec![self.last()],
             None => Vec::new(),
+            Some(names) if spec.inputs == 0 => {
+                return fail(Problem::InputsInFormula { op: spec.name }, &names[0].span);
+            }
             Some(names) => {
                 names.iter().map(|n| self.find(&n.text, place(&n.span))).collect::<Result<_, _>>()?
             }
@@ -72,6 +75,7 @@ impl Recipe {
             let (op, wanted) = (spec.name.to_owned(), spec.inputs);
             return fail(Problem::Inputs { op, wanted, given: inputs.len() }, &word.span);
         }
+        inputs.extend(self.named_in_formula(spec, &args, |span| place(span))?);
         let name = match raw.name {
             None => None,
             Some(n) => Some(self.new_name(&n.text, place(&n.span))?),
@@ -101,6 +105,22 @@ impl Recipe {
         let nearest = suggest(name, known.iter().copied()).map(str::to_owned);
         let known = known.into_iter().map(str::to_owned).collect();
         Err(RecipeError::new(Problem::UnknownName { name: name.to_owned(), nearest, known }, place))
+    }
+
+    /// The results that the formula of a step names, if it has one.
+    pub(super) fn named_in_formula(
+        &self,
+        spec: &'static Spec,
+        args: &[Arg],
+        place: impl Fn(&Range<usize>) -> Place,
+    ) -> Result<Vec<Ref>, RecipeError> {
+        let Some(formula) = spec.params.iter().find(|p| p.value == Value::Formula) else {
+            return Ok(Vec::new());
+        };
+        let Some(arg) = args.iter().find(|a| a.param == formula.name) else { return Ok(Vec::new()) };
+        let names = spec.names(|_| Some(arg.value.as_str()));
+        let names = names.map_err(|e| RecipeError::new(Problem::Argument(e), place(&arg.span)))?;
+        names.iter().map(|name| self.find(name, place(&arg.span))).collect()
     }
 
     /// A name for a new result, if it is one and free.

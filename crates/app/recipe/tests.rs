@@ -93,6 +93,36 @@ fn toml_errors_name_the_line() {
     assert!(error("").contains("empty"));
 }
 
+#[test]
+fn the_names_in_a_formula_are_its_inputs() {
+    let recipe =
+        Recipe::parse("gaussian 1 as a | gaussian 4 on=input as b | expr \"(b-a)/(a+input)\"").unwrap();
+    assert_eq!(recipe.steps[2].inputs, [Ref::Step(1), Ref::Step(0), Ref::Source]);
+    assert_eq!(
+        recipe.to_string(),
+        "gaussian sigma=1 as a | gaussian sigma=4 on=input as b | expr formula=(b-a)/(a+input)"
+    );
+    let error = |text: &str| Recipe::parse(text).unwrap_err().to_string();
+    assert!(error("expr input+g").starts_with("no earlier step is named `g`\n"), "{}", error("expr input+g"));
+    assert!(
+        error("expr input+1 on=input").starts_with("`expr` reads what its formula names: leave out `on=`\n")
+    );
+    let unclosed = error("gaussian 2 as g | expr \"(g + 1\"");
+    let wanted = "`expr`: `formula=(g + 1` is not a formula: the `(` at character 1 has no `)`\n";
+    assert!(unclosed.starts_with(wanted), "{unclosed}");
+    // As a library builds it, and a step that would read itself.
+    let built = |formula| {
+        Recipe::default()
+            .then("gaussian 2 as g | expr input")
+            .unwrap()
+            .named("e")
+            .unwrap()
+            .with("formula", formula)
+    };
+    assert_eq!(built("g/input").unwrap().steps[1].inputs, [Ref::Step(0), Ref::Source]);
+    assert!(built("e+g").unwrap_err().to_string().starts_with("no earlier step is named `e`"));
+}
+
 /// Any recipe that the table allows, in canonical form.
 fn recipes() -> impl Strategy<Value = String> {
     let step = (
@@ -108,7 +138,10 @@ fn recipes() -> impl Strategy<Value = String> {
             let spec = ops::TABLE[op];
             let mut words = vec![spec.name.to_owned()];
             for (param, value) in spec.params.iter().zip(values) {
-                if let Some(value) = value {
+                if let Some(mut value) = value {
+                    if param.value == Value::Formula {
+                        value = format!("{} + {}", pick.get(&names), value.len());
+                    }
                     words.push(format!("{}={}", param.name, text::quoted(&value)));
                 }
             }
@@ -116,7 +149,7 @@ fn recipes() -> impl Strategy<Value = String> {
             let inputs: Vec<String> = (0..spec.inputs)
                 .map(|n| if n == 0 && from_last { last.clone() } else { pick.get(&names).clone() })
                 .collect();
-            if inputs != [last] {
+            if !inputs.is_empty() && inputs != [last] {
                 words.push(format!("on={}", inputs.join(",")));
             }
             names.push(format!("n{i}"));

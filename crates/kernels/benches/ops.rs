@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use voxtile_kernels::cpu::{Isa, available, with_isa};
 use voxtile_kernels::ops;
 use voxtile_kernels::spec::{From as Reads, Stage};
-use voxtile_kernels::testing::{Float, Image, meta, stages};
+use voxtile_kernels::testing::{Float, Image, inputs, meta, stages};
 use voxtile_sched::contract::{Op, Pass};
 use voxtile_sched::model::{Dtype, Element, Meta, Region, Tile, voxels};
 use voxtile_sched::{dispatch, model::Shape};
@@ -21,6 +21,24 @@ const FURTHER: &[(&str, &str, &[u64], Dtype)] = &[
     ("cast f32", "zyx", &[128, 128, 128], Dtype::U16),
     ("threshold 900", "yx", &[2048, 2048], Dtype::U16),
     ("invert", "zyx", &[128, 128, 128], Dtype::U8),
+    ("ln", "zyx", &[128, 128, 128], Dtype::F32),
+    ("sqrt", "zyx", &[128, 128, 128], Dtype::F32),
+    ("expr (a-b)/(a+b+1)", "zyx", &[128, 128, 128], Dtype::U16),
+    ("expr (a-b)/(a+b+1)", "zyx", &[128, 128, 128], Dtype::F32),
+    ("laplace", "zyx", &[128, 128, 128], Dtype::F32),
+    ("laplace", "yx", &[2048, 2048], Dtype::U16),
+    ("scharr", "zyx", &[128, 128, 128], Dtype::F32),
+    ("prewitt", "yx", &[2048, 2048], Dtype::U16),
+    ("gradient 2", "yx", &[2048, 2048], Dtype::U16),
+    ("log-filter 2", "yx", &[2048, 2048], Dtype::U16),
+    ("dog low=1 high=2", "yx", &[2048, 2048], Dtype::U16),
+    ("unsharp 2", "yx", &[2048, 2048], Dtype::U16),
+    ("variance 5", "yx", &[2048, 2048], Dtype::U16),
+    ("variance 15", "zyx", &[128, 128, 128], Dtype::U16),
+    ("threshold local size=15", "zyx", &[128, 128, 128], Dtype::U16),
+    ("threshold local size=15 method=mean", "zyx", &[128, 128, 128], Dtype::U16),
+    ("threshold local size=15 method=niblack", "zyx", &[128, 128, 128], Dtype::U16),
+    ("threshold local size=15 method=sauvola", "yx", &[2048, 2048], Dtype::U16),
     ("downsample 2", "yx", &[2048, 2048], Dtype::U8),
     ("downsample 3", "zyx", &[128, 128, 128], Dtype::U16),
     ("downsample 2 method=max", "zyx", &[128, 128, 128], Dtype::U16),
@@ -110,9 +128,11 @@ impl<'a> Work<'a> {
 
 /// Runs all stages of a step and prints its line.
 fn bench(step: &str, axes: &str, sizes: &[u64], dtype: Dtype) {
-    let spec = ops::find(step.split(' ').next().unwrap_or_default()).expect("in the table");
+    let last = step.rsplit(" | ").next().unwrap_or_default();
+    let spec = ops::find(last.split(' ').next().unwrap_or_default()).expect("in the table");
     let input = meta(axes, sizes, dtype);
-    let stages = stages(spec, step, std::slice::from_ref(&input)).expect("good arguments");
+    let given = vec![input.clone(); inputs(spec, step)];
+    let stages = stages(spec, step, &given).expect("good arguments");
     let mut made: Vec<Meta> = Vec::new();
     let mut read = 0;
     let mut seconds: Vec<f64> = available().map(|_| 0.0).collect();
@@ -138,8 +158,8 @@ fn bench(step: &str, axes: &str, sizes: &[u64], dtype: Dtype) {
     }
     let shape: Shape = made.last().expect("a step has a stage").shape;
     let written = made.last().map_or(0, Meta::bytes);
-    let name = format!("{step} on {dtype} {axes}");
-    print!("{name:44}");
+    let name = format!("{last} on {dtype} {axes}");
+    print!("{name:60}");
     for (isa, seconds) in available().zip(seconds) {
         let ns = seconds * 1e9 / voxels(&shape).max(1) as f64;
         let rate = (read + written) as f64 / seconds / 1e9;

@@ -4,8 +4,12 @@
 //! and its tests. [`spec`] describes parameters, so that the command line, its help, the documentation and the
 //! benches are made from the table. [`testing`] is the harness that every operation passes.
 
+mod choice;
 mod conv;
 pub mod cpu;
+mod formula;
+mod functions;
+mod math;
 pub mod ops;
 mod pointwise;
 mod rank;

@@ -1,7 +1,9 @@
 //! What operations share that look at one voxel at a time: the walk over rows, exact casts, exact numbers.
 
 use crate::vectorised;
-use voxtile_sched::model::{Dtype, Element, Tile, TileMut};
+use std::ops::Range;
+use voxtile_sched::contract::Refused;
+use voxtile_sched::model::{Dtype, Element, Meta, PerAxis, Tile, TileMut};
 
 /// A function of one voxel. `at` must be `#[inline(always)]`: it is compiled into every vector version of the loop.
 pub(crate) trait Point<T, U>: Copy {
@@ -39,6 +41,68 @@ pub(crate) fn for_rows(shape: [usize; 5], mut work: impl FnMut(usize, usize, usi
                 }
             }
         }
+    }
+}
+
+/// Refuses images of different shapes.
+pub(crate) fn same_shape(inputs: &[Meta]) -> Result<(), Refused> {
+    match inputs.iter().find(|i| i.shape != inputs[0].shape) {
+        None => Ok(()),
+        Some(other) => Err(Refused::Shapes { first: inputs[0].dims(), second: other.dims() }),
+    }
+}
+
+/// Refuses images of different sample types.
+pub(crate) fn same_dtype(inputs: &[Meta]) -> Result<(), Refused> {
+    match inputs.iter().find(|i| i.dtype != inputs[0].dtype) {
+        None => Ok(()),
+        Some(other) => {
+            let why = format!("both images must be of one sample type, and the first is {}", inputs[0].dtype);
+            Err(Refused::Dtype { dtype: other.dtype, why })
+        }
+    }
+}
+
+/// How tiles of one shape are walked together, part of a row by part of a row.
+pub(crate) struct Parts {
+    shape: PerAxis<usize>,
+}
+
+/// Neighbours along x, at most as many as were asked for.
+pub(crate) struct Part {
+    at: PerAxis<usize>,
+    len: usize,
+}
+
+impl Parts {
+    /// Rows are the tiles' own, or one of all voxels where there are no gaps between them.
+    pub(crate) fn of(inputs: &[Tile<'_>], output: &TileMut<'_>) -> Self {
+        assert!(inputs.iter().all(|i| i.shape() == output.shape()), "tiles of one shape");
+        let gapless = output.is_contiguous() && inputs.iter().all(Tile::is_contiguous);
+        Self { shape: if gapless { [1, 1, 1, 1, output.len()] } else { output.shape() } }
+    }
+
+    /// Calls `work` for every part of at most `most` voxels.
+    #[inline]
+    pub(crate) fn each(&self, most: usize, mut work: impl FnMut(Part)) {
+        for_rows(self.shape, |t, c, z, y| {
+            for x in (0..self.shape[4]).step_by(most) {
+                work(Part { at: [t, c, z, y, x], len: most.min(self.shape[4] - x) });
+            }
+        });
+    }
+}
+
+impl Part {
+    /// Number of voxels.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Where it lies in a tile with those strides.
+    pub(crate) fn range(&self, strides: PerAxis<usize>) -> Range<usize> {
+        let start = self.at.iter().zip(strides).map(|(at, stride)| at * stride).sum();
+        start..start + self.len
     }
 }
 

@@ -1,5 +1,6 @@
 //! How an operation is described to the outside: its name, its parameters, and how it is built from text.
 
+use crate::formula::Formula;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -14,9 +15,9 @@ pub struct Spec {
     pub about: &'static str,
     /// Parameters in the order in which help shows them. The first may be given without its name.
     pub params: &'static [Param],
-    /// Number of inputs.
+    /// Number of inputs, besides those that a formula names ([`Value::Formula`]).
     pub inputs: usize,
-    /// An example for help and docs, a whole step: `gaussian sigma=2`.
+    /// An example for help and docs, a whole step: `gaussian sigma=2`, or a recipe that ends with one.
     pub example: &'static str,
     /// Makes the operation from its arguments; callers use [`stages`](Self::stages).
     pub build: Build,
@@ -31,19 +32,35 @@ impl Spec {
     pub fn stages(&self, args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
         match self.build {
             Build::One(make) => {
-                let inputs = (0..self.inputs).map(From::Input).collect();
+                let inputs = (0..args.inputs.len()).map(From::Input).collect();
                 Ok(vec![Stage { op: make(args)?, inputs }])
             }
             Build::Linear(make) => {
                 let op = make(args)?;
-                if args.edge_fits()? {
-                    return Ok(vec![Stage { op, inputs: vec![From::Input(0)] }]);
-                }
-                let as_f32 = Stage { op: crate::ops::as_f32(), inputs: vec![From::Input(0)] };
-                Ok(vec![as_f32, Stage { op, inputs: vec![From::Stage(0)] }])
+                let mut stages = Vec::new();
+                let inputs = vec![args.as_linear(&mut stages)?];
+                stages.push(Stage { op, inputs });
+                Ok(stages)
             }
             Build::Chain(make) => make(args),
         }
+    }
+
+    /// The names in the formula of a step, which are its inputs after those that `on=` names; none, if the operation
+    /// takes no formula or is given none. `given` is the text of a parameter.
+    ///
+    /// # Errors
+    /// [`ArgError::Value`], if the formula is none.
+    pub fn names<'a>(
+        &'static self,
+        given: impl Fn(&str) -> Option<&'a str>,
+    ) -> Result<Vec<String>, ArgError> {
+        let Some(param) = self.params.iter().find(|p| p.value == Value::Formula) else {
+            return Ok(Vec::new());
+        };
+        let Some(text) = given(param.name) else { return Ok(Vec::new()) };
+        let args = Args::new(self, BTreeMap::from([(param.name, text)]), &[], None);
+        args.formula(param.name).map(|formula| formula.names)
     }
 }
 
@@ -97,6 +114,8 @@ pub enum Value {
     Size,
     /// A number.
     Number,
+    /// A number, or one of these words.
+    NumberOr(&'static [&'static str]),
     /// A list of numbers: `0,255`.
     Numbers,
     /// One of these words.
@@ -107,6 +126,8 @@ pub enum Value {
     Axis,
     /// Half-open ranges, one per axis: `0:100,50:150`, `:` for all of an axis.
     Ranges,
+    /// A formula: `(a-b)/(a+b+1)`. The results that it names are inputs of the step, in the order of its names.
+    Formula,
 }
 
 /// The parameter `border`, for the list of every operation with a neighbourhood.
@@ -304,6 +325,16 @@ impl<'a> Args<'a> {
         text.trim().parse().map_err(|_| self.wrong(name, text, "a number"))
     }
 
+    /// A finite number.
+    ///
+    /// # Errors
+    /// Missing, or no finite number.
+    pub fn finite(&self, name: &'static str) -> Result<f64, ArgError> {
+        let text = self.required(name)?;
+        let value = text.trim().parse().ok().filter(|v: &f64| v.is_finite());
+        value.ok_or_else(|| self.wrong(name, text, "a finite number"))
+    }
+
     /// A number kept exactly where it is whole; not NaN.
     ///
     /// # Errors
@@ -352,12 +383,23 @@ impl<'a> Args<'a> {
     pub fn choice(&self, name: &'static str) -> Result<&'static str, ArgError> {
         let text = self.required(name)?;
         let words = self.spec.params.iter().find(|p| p.name == name).map(|p| p.value);
-        let Some(Value::Choice(words)) = words else { unreachable!("`{name}` is not a choice") };
+        let Some(Value::Choice(words) | Value::NumberOr(words)) = words else {
+            unreachable!("`{name}` is not a choice")
+        };
         words
             .iter()
             .find(|w| **w == text)
             .copied()
             .ok_or_else(|| self.wrong(name, text, format!("one of {}", words.join(", "))))
+    }
+
+    /// A formula.
+    ///
+    /// # Errors
+    /// Missing, or no formula.
+    pub(crate) fn formula(&self, name: &'static str) -> Result<Formula, ArgError> {
+        let text = self.required(name)?;
+        Formula::parse(text).map_err(|fault| self.wrong(name, text, format!("a formula: {fault}")))
     }
 
     /// A sample type.
@@ -393,6 +435,16 @@ impl<'a> Args<'a> {
                 Ok(Border::from_name(name, cval).expect("choice lists the names"))
             }
         }
+    }
+
+    /// Where a filter that takes the image as f32 reads it from: the input, or, where the input's sample type does not
+    /// hold what stands beyond the edge (`cval=0.5`), a stage that casts it before it is padded.
+    pub(crate) fn as_linear(&self, stages: &mut Vec<Stage>) -> Result<From, ArgError> {
+        if self.edge_fits()? {
+            return Ok(From::Input(0));
+        }
+        stages.push(Stage { op: crate::ops::as_f32(), inputs: vec![From::Input(0)] });
+        Ok(From::Stage(stages.len() - 1))
     }
 
     /// Whether the input's sample type holds what stands beyond the edge.

@@ -4,25 +4,39 @@
 //! do not depend on the tile, nor on the machine.
 
 mod boxes;
+pub(crate) mod derivative;
+pub(crate) mod edges;
+mod gaussian;
+mod join;
+mod local;
+pub(crate) mod moments;
 mod scratch;
 mod symmetric;
 mod weights;
 
+pub(crate) use derivative::{Order, components};
+pub(crate) use edges::{Edges, Smoothing};
+pub(crate) use gaussian::{SIGMA, TRUNCATE, blurred, sigmas, truncation};
+pub(crate) use join::{Join, join};
+pub(crate) use local::{LOCAL, above_local};
+pub(crate) use moments::{Moments, SIZE, Statistic, sizes};
 pub(crate) use scratch::Scratch;
-pub(crate) use weights::{gaussian, in_f32, radius};
+pub(crate) use symmetric::Half;
+pub(crate) use weights::{derivative as derivative_weights, gaussian as gaussian_weights, in_f32, radius};
 
-use voxtile_sched::contract::Footprint;
+use std::sync::Arc;
+use voxtile_sched::contract::{Footprint, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Halo, PerAxis, Shape, Tile, TileMut};
+use voxtile_sched::model::{Border, Dtype, Halo, Kind, Meta, PerAxis, Shape, Tile, TileMut};
 
 /// A filter along z, y and x.
 #[derive(Clone, Debug)]
 pub(crate) enum Separable {
-    /// Symmetric weights, centre first; `[1]` leaves an axis as it is. The centre is multiplied first, then the sums
-    /// of the pairs are, from the outside in. Sums are `f64`; products are rounded, then added.
-    Exact([Vec<f64>; 3]),
+    /// Weights, centre first; `[1]` leaves an axis as it is. The centre is multiplied first, then the sums or
+    /// differences of the pairs are, from the outside in. Sums are `f64`; products are rounded, then added.
+    Exact([Half<f64>; 3]),
     /// As `Exact`, but sums are `f32`, with fused products and additions.
-    Fast([Vec<f32>; 3]),
+    Fast([Half<f32>; 3]),
     /// Means of so many voxels, with sums in `f64`. Of an even number, the centre is the first of the second half.
     Mean([usize; 3]),
 }
@@ -30,16 +44,21 @@ pub(crate) enum Separable {
 impl Separable {
     /// Voxels read before and after each output, along z, y and x.
     fn reach(&self) -> [(usize, usize); 3] {
-        let radius = |n: usize| (n - 1, n - 1);
+        let radius = |n: usize| (n, n);
         match self {
-            Self::Exact(weights) => weights.each_ref().map(|w| radius(w.len())),
-            Self::Fast(weights) => weights.each_ref().map(|w| radius(w.len())),
+            Self::Exact(weights) => weights.each_ref().map(|w| radius(w.radius())),
+            Self::Fast(weights) => weights.each_ref().map(|w| radius(w.radius())),
             Self::Mean(sizes) => sizes.map(|n| (n / 2, n - 1 - n / 2)),
         }
     }
 
+    /// The operation of that name which filters a whole image.
+    pub(crate) fn op(self, name: &'static str, border: Border) -> Arc<dyn Op> {
+        Arc::new(Filter { name, filter: self, border })
+    }
+
     /// The neighbourhood that it reads.
-    pub(crate) fn footprint(&self) -> Footprint {
+    fn footprint(&self) -> Footprint {
         let mut halo = Halo::NONE;
         for (axis, (lo, hi)) in (2..).zip(self.reach()) {
             (halo.lo[axis], halo.hi[axis]) = (lo as u64, hi as u64);
@@ -48,7 +67,7 @@ impl Separable {
     }
 
     /// Bytes of scratch for an output tile of that shape.
-    pub(crate) fn scratch(&self, output: &Shape) -> u64 {
+    fn scratch(&self, output: &Shape) -> u64 {
         let output: PerAxis<usize> = output.map(|n| n as usize);
         let bytes = match self {
             Self::Exact(weights) => symmetric::scratch(weights, output),
@@ -59,7 +78,7 @@ impl Separable {
     }
 
     /// Filters a tile of any type into one of `f32`.
-    pub(crate) fn run(&self, input: &Tile<'_>, mut output: TileMut<'_>, scratch: &mut [u8]) {
+    fn run(&self, input: &Tile<'_>, mut output: TileMut<'_>, scratch: &mut [u8]) {
         let output = output.view::<f32>();
         dispatch!(input.dtype(), T => {
             let input = input.view::<T>();
@@ -72,12 +91,49 @@ impl Separable {
     }
 
     /// Estimated nanoseconds per voxel on one core, without the halo.
-    pub(crate) fn ns_per_voxel(&self) -> f64 {
+    fn ns_per_voxel(&self) -> f64 {
         let (axis, pair) = match self {
             Self::Exact(_) => (0.15, 0.05),
             Self::Fast(_) => (0.1, 0.02),
             Self::Mean(_) => (0.4, 0.01),
         };
         self.reach().iter().map(|&(lo, _)| if lo == 0 { 0.05 } else { axis + pair * lo as f64 }).sum()
+    }
+}
+
+/// A filter as an operation: any sample type → f32.
+struct Filter {
+    name: &'static str,
+    filter: Separable,
+    border: Border,
+}
+
+impl Op for Filter {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
+        Ok(inputs[0].with_dtype(Dtype::F32).with_kind(Kind::Image))
+    }
+
+    fn footprint(&self, _input: usize) -> Footprint {
+        self.filter.footprint()
+    }
+
+    fn border(&self) -> Border {
+        self.border
+    }
+
+    fn scratch(&self, output: &Shape) -> u64 {
+        self.filter.scratch(output)
+    }
+
+    fn ns_per_voxel(&self) -> f64 {
+        self.filter.ns_per_voxel()
+    }
+
+    fn cpu(&self, inputs: &[Tile<'_>], output: TileMut<'_>, scratch: &mut [u8]) {
+        self.filter.run(&inputs[0], output, scratch);
     }
 }

@@ -1,4 +1,4 @@
-//! Blocked convolution with symmetric weights along z, y and x.
+//! Blocked convolution with symmetric or antisymmetric weights along z, y and x.
 //!
 //! A tile is cut into blocks whose intermediate volume, filtered along z, stays in the L2 or L3 cache. Per block:
 //!
@@ -19,8 +19,29 @@ const LONG: [usize; 2] = [256, 512];
 /// Bytes of the columns that are converted at once.
 const COLUMNS: usize = 32 * 1024;
 
-/// Half of the weights along z, y and x, centre first. `[1]` leaves an axis as it is.
-pub(super) type Weights<S> = [Vec<S>; 3];
+/// Half of the weights along an axis, centre first.
+#[derive(Clone, Debug)]
+pub(crate) struct Half<S> {
+    /// `[1]` leaves the axis as it is.
+    pub(crate) weights: Vec<S>,
+    /// Whether the weights of the other half, before the centre, have the other sign.
+    pub(crate) odd: bool,
+}
+
+impl<S> Half<S> {
+    /// Symmetric weights.
+    pub(crate) fn even(weights: Vec<S>) -> Self {
+        Self { weights, odd: false }
+    }
+
+    /// Voxels read on either side.
+    pub(crate) fn radius(&self) -> usize {
+        self.weights.len() - 1
+    }
+}
+
+/// Weights along z, y and x.
+pub(super) type Weights<S> = [Half<S>; 3];
 
 /// How a tile is cut.
 struct Blocks {
@@ -37,7 +58,7 @@ struct Blocks {
 
 impl Blocks {
     fn new<S: Sum>(weights: &Weights<S>, output: PerAxis<usize>) -> Self {
-        let radius: [usize; 3] = std::array::from_fn(|a| weights[a].len() - 1);
+        let radius: [usize; 3] = weights.each_ref().map(Half::radius);
         let even = |n: usize, most: usize, unit: usize| {
             n.div_ceil(n.div_ceil(most).max(1)).next_multiple_of(unit).max(unit)
         };
@@ -149,9 +170,12 @@ fn along_z<T: Element, S: Sum>(
         for x in (0..width).step_by(blocks.chunk) {
             let part = (width - x).min(blocks.chunk);
             convert(&data[y * strides[3] + x..], strides[2], planes, part, columns, blocks.chunk);
-            let from = Rows { data: columns, stride: blocks.chunk, weights: &weights[0] };
-            let to = &mut slab[y * blocks.row + x..];
-            simd::rows_from_rows(from, part.next_multiple_of(16), size[0], to, blocks.plane);
+            let from = Rows { data: columns, stride: blocks.chunk, weights: &weights[0].weights };
+            let (to, part) = (&mut slab[y * blocks.row + x..], part.next_multiple_of(16));
+            match weights[0].odd {
+                false => simd::rows_from_rows::<S, false>(from, part, size[0], to, blocks.plane),
+                true => simd::rows_from_rows::<S, true>(from, part, size[0], to, blocks.plane),
+            }
         }
     }
 }
@@ -186,10 +210,16 @@ fn along_y_and_x<S: Sum>(
     let output = &mut output.raw()[first..];
     let width = (size[2] + 2 * blocks.radius[2]).next_multiple_of(16);
     for y in (0..size[1]).step_by(S::GROUP) {
-        let from = Rows { data: &slab[y * blocks.row..], stride: blocks.row, weights: &weights[1] };
-        simd::lanes_from_rows(from, width, lanes);
-        let from = Lanes { data: lanes, weights: &weights[2] };
-        let to = &mut output[y * strides[3]..];
-        simd::rows_from_lanes(from, size[2], (size[1] - y).min(S::GROUP), to, strides[3]);
+        let from = Rows { data: &slab[y * blocks.row..], stride: blocks.row, weights: &weights[1].weights };
+        match weights[1].odd {
+            false => simd::lanes_from_rows::<S, false>(from, width, lanes),
+            true => simd::lanes_from_rows::<S, true>(from, width, lanes),
+        }
+        let from = Lanes { data: lanes, weights: &weights[2].weights };
+        let (to, rows) = (&mut output[y * strides[3]..], (size[1] - y).min(S::GROUP));
+        match weights[2].odd {
+            false => simd::rows_from_lanes::<S, false>(from, size[2], rows, to, strides[3]),
+            true => simd::rows_from_lanes::<S, true>(from, size[2], rows, to, strides[3]),
+        }
     }
 }

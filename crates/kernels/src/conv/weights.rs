@@ -101,7 +101,19 @@ pub(crate) fn gaussian(sigma: f64, radius: usize) -> Vec<f64> {
     half.iter().map(|w| w / sum).collect()
 }
 
-/// Those weights for sums in `f32`. The centre takes up what rounding does to their sum, so that a level stays one.
+/// One half of the weights of the first or second derivative, centre first: the Gaussian's times what its exponent's
+/// derivatives bring, `x / σ²` or `x² / σ⁴ - 1 / σ²`. Of the first, the other half has the other sign.
+#[must_use]
+pub(crate) fn derivative(sigma: f64, radius: usize, order: u32) -> Vec<f64> {
+    let inverse = 1.0 / (sigma * sigma);
+    let factor = |x: f64| match order {
+        1 => x * inverse,
+        _ => x * x * (inverse * inverse) - inverse,
+    };
+    gaussian(sigma, radius).iter().enumerate().map(|(x, w)| factor(x as f64) * w).collect()
+}
+
+/// Weights of a blur for sums in `f32`. The centre takes up what rounding does to their sum, so that a level stays one.
 #[must_use]
 pub(crate) fn in_f32(weights: &[f64]) -> Vec<f32> {
     let mut rounded: Vec<f32> = weights.iter().map(|&w| w as f32).collect();

@@ -14,29 +14,16 @@
 //! weights differ between machines in the last bit of an f64, see `conv::weights`; ours do not. That shows in about
 //! one voxel in 10⁸. (3) `cval` is rounded to f32.
 
-use crate::conv::{self, Separable};
-use crate::spec::{ArgError, Args, BORDER, Build, CVAL, Param, Spec, Value};
-use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
-use voxtile_sched::model::{Border, Dtype, Kind, Meta, Shape, Tile, TileMut};
+use crate::conv::{SIGMA, TRUNCATE, blurred, sigmas, truncation};
+use crate::spec::{BORDER, Build, CVAL, Param, Spec, Value};
 
 /// The table's entry.
 pub(crate) static SPEC: Spec = Spec {
     name: "gaussian",
     about: "Blur with a Gaussian",
     params: &[
-        Param {
-            name: "sigma",
-            value: Value::Length,
-            default: None,
-            about: "standard deviation, one or per axis",
-        },
-        Param {
-            name: "truncate",
-            value: Value::Number,
-            default: Some("4"),
-            about: "radius at which the Gaussian is cut, in standard deviations",
-        },
+        SIGMA,
+        TRUNCATE,
         Param {
             name: "precision",
             value: Value::Choice(&["exact", "fast"]),
@@ -48,80 +35,22 @@ pub(crate) static SPEC: Spec = Spec {
     ],
     inputs: 1,
     example: "gaussian sigma=2",
-    build: Build::Linear(build),
+    build: Build::Linear(|args| {
+        let truncate = truncation(args)?;
+        let sigma = sigmas(args, SIGMA.name, truncate)?;
+        let fast = args.choice("precision")? == "fast";
+        Ok(blurred(SPEC.name, &sigma, truncate, fast, args.border()?))
+    }),
 };
-
-/// Radius in voxels beyond which an image would have to be absurd.
-const MAX_RADIUS: u64 = 100_000;
-
-fn build(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
-    let sigma = args.lengths_px("sigma")?;
-    let truncate = args.number("truncate")?;
-    if !(truncate >= 0.0 && truncate.is_finite()) {
-        let text = args.text("truncate").unwrap_or_default();
-        return Err(args.wrong("truncate", text, "a number of 0 or more"));
-    }
-    if sigma.iter().any(|&s| conv::radius(s, truncate) > MAX_RADIUS) {
-        let text = args.text("sigma").unwrap_or_default();
-        return Err(args.wrong("sigma", text, format!("a length with a radius of at most {MAX_RADIUS} px")));
-    }
-    // Up to 10⁻¹⁵ there is no blur, as in scipy.
-    let weights = [2, 3, 4].map(|a| {
-        if sigma[a] > 1e-15 {
-            conv::gaussian(sigma[a], conv::radius(sigma[a], truncate) as usize)
-        } else {
-            vec![1.0]
-        }
-    });
-    let filter = match args.choice("precision")? {
-        "fast" => Separable::Fast(weights.map(|w| conv::in_f32(&w))),
-        _ => Separable::Exact(weights),
-    };
-    Ok(Arc::new(Gaussian { filter, border: args.border()? }))
-}
-
-struct Gaussian {
-    filter: Separable,
-    border: Border,
-}
-
-impl Op for Gaussian {
-    fn name(&self) -> &'static str {
-        SPEC.name
-    }
-
-    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
-        Ok(inputs[0].with_dtype(Dtype::F32).with_kind(Kind::Image))
-    }
-
-    fn footprint(&self, _input: usize) -> Footprint {
-        self.filter.footprint()
-    }
-
-    fn border(&self) -> Border {
-        self.border
-    }
-
-    fn scratch(&self, output: &Shape) -> u64 {
-        self.filter.scratch(output)
-    }
-
-    fn ns_per_voxel(&self) -> f64 {
-        self.filter.ns_per_voxel()
-    }
-
-    fn cpu(&self, inputs: &[Tile<'_>], output: TileMut<'_>, scratch: &mut [u8]) {
-        self.filter.run(&inputs[0], output, scratch);
-    }
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::conforms;
+    use crate::conv;
     use crate::testing::{Fill, Float, Image, meta, step};
     use voxtile_sched::dispatch;
-    use voxtile_sched::model::Element;
+    use voxtile_sched::model::{Border, Dtype, Element};
 
     /// One axis after the other, every voxel on its own; σ along z, y, x.
     fn oracle(image: &Image, sigma: [f64; 3], truncate: f64, border: Border, fast: bool) -> Image {
@@ -132,7 +61,7 @@ mod tests {
                 continue;
             }
             let radius = (truncate * sigma + 0.5).floor() as i64;
-            let weights = conv::gaussian(sigma, radius as usize);
+            let weights = conv::gaussian_weights(sigma, radius as usize);
             let single = conv::in_f32(&weights);
             let at = |at: [u64; 5], offset: i64| {
                 let mut from = at;

@@ -9,72 +9,25 @@
 //! We differ: `scipy.ndimage.uniform_filter(image.astype(float32), …)` carries one sum along the whole line, with a
 //! rounding error that grows. Where its sums are exact the results are equal, otherwise within 1 ULP of f32.
 
-use crate::conv::Separable;
-use crate::spec::{ArgError, Args, BORDER, Build, CVAL, Param, Spec, Value};
+use crate::conv::{SIZE, Separable, sizes};
+use crate::spec::{ArgError, Args, BORDER, Build, CVAL, Spec};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
-use voxtile_sched::model::{Border, Dtype, Kind, Meta, Shape, Tile, TileMut};
+use voxtile_sched::contract::Op;
 
 /// The table's entry.
 pub(crate) static SPEC: Spec = Spec {
     name: "mean",
     about: "Mean of a box",
-    params: &[
-        Param { name: "size", value: Value::Size, default: None, about: "width of the box, one or per axis" },
-        BORDER,
-        CVAL,
-    ],
+    params: &[SIZE, BORDER, CVAL],
     inputs: 1,
     example: "mean size=5",
     build: Build::Linear(build),
 };
 
-/// Size in voxels beyond which an image would have to be absurd.
-const MAX_SIZE: u64 = 200_000;
-
 fn build(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
-    let size = args.sizes_px("size")?;
-    if size.iter().any(|&n| n > MAX_SIZE) {
-        let text = args.text("size").unwrap_or_default();
-        return Err(args.wrong("size", text, format!("at most {MAX_SIZE} voxels")));
-    }
+    let size = sizes(args)?;
     let filter = Separable::Mean([2, 3, 4].map(|a| size[a] as usize));
-    Ok(Arc::new(Mean { filter, border: args.border()? }))
-}
-
-struct Mean {
-    filter: Separable,
-    border: Border,
-}
-
-impl Op for Mean {
-    fn name(&self) -> &'static str {
-        SPEC.name
-    }
-
-    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
-        Ok(inputs[0].with_dtype(Dtype::F32).with_kind(Kind::Image))
-    }
-
-    fn footprint(&self, _input: usize) -> Footprint {
-        self.filter.footprint()
-    }
-
-    fn border(&self) -> Border {
-        self.border
-    }
-
-    fn scratch(&self, output: &Shape) -> u64 {
-        self.filter.scratch(output)
-    }
-
-    fn ns_per_voxel(&self) -> f64 {
-        self.filter.ns_per_voxel()
-    }
-
-    fn cpu(&self, inputs: &[Tile<'_>], output: TileMut<'_>, scratch: &mut [u8]) {
-        self.filter.run(&inputs[0], output, scratch);
-    }
+    Ok(filter.op(SPEC.name, args.border()?))
 }
 
 #[cfg(test)]
@@ -83,7 +36,7 @@ mod tests {
     use crate::conforms;
     use crate::testing::{Float, Image, meta, step};
     use voxtile_sched::dispatch;
-    use voxtile_sched::model::Element;
+    use voxtile_sched::model::{Border, Dtype, Element};
 
     /// Sum of `count` values, a power of two, from `at` on.
     fn doubled(value: &impl Fn(u64) -> f64, at: u64, count: u64) -> f64 {

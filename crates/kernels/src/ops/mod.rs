@@ -1,29 +1,46 @@
 //! The table of operations. A new one adds two lines here: its module and its entry.
 
+mod abs;
 mod blackhat;
 mod cast;
 mod clamp;
 mod close;
 mod crop;
 mod dilate;
+mod dog;
 mod downsample;
 mod erode;
+mod exp;
+mod expr;
+mod gamma;
 mod gaussian;
+mod gradient;
 mod gray;
 mod invert;
+mod laplace;
+mod ln;
+mod log_filter;
+mod mask;
 mod max;
 mod mean;
 mod median;
 mod min;
 mod open;
+mod prewitt;
 mod project;
 mod rescale;
+mod scharr;
 mod sobel;
+mod sqrt;
+mod std;
 mod threshold;
 mod tophat;
+mod unsharp;
+mod variance;
+mod r#where;
 
 use crate::spec::Spec;
-use std::sync::Arc;
+use ::std::sync::Arc;
 use voxtile_sched::contract::Op;
 use voxtile_sched::model::Dtype;
 
@@ -34,10 +51,20 @@ pub static TABLE: &[&Spec] = &[
     &rescale::SPEC,
     &clamp::SPEC,
     &invert::SPEC,
+    &gamma::SPEC,
+    &ln::SPEC,
+    &exp::SPEC,
+    &sqrt::SPEC,
+    &abs::SPEC,
+    &expr::SPEC,
+    &mask::SPEC,
+    &r#where::SPEC,
     &threshold::SPEC,
     &gray::SPEC,
     &gaussian::SPEC,
     &mean::SPEC,
+    &unsharp::SPEC,
+    &dog::SPEC,
     &median::SPEC,
     &min::SPEC,
     &max::SPEC,
@@ -48,6 +75,13 @@ pub static TABLE: &[&Spec] = &[
     &tophat::SPEC,
     &blackhat::SPEC,
     &sobel::SPEC,
+    &scharr::SPEC,
+    &prewitt::SPEC,
+    &gradient::SPEC,
+    &laplace::SPEC,
+    &log_filter::SPEC,
+    &variance::SPEC,
+    &std::SPEC,
     &crop::SPEC,
     &downsample::SPEC,
     &project::SPEC,
@@ -68,8 +102,8 @@ pub(crate) fn as_f32() -> Arc<dyn Op> {
 mod tests {
     use super::*;
     use crate::spec::Param;
-    use crate::testing::{Float, Image, meta, stages, steps};
-    use std::collections::BTreeSet;
+    use crate::testing::{Float, Image, WHOLE, apply, inputs, meta, stages, steps};
+    use ::std::collections::BTreeSet;
     use voxtile_sched::model::Dtype;
 
     #[test]
@@ -93,8 +127,9 @@ mod tests {
                 "gray" => Image::noise("cyx", &[3, 100, 130], Dtype::U8, 1),
                 _ => Image::noise("zyx", &[4, 100, 130], Dtype::U16, 1),
             };
-            assert!(!steps(spec.example, &image).bytes().is_empty(), "{}", spec.example);
-            let stages = stages(spec, spec.example, &[image.meta().clone()]).unwrap();
+            let count = inputs(spec, spec.example);
+            let stages = stages(spec, spec.example, &vec![image.meta().clone(); count]).unwrap();
+            assert!(!apply(&stages, &vec![&image; count], WHOLE).bytes().is_empty(), "{}", spec.example);
             if let [stage] = &stages[..] {
                 assert_eq!(stage.op.name(), spec.name);
             }
@@ -108,12 +143,13 @@ mod tests {
             let image = [meta("cyx", &[3, 100, 130], Dtype::U8)];
             let given = |p: &'static Param| Some((p, p.default.filter(|d| !d.is_empty())?));
             for (param, default) in spec.params.iter().filter_map(given) {
-                // The example, with the default in place of what it gives.
+                // The example's last step, with the default in place of what it gives.
+                let example = spec.example.rsplit(" | ").next().unwrap();
                 let sets = |word: &str| match word.split_once('=') {
                     Some((name, _)) => name == param.name,
                     None => word != spec.name && param.name == spec.params[0].name,
                 };
-                let others: Vec<&str> = spec.example.split(' ').filter(|w| !sets(w)).collect();
+                let others: Vec<&str> = example.split(' ').filter(|w| !sets(w)).collect();
                 let step = format!("{} {}={default}", others.join(" "), param.name);
                 if let Err(refused) = stages(spec, &step, &image) {
                     panic!("{step}: {refused}");

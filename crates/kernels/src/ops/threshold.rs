@@ -1,11 +1,19 @@
-//! Mask of the voxels above a value.
+//! Mask of the voxels above a value, or above a threshold of their neighbourhood.
 //!
 //! Any type → u8 mask of the same shape, every axis: 1 where input **>** value, else 0; NaN is not above anything. The
 //! comparison is exact in every type: values between integers, beyond the type's range or larger than 2^53 do what
 //! the mathematics says. Cost: one read and one write; no scratch.
+//!
+//! `threshold local` compares each voxel, rounded to f32, with a level of the window around it, of `size` voxels along the
+//! space axes: `gaussian` with `gaussian sigma=(size - 1)/6` less `offset`, `mean` with `mean size` less `offset`; masks
+//! are those of `skimage.filters.threshold_local(image.astype(float32), size, method, offset)`. `niblack` with `m - k s`,
+//! `sauvola` with `m (1 + k (s / r - 1))`, of the window's mean m and standard deviation s in f64; masks are those of
+//! `threshold_niblack` and `threshold_sauvola` with border=mirror, except where a voxel is as near to its level as the
+//! rounding of their sums.
 
+use crate::conv::{LOCAL, above_local};
 use crate::pointwise::{Point, Sample, map};
-use crate::spec::{Build, Number, Param, Spec, Value};
+use crate::spec::{ArgError, Args, BORDER, Build, CVAL, From, Number, Param, Spec, Stage, Value};
 use std::sync::Arc;
 use voxtile_sched::contract::{Footprint, Op, Refused};
 use voxtile_sched::dispatch;
@@ -15,16 +23,33 @@ use voxtile_sched::model::{Dtype, Kind, Meta, Tile, TileMut};
 pub(super) static SPEC: Spec = Spec {
     name: "threshold",
     about: "mask of the voxels above a value",
-    params: &[Param {
-        name: "value",
-        value: Value::Number,
-        default: None,
-        about: "the mask is 1 where the input is greater",
-    }],
+    params: &{
+        let [method, size, sigma, offset, k, r] = LOCAL;
+        [VALUE, method, size, sigma, offset, k, r, BORDER, CVAL]
+    },
     inputs: 1,
     example: "threshold 900",
-    build: Build::One(|args| Ok(Arc::new(Threshold { value: args.exact("value")? }))),
+    build: Build::Chain(build),
 };
+
+const VALUE: Param = Param {
+    name: "value",
+    value: Value::NumberOr(&["local"]),
+    default: None,
+    about: "the mask is 1 where the input is greater; local: than its neighbourhood",
+};
+
+fn build(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
+    if args.text("value") == Some("local") {
+        return above_local(SPEC.name, args);
+    }
+    for param in LOCAL.map(|p| p.name) {
+        if let Some(text) = args.text(param) {
+            return Err(args.wrong(param, text, "a parameter without `threshold local`"));
+        }
+    }
+    Ok(vec![Stage { op: Arc::new(Threshold { value: args.exact("value")? }), inputs: vec![From::Input(0)] }])
+}
 
 struct Threshold {
     value: Number,
@@ -107,8 +132,9 @@ impl Op for Threshold {
 mod tests {
     use super::*;
     use crate::conforms;
-    use crate::testing::{Image, steps};
-    use voxtile_sched::model::Element;
+    use crate::conv::moments::tests::{along, windows};
+    use crate::testing::{Image, meta, stages, steps};
+    use voxtile_sched::model::{Border, Element};
 
     /// Integers in `i128` against the value's floor, floats in `f64`.
     fn oracle(image: &Image, value: f64) -> Image {
@@ -145,5 +171,55 @@ mod tests {
         let mask = steps("threshold -2", &image);
         assert_eq!(mask.values::<u8>(), [0, 1, 1]);
         assert_eq!(mask.meta().kind, Kind::Mask);
+    }
+
+    /// Results that have an oracle of their own, and the comparison.
+    fn against(image: &Image, filter: &str, offset: f32) -> Image {
+        let level = steps(filter, image);
+        Image::from_fn(image.meta().with_dtype(Dtype::U8), |at| {
+            let voxel = dispatch!(image.meta().dtype, T => image.at::<T>(at).to_f32());
+            u8::from(voxel > level.at::<f32>(at) - offset)
+        })
+    }
+
+    conforms!(
+        local_gaussian: &SPEC, "threshold local size=5 offset=3",
+        |image| against(image, &format!("gaussian {}", 4.0 / 6.0), 3.0),
+    );
+    conforms!(
+        local_gaussian_of_its_own_width: &SPEC, "threshold local size=5 sigma=1 border=nearest",
+        |image| against(image, "gaussian 1 border=nearest", 0.0),
+    );
+    conforms!(
+        local_mean: &SPEC, "threshold local method=mean size=3 offset=-0.5 border=constant cval=0.5",
+        |image| against(image, "mean 3 border=constant cval=0.5", -0.5),
+    );
+
+    /// Integers whose sums are exact, so that no voxel is as near to its level as the rounding.
+    const SMALL: [Dtype; 4] = [Dtype::U8, Dtype::I8, Dtype::U16, Dtype::I16];
+    conforms!(
+        niblack: &SPEC, "threshold local method=niblack size=3 k=0.3 border=mirror",
+        |image| windows(image, along(image, 3), Border::Mirror, |v, m, s2| u8::from(v > m - 0.3 * s2.sqrt())),
+        dtypes(&SMALL),
+    );
+    conforms!(
+        sauvola: &SPEC, "threshold local method=sauvola size=4 r=50",
+        |image| windows(image, along(image, 4), Border::Reflect, |v, m, s2| {
+            u8::from(v > m * (1.0 + 0.2 * (s2.sqrt() / 50.0 - 1.0)))
+        }),
+        dtypes(&SMALL),
+    );
+
+    #[test]
+    fn parameters_without_a_meaning_are_refused() {
+        let image = [meta("yx", &[9, 9], Dtype::U8)];
+        for (text, wanted) in [
+            ("threshold 9 size=3", "`threshold`: `size=3` is not a parameter without `threshold local`"),
+            ("threshold local", "`threshold` needs `size`"),
+            ("threshold local size=3 k=1", "`threshold`: `k=1` is not a parameter of method=gaussian"),
+            ("threshold local size=3 offset=inf", "`threshold`: `offset=inf` is not a finite number"),
+        ] {
+            assert_eq!(stages(&SPEC, text, &image).err().unwrap().to_string(), wanted);
+        }
     }
 }

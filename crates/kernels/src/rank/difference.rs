@@ -1,5 +1,6 @@
 //! One image minus another, never wrapping.
 
+use crate::pointwise::{same_dtype, same_shape};
 use crate::vectorised;
 use std::sync::Arc;
 use voxtile_sched::contract::{Footprint, Op, Refused};
@@ -24,13 +25,8 @@ impl Op for Difference {
     }
 
     fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
-        if inputs[0].shape != inputs[1].shape {
-            return Err(Refused::Shapes { first: inputs[0].dims(), second: inputs[1].dims() });
-        }
-        if inputs[0].dtype != inputs[1].dtype {
-            let why = format!("both images must be of one sample type, and the first is {}", inputs[0].dtype);
-            return Err(Refused::Dtype { dtype: inputs[1].dtype, why });
-        }
+        same_shape(inputs)?;
+        same_dtype(inputs)?;
         Ok(inputs[0].clone())
     }
 

@@ -1,4 +1,5 @@
-//! The three passes of a symmetric filter, in registers.
+//! The three passes of a symmetric filter, in registers; or, with `ODD`, of an antisymmetric one, which takes the
+//! differences of pairs, the later input minus the earlier.
 //!
 //! `M` neighbouring outputs are summed at once. While the tap moves from the outermost pair inwards, the inputs on
 //! the left of the outputs and those on the right stay in two windows of `M` registers; each step loads one new value
@@ -60,7 +61,7 @@ impl<V: Vector> Read<V> for Samples {
 /// # Safety
 /// `x` can be read from `-radius` to `M - 1 + radius`, and there are `radius + 1` weights.
 #[inline(always)]
-unsafe fn outputs<V: Vector, const M: usize>(
+unsafe fn outputs<V: Vector, const M: usize, const ODD: bool>(
     x: impl Read<V>,
     weights: *const V::Sum,
     radius: usize,
@@ -88,7 +89,8 @@ unsafe fn outputs<V: Vector, const M: usize>(
                 if $u < M {
                     let weight = V::splat(*weights.add(k));
                     for j in 0..M {
-                        let pair = left[(j + $u) % M].add(right[(j + M - $u % M) % M]);
+                        let (left, right) = (left[(j + $u) % M], right[(j + M - $u % M) % M]);
+                        let pair = if ODD { right.sub(left) } else { left.add(right) };
                         acc[j] = acc[j].add_product(weight, pair);
                     }
                     k -= 1;
@@ -118,7 +120,7 @@ unsafe fn outputs<V: Vector, const M: usize>(
 /// # Safety
 /// The extents that [`rows_from_rows`] checks, and the instruction set.
 #[inline(always)]
-unsafe fn down<V: Block<M>, const M: usize>(
+unsafe fn down<V: Block<M>, const M: usize, const ODD: bool>(
     from: Rows<'_, V::Sum, V::Sum>,
     width: usize,
     count: usize,
@@ -134,7 +136,7 @@ unsafe fn down<V: Block<M>, const M: usize>(
             let mut row = 0;
             while row + M <= count {
                 let block: [V; M] =
-                    outputs(Sums(centre.add(row * from.stride), from.stride), weights, radius);
+                    outputs::<V, _, ODD>(Sums(centre.add(row * from.stride), from.stride), weights, radius);
                 for j in 0..M {
                     block[j].store_f32(to.add(at + (row + j) * stride));
                 }
@@ -142,7 +144,7 @@ unsafe fn down<V: Block<M>, const M: usize>(
             }
             while row < count {
                 let [one]: [V; 1] =
-                    outputs(Sums(centre.add(row * from.stride), from.stride), weights, radius);
+                    outputs::<V, _, ODD>(Sums(centre.add(row * from.stride), from.stride), weights, radius);
                 one.store_f32(to.add(at + row * stride));
                 row += 1;
             }
@@ -155,7 +157,11 @@ unsafe fn down<V: Block<M>, const M: usize>(
 /// # Safety
 /// The extents that [`lanes_from_rows`] checks, and the instruction set.
 #[inline(always)]
-unsafe fn across<V: Block<M>, const M: usize>(from: Rows<'_, f32, V::Sum>, width: usize, to: &mut [V::Sum]) {
+unsafe fn across<V: Block<M>, const M: usize, const ODD: bool>(
+    from: Rows<'_, f32, V::Sum>,
+    width: usize,
+    to: &mut [V::Sum],
+) {
     let group = V::Sum::GROUP;
     let radius = from.weights.len() - 1;
     let (weights, to) = (from.weights.as_ptr(), to.as_mut_ptr());
@@ -164,8 +170,11 @@ unsafe fn across<V: Block<M>, const M: usize>(from: Rows<'_, f32, V::Sum>, width
         for at in (0..width).step_by(V::LANES) {
             let centre = from.data.as_ptr().add(at + radius * from.stride);
             for row in (0..group).step_by(M) {
-                let block: [V; M] =
-                    outputs(Samples(centre.add(row * from.stride), from.stride), weights, radius);
+                let block: [V; M] = outputs::<V, _, ODD>(
+                    Samples(centre.add(row * from.stride), from.stride),
+                    weights,
+                    radius,
+                );
                 V::scatter(block, to.add(at * group + row), group);
             }
         }
@@ -177,7 +186,7 @@ unsafe fn across<V: Block<M>, const M: usize>(from: Rows<'_, f32, V::Sum>, width
 /// # Safety
 /// The extents that [`rows_from_lanes`] checks, and the instruction set.
 #[inline(always)]
-unsafe fn along<V: Block<M>, const M: usize>(
+unsafe fn along<V: Block<M>, const M: usize, const ODD: bool>(
     from: Lanes<'_, V::Sum>,
     count: usize,
     rows: usize,
@@ -196,7 +205,8 @@ unsafe fn along<V: Block<M>, const M: usize>(
             let inside = (rows - first).min(V::LANES);
             let to = to.add(first * stride);
             for at in (0..count).step_by(M) {
-                let block: [V; M] = outputs(Sums(centre.add(at * group), group), weights, radius);
+                let block: [V; M] =
+                    outputs::<V, _, ODD>(Sums(centre.add(at * group), group), weights, radius);
                 let columns = (count - at).min(M);
                 if inside == V::LANES && columns == M {
                     V::scatter_f32(block, to.add(at), stride);
@@ -217,29 +227,29 @@ unsafe fn along<V: Block<M>, const M: usize>(
 macro_rules! dispatched {
     ($(#[$m:meta])* fn $name:ident<$S:ident>($($a:ident: $t:ty),* $(,)?) $check:block => $body:ident) => {
         $(#[$m])*
-        pub(crate) fn $name<$S: Sum>($($a: $t),*) {
+        pub(crate) fn $name<$S: Sum, const ODD: bool>($($a: $t),*) {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-            unsafe fn avx512<$S: Sum>($($a: $t),*) {
+            unsafe fn avx512<$S: Sum, const ODD: bool>($($a: $t),*) {
                 // SAFETY: as the caller promises.
-                unsafe { $body::<$S::Avx512, 8>($($a),*) }
+                unsafe { $body::<$S::Avx512, 8, ODD>($($a),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            unsafe fn avx2<$S: Sum>($($a: $t),*) {
+            unsafe fn avx2<$S: Sum, const ODD: bool>($($a: $t),*) {
                 // SAFETY: as the caller promises.
-                unsafe { $body::<$S::Avx2, 4>($($a),*) }
+                unsafe { $body::<$S::Avx2, 4, ODD>($($a),*) }
             }
             $check
             match isa() {
                 // SAFETY: extents were checked, and `isa` names only what the CPU has.
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => unsafe { avx512($($a),*) },
+                Isa::Avx512 => unsafe { avx512::<$S, ODD>($($a),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => unsafe { avx2($($a),*) },
+                Isa::Avx2 => unsafe { avx2::<$S, ODD>($($a),*) },
                 // SAFETY: extents were checked; every CPU can do this.
-                _ => unsafe { $body::<$S::Portable, 2>($($a),*) },
+                _ => unsafe { $body::<$S::Portable, 2, ODD>($($a),*) },
             }
         }
     };

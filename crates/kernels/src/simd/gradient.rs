@@ -1,10 +1,26 @@
-//! Magnitudes of gradients: each axis smoothed with ¼ ½ ¼ or differentiated, one after the other, in registers.
+//! Magnitudes of gradients: each axis smoothed with three weights or differentiated, one after the other, in registers.
 //!
 //! Along z from three planes; along x from neighbouring registers; along y from the two rows before, which are kept.
 //! The sums must be exact in the type that they are made in.
 
 use super::{Block, Sum, Vector};
 use crate::cpu::{Isa, isa};
+
+/// Weights of three neighbours, as whole numbers: `side`, `centre`, `side`, over their sum, a power of two.
+#[derive(Clone, Copy)]
+pub(crate) struct Smooth {
+    /// The outer weight.
+    pub(crate) side: f32,
+    /// The middle one.
+    pub(crate) centre: f32,
+}
+
+/// Those weights in registers. With `PLAIN` the outer one is 1.
+#[derive(Clone, Copy)]
+struct Weights<V, const PLAIN: bool> {
+    side: V,
+    centre: V,
+}
 
 /// What the magnitudes of one plane are made from.
 #[derive(Clone, Copy)]
@@ -13,6 +29,8 @@ pub(crate) struct Planes<'a> {
     pub(crate) samples: [&'a [f32]; 3],
     /// Whether there is an axis z.
     pub(crate) deep: bool,
+    /// The smoothing.
+    pub(crate) smooth: Smooth,
     /// Elements from row to row: at least 16 more than there are outputs along x, rounded up to a multiple of 16.
     pub(crate) stride: usize,
 }
@@ -25,30 +43,48 @@ pub(crate) fn kept(count: usize) -> usize {
     KEPT * count.next_multiple_of(16)
 }
 
-/// `a + 2b + c`. Doubling by a product leaves the adders, which are busier, alone.
-///
-/// # Safety
-/// The instruction set.
-#[inline(always)]
-unsafe fn smooth<V: Vector>(a: V, b: V, c: V) -> V {
-    // SAFETY: the caller has the instruction set.
-    unsafe { a.add(c).add(b.mul(V::splat(V::Sum::from_f32(2.0)))) }
-}
-
-/// Samples from column `at`, smoothed and differentiated along z.
-///
-/// # Safety
-/// The instruction set; `LANES` samples there in each row.
-#[inline(always)]
-unsafe fn along_z<V: Vector>(rows: [*const f32; 3], deep: bool, at: usize) -> (V, V) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let b = V::load_f32(rows[1].add(at));
-        if !deep {
-            return (b, b);
+impl<V: Vector, const PLAIN: bool> Weights<V, PLAIN> {
+    /// # Safety
+    /// The instruction set.
+    #[inline(always)]
+    unsafe fn new(smooth: Smooth) -> Self {
+        // SAFETY: the caller has the instruction set.
+        unsafe {
+            Self {
+                side: V::splat(V::Sum::from_f32(smooth.side)),
+                centre: V::splat(V::Sum::from_f32(smooth.centre)),
+            }
         }
-        let (a, c) = (V::load_f32(rows[0].add(at)), V::load_f32(rows[2].add(at)));
-        (smooth(a, b, c), c.sub(a))
+    }
+
+    /// The weighted sum of three neighbours.
+    ///
+    /// # Safety
+    /// The instruction set.
+    #[inline(always)]
+    unsafe fn smooth(self, a: V, b: V, c: V) -> V {
+        // SAFETY: the caller has the instruction set.
+        unsafe {
+            let sides = if PLAIN { a.add(c) } else { a.add(c).mul(self.side) };
+            sides.add(b.mul(self.centre))
+        }
+    }
+
+    /// Samples from column `at`, smoothed and differentiated along z.
+    ///
+    /// # Safety
+    /// The instruction set; `LANES` samples there in each row.
+    #[inline(always)]
+    unsafe fn along_z(self, rows: [*const f32; 3], deep: bool, at: usize) -> (V, V) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let b = V::load_f32(rows[1].add(at));
+            if !deep {
+                return (b, b);
+            }
+            let (a, c) = (V::load_f32(rows[0].add(at)), V::load_f32(rows[2].add(at)));
+            (self.smooth(a, b, c), c.sub(a))
+        }
     }
 }
 
@@ -63,37 +99,60 @@ unsafe fn plane<V: Block<M>, const M: usize>(
     to: &mut [f32],
     stride: usize,
 ) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if from.smooth.side == 1.0 {
+            weighted::<V, M, true>(from, rows, count, kept, to, stride);
+        } else {
+            weighted::<V, M, false>(from, rows, count, kept, to, stride);
+        }
+    }
+}
+
+/// # Safety
+/// The extents that [`magnitudes`] checks, and the instruction set.
+#[inline(always)]
+unsafe fn weighted<V: Block<M>, const M: usize, const PLAIN: bool>(
+    from: Planes<'_>,
+    rows: usize,
+    count: usize,
+    kept: &mut [V::Sum],
+    to: &mut [f32],
+    stride: usize,
+) {
     let [before, here, after] = from.samples.map(<[f32]>::as_ptr);
     let to = to.as_mut_ptr();
     let pitch = count.next_multiple_of(16);
     let kept = kept.as_mut_ptr();
-    let (scale, root) = if from.deep { (1.0 / 16.0, 3f32.sqrt()) } else { (1.0 / 4.0, 2f32.sqrt()) };
+    let sum = 2.0 * from.smooth.side + from.smooth.centre;
+    let (scale, root) = if from.deep { (1.0 / (sum * sum), 3f32.sqrt()) } else { (1.0 / sum, 2f32.sqrt()) };
     // SAFETY: as the caller promises. Rows of samples can be read up to 16 beyond the rounded count, kept rows up to it;
     // what is made of samples beyond the count is not written.
     unsafe {
         let scale = V::splat(V::Sum::from_f32(scale));
+        let weights = Weights::<V, PLAIN>::new(from.smooth);
         for y in 0..rows + 2 {
             let row = y * from.stride;
             // The row two before is replaced by this one.
             let (old, last) = (y % 2 * pitch, (y + 1) % 2 * pitch);
             let rows = [before.add(row), here.add(row), after.add(row)];
-            let mut now: (V, V) = along_z(rows, from.deep, 0);
+            let mut now: (V, V) = weights.along_z(rows, from.deep, 0);
             for at in (0..count).step_by(V::LANES) {
-                let next = along_z(rows, from.deep, at + V::LANES);
+                let next = weights.along_z(rows, from.deep, at + V::LANES);
                 let (level_old, x_old, x_last) =
                     (kept.add(old + at), kept.add(2 * pitch + old + at), kept.add(2 * pitch + last + at));
                 let (s1, s2) = (now.0.shifted_1(next.0), now.0.shifted_2(next.0));
-                let level = smooth(now.0, s1, s2);
+                let level = weights.smooth(now.0, s1, s2);
                 let x = s2.sub(now.0);
                 let gy = level.sub(V::load(level_old)).mul(scale);
-                let gx = smooth(V::load(x_old), V::load(x_last), x).mul(scale);
+                let gx = weights.smooth(V::load(x_old), V::load(x_last), x).mul(scale);
                 level.store(level_old);
                 x.store(x_old);
                 let mut gz = V::splat(V::Sum::from_f32(0.0));
                 if from.deep {
                     let (z_old, z_last) = (kept.add(4 * pitch + old + at), kept.add(4 * pitch + last + at));
-                    let z = smooth(now.1, now.1.shifted_1(next.1), now.1.shifted_2(next.1));
-                    gz = smooth(V::load(z_old), V::load(z_last), z).mul(scale);
+                    let z = weights.smooth(now.1, now.1.shifted_1(next.1), now.1.shifted_2(next.1));
+                    gz = weights.smooth(V::load(z_old), V::load(z_last), z).mul(scale);
                     z.store(z_old);
                 }
                 now = next;

@@ -10,7 +10,7 @@ mod portable;
 mod x86;
 
 pub(crate) use fir::{Lanes, Rows, lanes_from_rows, rows_from_lanes, rows_from_rows};
-pub(crate) use gradient::{Planes, kept, magnitudes};
+pub(crate) use gradient::{Planes, Smooth, kept, magnitudes};
 
 use bytemuck::Pod;
 

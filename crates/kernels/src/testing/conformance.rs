@@ -3,13 +3,14 @@
 use super::execute::{WHOLE, apply, apply_guarded, call};
 use super::image::{Fill, Float, Image, meta};
 use crate::cpu;
-use crate::spec::{ArgError, Args, From as Reads, Spec, Stage};
+use crate::spec::{ArgError, Args, From as Reads, Param, Spec, Stage, Value};
 use std::collections::BTreeMap;
 use voxtile_sched::contract::{Footprint, Op, Pass};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Axis, Dtype, Element, Meta, NDIM, Region, Shape, voxels};
 
-/// The stages of a step, from its text: name, at most one bare value for the first parameter, then `key=value`.
+/// The stages of a step, from its text: name, at most one bare value for the first parameter, then `key=value`. Of a
+/// recipe, the last step counts; what its `on=` names is passed over, since the inputs are given.
 ///
 /// # Errors
 /// [`ArgError`], if the arguments are not what the parameters take.
@@ -17,15 +18,37 @@ use voxtile_sched::model::{Axis, Dtype, Element, Meta, NDIM, Region, Shape, voxe
 /// # Panics
 /// If the text names another operation or an unknown parameter.
 pub fn stages(spec: &'static Spec, text: &str, inputs: &[Meta]) -> Result<Vec<Stage>, ArgError> {
-    let mut words = text.split_whitespace();
-    assert_eq!(words.next(), Some(spec.name), "`{text}` is a step of another operation");
+    spec.stages(&Args::new(spec, given(spec, text), inputs, None))
+}
+
+/// The arguments in the text of a step.
+fn given<'a>(spec: &'static Spec, text: &'a str) -> BTreeMap<&'a str, &'a str> {
+    let text = text.rsplit(" | ").next().unwrap_or(text);
+    let (name, arguments) = text.split_once(' ').unwrap_or((text, ""));
+    assert_eq!(name, spec.name, "`{text}` is a step of another operation");
     let mut given = BTreeMap::new();
-    for word in words {
+    // A formula may hold spaces, and signs of equality.
+    if let [Param { name, value: Value::Formula, .. }] = spec.params {
+        given.insert(*name, arguments.trim_matches('"'));
+        return given;
+    }
+    for word in arguments.split_whitespace().filter(|word| !word.starts_with("on=")) {
         let (name, value) = word.split_once('=').unwrap_or_else(|| (spec.params[0].name, word));
         assert!(spec.params.iter().any(|p| p.name == name), "`{}` has no parameter `{name}`", spec.name);
         assert!(given.insert(name, value).is_none(), "`{name}` is given twice in `{text}`");
     }
-    spec.stages(&Args::new(spec, given, inputs, None))
+    given
+}
+
+/// How many inputs a step reads.
+///
+/// # Panics
+/// As [`stages`], or if a formula is none.
+#[must_use]
+pub fn inputs(spec: &'static Spec, text: &str) -> usize {
+    let given = given(spec, text);
+    let names = spec.names(|param| given.get(param).copied()).unwrap_or_else(|refused| panic!("{refused}"));
+    spec.inputs + names.len()
 }
 
 /// Axes and sizes of the images that every operation meets.
@@ -162,7 +185,7 @@ impl<'a> Check<'a> {
     /// The further inputs of a step that reads several: other voxels of the same geometry.
     fn inputs(&self, first: &Image) -> Vec<Image> {
         let other = |n: usize| Image::filled(first.meta().clone(), self.fill(n), n as u64);
-        std::iter::once(first.clone()).chain((1..self.spec.inputs).map(other)).collect()
+        std::iter::once(first.clone()).chain((1..inputs(self.spec, self.step)).map(other)).collect()
     }
 
     /// Oracle, tiles and guarded memory, for one image.

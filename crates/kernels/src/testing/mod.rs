@@ -26,7 +26,7 @@ mod image;
 #[cfg(test)]
 mod tests;
 
-pub use conformance::{Check, stages};
+pub use conformance::{Check, inputs, stages};
 pub use execute::{WHOLE, apply, cut, run};
 pub use image::{Fill, Float, Image, Random, meta};
 
@@ -64,9 +64,17 @@ pub fn step(spec: &'static Spec, text: &str, image: &Image) -> Image {
 /// conforms!(uniform: &SPEC, "mean size=3", |image| oracle(image), ulp(1, "sums are not exact in f64"));
 /// ```
 ///
-/// Name of the test, spec, text of the step, oracle of one input image, then any settings of `Check`.
+/// Name of the test, spec, text of the step, oracle of one input image, then any settings of `Check`. The oracle of
+/// several inputs takes them in a slice: `all |images| oracle(&images[0], &images[1])`.
 #[macro_export]
 macro_rules! conforms {
+    ($name:ident: $spec:expr, $step:expr, all |$images:ident| $oracle:expr $(, $set:ident($($arg:expr),* $(,)?))* $(,)?) => {
+        #[test]
+        fn $name() {
+            let oracle = |$images: &[$crate::testing::Image]| $oracle;
+            $crate::testing::Check::new($spec, $step, oracle)$(.$set($($arg),*))*.run();
+        }
+    };
     ($name:ident: $spec:expr, $step:expr, |$image:ident| $oracle:expr $(, $set:ident($($arg:expr),* $(,)?))* $(,)?) => {
         #[test]
         fn $name() {
