@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 use std::str::FromStr;
-use voxtile_io::{BadCodec, CODEC_FORMS, Codec};
+use voxtile_io::{BadCodec, CODEC_FORMS, Codec, RawType};
 use voxtile_sched::model::{AxisSet, Border, Dtype};
 
 const EXAMPLES: &str = "\
@@ -71,10 +71,10 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Image to read: a Zarr directory or a TIFF file
+    /// Image to read: Zarr, TIFF, .npy, PNG or JPEG
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
-    /// Image to make: TIFF if it ends in .tif or .tiff, else Zarr
+    /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
     #[command(flatten)]
@@ -89,10 +89,10 @@ pub(crate) struct Run {
 
 #[derive(Debug, Args)]
 pub(crate) struct Convert {
-    /// Image to read: a Zarr directory or a TIFF file
+    /// Image to read: Zarr, TIFF, .npy, PNG or JPEG
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
-    /// Image to make: TIFF if it ends in .tif or .tiff, else Zarr
+    /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
     #[command(flatten)]
@@ -105,7 +105,7 @@ pub(crate) struct Convert {
 
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// Image to read: a Zarr directory or a TIFF file
+    /// Image to read: Zarr, TIFF, .npy, PNG or JPEG
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
     #[command(flatten)]
@@ -191,6 +191,15 @@ pub(crate) struct ReadArgs {
     /// Axes to use instead of those that the file names: letters of tczyx
     #[arg(long, value_name = "AXES", value_parser = parse_axes)]
     pub(crate) axes: Option<AxisSet>,
+    /// Take INPUT for bare voxels of that size, slowest axis first, as 100,512,512
+    #[arg(long, value_name = "SIZES", requires = "raw_dtype")]
+    pub(crate) raw_shape: Option<Sizes>,
+    /// Sample type of bare voxels: u8, u16, f32, …, f16, bool, or with a byte order as >u2, <f4
+    #[arg(long, value_name = "TYPE", requires = "raw_shape")]
+    pub(crate) raw_dtype: Option<RawType>,
+    /// Bytes before the first of the bare voxels
+    #[arg(long, value_name = "BYTES", default_value_t = 0, requires = "raw_shape")]
+    pub(crate) raw_offset: u64,
 }
 
 #[derive(Debug, Args)]

@@ -24,5 +24,5 @@ pub use error::Error;
 pub use output::Output;
 pub use pipeline::{Pipeline, Plan, Value};
 pub use recipe::Recipe;
-pub use voxtile_io::{Codec, Info, OpenOptions};
+pub use voxtile_io::{Codec, Info, OpenOptions, RawOptions, RawType};
 pub use voxtile_sched::engine::{Cancel, Progress, Report, Summary};

@@ -77,11 +77,12 @@ impl Output {
     /// Fills in what was not set, from what is known of the input and of the result.
     pub(crate) fn options(&self, info: &Info, input: &Meta, result: &Meta) -> Result<OutputOptions, Error> {
         let format = match Format::from_path(&self.path) {
-            Format::Tiff if self.zarr_v2 => {
-                let why = format!("`{}` is a TIFF by its name", self.path.display());
+            other @ (Format::Tiff | Format::Npy) if self.zarr_v2 => {
+                let kind = if other == Format::Tiff { "a TIFF" } else { "a .npy file" };
+                let why = format!("`{}` is {kind} by its name", self.path.display());
                 return Err(IoError::Option { option: "--zarr-format", why }.into());
             }
-            Format::Tiff => Format::Tiff,
+            other @ (Format::Tiff | Format::Npy) => other,
             _ if self.zarr_v2 => Format::ZarrV2,
             zarr => zarr,
         };
@@ -102,9 +103,10 @@ impl Output {
         let codec = self.codec.or(info.output_codec.filter(|c| suits(*c, format)));
         let codec = codec.unwrap_or(match format {
             Format::Tiff => Codec::Deflate { level: 6 },
+            Format::Npy => Codec::None,
             Format::ZarrV2 | Format::ZarrV3 => Codec::BloscZstd { level: 3, shuffle: Shuffle::Bit },
         });
-        let bare = info.bare && format != Format::Tiff;
+        let bare = info.bare && matches!(format, Format::ZarrV2 | Format::ZarrV3);
         let (path, overwrite) = (self.path.clone(), self.overwrite);
         Ok(OutputOptions { path, format, chunk, shard, codec, overwrite, bare })
     }
@@ -113,21 +115,23 @@ impl Output {
 /// Whether a format has a codec.
 fn suits(codec: Codec, format: Format) -> bool {
     match codec {
-        Codec::None | Codec::Zstd { .. } => true,
+        Codec::None => true,
+        _ if format == Format::Npy => false,
+        Codec::Zstd { .. } => true,
         Codec::Gzip { .. } | Codec::BloscLz4 { .. } | Codec::BloscZstd { .. } => format != Format::Tiff,
         Codec::Lzw | Codec::Deflate { .. } => format == Format::Tiff,
     }
 }
 
-/// The input's chunk, where it is a good one for the result. The strips of a TIFF are not, and the tiles of a TIFF
-/// are flat multiples of 16.
+/// The input's chunk, where it is a good one for the result. Strips of a TIFF and other bands of rows are not, and the
+/// tiles of a TIFF are flat multiples of 16.
 fn inherited_chunk(info: &Info, input: &Meta, result: &Meta, format: Format) -> Option<Shape> {
-    let from_tiff = info.format.contains("TIFF");
+    let from_zarr = info.format.contains("Zarr");
     if info.chunk5.contains(&0) || result.axes.space() != input.axes.space() {
         return None;
     }
     let [_, _, z, y, x] = info.chunk5;
-    if from_tiff && x >= input.shape[4] {
+    if format == Format::Npy || (!from_zarr && x >= input.shape[4]) {
         return None;
     }
     if format == Format::Tiff && (z > 1 || y % 16 != 0 || x % 16 != 0) {

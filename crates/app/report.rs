@@ -202,7 +202,7 @@ fn unsupported(feature: &Feature) -> Option<String> {
 }
 
 fn option_hint(option: &str, words: &Words<'_>) -> Option<String> {
-    let tiff = words.output.filter(|p| Format::from_path(p) == Format::Tiff);
+    let tiff = words.output.filter(|p| matches!(Format::from_path(p), Format::Tiff | Format::Npy));
     if let (Some(output), "--shard" | "--zarr-format") = (tiff, option) {
         return Some(format!("`{}` makes a Zarr", with(output, "zarr")));
     }

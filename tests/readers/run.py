@@ -6,10 +6,11 @@ Needs the release binary (or another one, named by $VOXTILE) and requirements.tx
 contains one of them.
 """
 
+import corpus
 import inputs
 import operations
 import outputs
 from common import main
 
 if __name__ == "__main__":
-    raise SystemExit(main([outputs, inputs, operations]))
+    raise SystemExit(main([outputs, inputs, operations, corpus]))

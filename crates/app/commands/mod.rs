@@ -11,7 +11,7 @@ use crate::args::{Cli, Command, EngineArgs, LimitArgs, ReadArgs, RecipeArgs, Wri
 use clap::CommandFactory;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
-use voxtile::{Error, OpenOptions, Output, Pipeline, Recipe, machine};
+use voxtile::{Error, OpenOptions, Output, Pipeline, RawOptions, Recipe, machine};
 
 /// How a command that did its work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,12 @@ pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
 
 impl ReadArgs {
     pub(crate) fn options(&self) -> OpenOptions {
-        OpenOptions { level: self.level, array: self.array.clone(), axes: self.axes }
+        let raw = self.raw_shape.as_ref().zip(self.raw_dtype).map(|(shape, dtype)| RawOptions {
+            shape: shape.0.clone(),
+            dtype,
+            offset: self.raw_offset,
+        });
+        OpenOptions { level: self.level, array: self.array.clone(), axes: self.axes, raw }
     }
 }
 

@@ -169,6 +169,11 @@ impl Unfinished {
         self.file.write_all_at(bytes, offset).map_err(IoError::io("write", &self.path))
     }
 
+    /// Makes the file that long; what is not written is zero.
+    pub(crate) fn set_len(&self, len: u64) -> Result<(), IoError> {
+        self.file.set_len(len).map_err(IoError::io("write", &self.path))
+    }
+
     pub(crate) fn commit(mut self) -> Result<(), IoError> {
         std::fs::rename(&self.temporary, &self.path).map_err(IoError::io("create", &self.path))?;
         self.done = true;

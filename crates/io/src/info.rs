@@ -1,7 +1,9 @@
 //! What is known of an opened image besides its voxels, and how one is opened.
 
-use crate::{Codec, IoError};
+use crate::bytes::read_at;
+use crate::{Codec, IoError, RawOptions, flat, npy, picture, tiff, zarr};
 use serde::Serialize;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use voxtile_sched::contract::Source;
@@ -16,6 +18,8 @@ pub struct OpenOptions {
     pub array: Option<String>,
     /// Axes to use instead of those that the file names.
     pub axes: Option<AxisSet>,
+    /// That the file has no header, and what its voxels are.
+    pub raw: Option<RawOptions>,
 }
 
 /// An image that was opened for reading.
@@ -66,15 +70,28 @@ pub struct LevelInfo {
     pub scale: Vec<f64>,
 }
 
-/// Opens an image by its content: a Zarr directory (array, group, OME-Zarr) or a TIFF file.
+/// Opens an image by its content: a Zarr directory (array, group, OME-Zarr), a TIFF, `.npy`, PNG or JPEG file; or by
+/// what [`OpenOptions::raw`] says of it.
 ///
 /// # Errors
-/// [`IoError::Missing`], [`IoError::NotAnImage`], [`IoError::Unsupported`], [`IoError::Header`], [`IoError::NoSuch`]
-/// and [`IoError::Io`].
+/// [`IoError::Missing`], [`IoError::NotAnImage`], [`IoError::Unsupported`], [`IoError::Header`], [`IoError::NoSuch`],
+/// [`IoError::Option`] and [`IoError::Io`].
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
     let kind = std::fs::metadata(path).map_err(IoError::io("read", path))?;
     if kind.is_dir() {
-        return crate::zarr::open(path, options);
+        return zarr::open(path, options);
     }
-    crate::tiff::open(path, options)
+    if let Some(raw) = &options.raw {
+        return flat::open_raw(path, raw, options);
+    }
+    let file = File::open(path).map_err(IoError::io("read", path))?;
+    let mut head = [0; 8];
+    let got = read_at(&file, &mut head, 0).map_err(IoError::io("read", path))?;
+    if head[..got].starts_with(npy::MAGIC) {
+        return npy::open(file, path, options);
+    }
+    match picture::Kind::of(&head[..got]) {
+        Some(kind) => picture::open(kind, path, options),
+        None => tiff::open(path, options),
+    }
 }

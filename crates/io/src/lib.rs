@@ -1,4 +1,4 @@
-//! Chunk I/O of voxtile: Zarr and TIFF, read and written chunk by chunk.
+//! Chunk I/O of voxtile: Zarr, TIFF, NumPy files, pictures and raw voxels, read and written chunk by chunk.
 //!
 //! [`open`] gives a [`Source`](voxtile_sched::contract::Source), [`OutputOptions::create`] a
 //! [`Sink`](voxtile_sched::contract::Sink). The crate moves and codes voxels; it computes nothing.
@@ -10,10 +10,14 @@ mod bytes;
 mod codec;
 pub mod contract;
 mod error;
+mod flat;
 mod info;
 mod memory;
+mod native;
+mod npy;
 mod ome;
 mod output;
+mod picture;
 mod scratch;
 mod spill;
 mod tiff;
@@ -22,6 +26,7 @@ mod zarr;
 pub use bytes::{ByteRange, ByteStore, LocalStore};
 pub use codec::{BadCodec, CODEC_FORMS, Codec, Shuffle};
 pub use error::{Damage, Feature, IoError};
+pub use flat::{BadRawType, RawOptions, RawType};
 pub use info::{Info, LevelInfo, OpenOptions, Opened, open};
 pub use memory::{MemoryError, MemorySink, MemorySource};
 pub use output::{Format, OutputOptions};

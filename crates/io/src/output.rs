@@ -1,6 +1,6 @@
 //! What the user says about an output, and how that becomes a sink.
 
-use crate::{Codec, IoError, tiff, zarr};
+use crate::{Codec, IoError, npy, tiff, zarr};
 use std::ffi::CString;
 use std::fs::Metadata;
 use std::io::ErrorKind;
@@ -19,14 +19,18 @@ pub enum Format {
     ZarrV2,
     /// Tiled TIFF, BigTIFF where needed.
     Tiff,
+    /// A `.npy` file of numpy.
+    Npy,
 }
 
 impl Format {
-    /// The format that a path's extension asks for: `.tif` and `.tiff` are TIFF, all else is Zarr v3.
+    /// The format that a path's extension asks for: `.tif` and `.tiff` are TIFF, `.npy` is numpy's, all else is Zarr
+    /// v3.
     #[must_use]
     pub fn from_path(path: &Path) -> Self {
         match path.extension().and_then(|e| e.to_str()) {
             Some(e) if e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff") => Self::Tiff,
+            Some(e) if e.eq_ignore_ascii_case("npy") => Self::Npy,
             _ => Self::ZarrV3,
         }
     }
@@ -60,6 +64,7 @@ impl OutputOptions {
         match self.format {
             Format::ZarrV3 | Format::ZarrV2 => zarr::layout(self, meta),
             Format::Tiff => tiff::layout(self, meta),
+            Format::Npy => npy::layout(self, meta),
         }
     }
 
@@ -130,6 +135,7 @@ impl OutputOptions {
             }
             // What is there stays until the new file is complete.
             Format::Tiff => Ok(Arc::new(tiff::TiffSink::create(self, meta)?)),
+            Format::Npy => Ok(Arc::new(npy::NpySink::create(self, meta)?)),
         }
     }
 
@@ -137,8 +143,8 @@ impl OutputOptions {
     fn replaceable(&self, there: &Metadata) -> Result<(), IoError> {
         let path = &self.path;
         let why = match self.format {
-            Format::Tiff if there.is_file() => return Ok(()),
-            Format::Tiff => "is no file",
+            Format::Tiff | Format::Npy if there.is_file() => return Ok(()),
+            Format::Tiff | Format::Npy => "is no file",
             _ if !there.is_dir() => "is no directory",
             _ if zarr::looks_like(path) || is_empty(path) => return Ok(()),
             _ => "is a directory without Zarr metadata",

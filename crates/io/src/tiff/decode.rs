@@ -1,10 +1,9 @@
 //! From the bytes of a segment to samples in the machine's byte order.
 
-use super::jpeg;
-use super::page::{Coding, Compression, Cut, Predictor};
-use super::samples;
+use super::cut::{Coding, Compression, Cut, Form, Predictor};
+use super::{jpeg, jpeg2000, lzw, packed, samples};
 use crate::scratch::Contexts;
-use crate::{Damage, IoError};
+use crate::{Damage, IoError, native};
 use weezl::{BitOrder, LzwStatus};
 
 /// Bytes at a place that suits every sample type; they grow when needed and never shrink.
@@ -30,8 +29,8 @@ pub(super) struct Work {
     pub(super) encoded: Buffer,
     /// A decoded segment, where it does not go straight to its place.
     pub(super) segment: Buffer,
-    /// Its samples, where they are stored in an odd number of bits.
-    pub(super) unpacked: Buffer,
+    /// Its samples, where they are stored in another form than they have in memory.
+    pub(super) converted: Buffer,
     pub(super) decoder: Decoder,
 }
 
@@ -39,7 +38,7 @@ pub(super) struct Work {
 #[derive(Default)]
 pub(super) struct Decoder {
     contexts: Contexts,
-    lzw: Option<weezl::decode::Decoder>,
+    lzw: Option<lzw::Table>,
     row: Buffer,
     jpeg: Vec<u8>,
 }
@@ -49,7 +48,7 @@ pub(super) fn context_bytes(coding: &Coding, cut: &Cut, longest: u64) -> u64 {
     let row = cut.segment.0 * cut.samples_in_segment() * cut.dtype.size() as u64;
     let context = match coding.compression {
         Compression::None | Compression::PackBits => 0,
-        Compression::Lzw => 64 << 10,
+        Compression::Lzw => lzw::TABLE_BYTES,
         Compression::Deflate => 16 << 10,
         Compression::Zstd => 192 << 10,
         // The joined stream; in progressive ones all coefficients, twice as many bytes as samples, and some rows.
@@ -57,6 +56,7 @@ pub(super) fn context_bytes(coding: &Coding, cut: &Cut, longest: u64) -> u64 {
             let tables = coding.tables.as_ref().map_or(0, |t| t.len() as u64);
             longest + tables + 3 * cut.segment_bytes() + 64 * row + (64 << 10)
         }
+        other => packed::context_bytes(other, cut),
     };
     context + if coding.predictor == Predictor::Float { row } else { 0 }
 }
@@ -98,6 +98,11 @@ impl Decoder {
                 .decompress(out, encoded)
                 .map_err(|code| fault("Zstandard", zstd_safe::get_error_name(code).to_owned()))?,
             Compression::PackBits => pack_bits(encoded, out)?,
+            Compression::Lzma => packed::lzma(encoded, out)?,
+            Compression::WebP => packed::webp(encoded, cut, needed, out)?,
+            Compression::Fax3 => packed::fax(false, encoded, cut, needed, out)?,
+            Compression::Fax4 => packed::fax(true, encoded, cut, needed, out)?,
+            Compression::Jpeg2000 => jpeg2000::decode(encoded, cut, needed, out)?,
             Compression::Jpeg => {
                 let wanted = jpeg::Wanted {
                     width: cut.segment.0 as usize,
@@ -115,19 +120,53 @@ impl Decoder {
         Ok(())
     }
 
-    /// Undoes byte order and predictor on rows of whole bytes.
+    /// Undoes byte order and predictor on rows of whole samples.
     pub(super) fn restore(&mut self, coding: &Coding, cut: &Cut, rows: &mut [u8]) -> Result<(), IoError> {
         let samples = cut.samples_in_segment() as usize;
         let row = cut.segment.0 as usize * samples;
+        let size = (cut.bits / 8) as usize;
         if coding.big_endian != cfg!(target_endian = "big") && coding.predictor != Predictor::Float {
-            samples::swap_bytes(cut.dtype, rows);
+            native::swap_bytes(size, rows);
         }
         match coding.predictor {
             Predictor::None => {}
-            Predictor::Horizontal => samples::undo_horizontal(cut.dtype, rows, row, samples),
+            Predictor::Horizontal => samples::undo_horizontal(size, rows, row, samples),
             Predictor::Float => {
-                let scratch = self.row.bytes(row * cut.dtype.size())?;
-                samples::undo_float(cut.dtype, rows, row, samples, scratch);
+                let scratch = self.row.bytes(row * size)?;
+                samples::undo_float(size, rows, row, samples, scratch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns rows of samples as they are stored into samples of the image's type, into `out`.
+    pub(super) fn convert(
+        &mut self,
+        coding: &Coding,
+        cut: &Cut,
+        rows: &mut [u8],
+        out: &mut [u8],
+    ) -> Result<(), IoError> {
+        let samples = cut.samples_in_segment() as usize;
+        let row = cut.segment.0 as usize * samples;
+        match cut.form() {
+            Form::Native => unreachable!("such samples are restored in place"),
+            Form::Packed => {
+                samples::unpack(rows, cut.bits, row, out, cut.dtype.size());
+                if coding.predictor == Predictor::Horizontal {
+                    samples::undo_horizontal(cut.dtype.size(), out, row, samples);
+                }
+                if coding.predictor == Predictor::Horizontal || cut.dtype.is_signed_integer() {
+                    samples::extend(cut.bits, out, cut.dtype);
+                }
+            }
+            Form::Half => {
+                self.restore(coding, cut, rows)?;
+                native::widen_half(rows, out);
+            }
+            Form::Float24 => {
+                self.restore(coding, cut, rows)?;
+                native::widen_24(rows, out);
             }
         }
         Ok(())
@@ -137,18 +176,11 @@ impl Decoder {
         let fault = |message: String| Damage::Codec { codec: "LZW", message };
         // Writers before 1991 packed codes from the low bit on; their first code shows it.
         let old = encoded.first() == Some(&0) && encoded.get(1).is_some_and(|b| b & 1 == 1);
-        let mut fresh;
-        let decoder = if old {
-            fresh =
-                weezl::decode::Configuration::new(BitOrder::Lsb, 8).with_yield_on_full_buffer(true).build();
-            &mut fresh
-        } else {
-            self.lzw.get_or_insert_with(|| {
-                let new = weezl::decode::Configuration::with_tiff_size_switch(BitOrder::Msb, 8);
-                new.with_yield_on_full_buffer(true).build()
-            })
-        };
-        decoder.reset();
+        if !old {
+            return self.lzw.get_or_insert_default().decode(encoded, out);
+        }
+        let config = weezl::decode::Configuration::new(BitOrder::Lsb, 8).with_yield_on_full_buffer(true);
+        let mut decoder = config.build();
         let (mut read, mut written) = (0, 0);
         loop {
             let step = decoder.decode_bytes(&encoded[read..], &mut out[written..]);

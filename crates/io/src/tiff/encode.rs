@@ -98,12 +98,12 @@ impl Encoding {
                 head.copy_from_slice(data.row_bytes(0, 0, 0, y));
             } else {
                 for s in 0..self.samples {
-                    samples::join(self.dtype, data.row_bytes(0, s, 0, y), head, s, self.samples);
+                    samples::join(self.dtype.size(), data.row_bytes(0, s, 0, y), head, s, self.samples);
                 }
             }
         }
         if self.predictor {
-            samples::horizontal(self.dtype, pixels, self.width * self.samples, self.samples);
+            samples::horizontal(self.dtype.size(), pixels, self.width * self.samples, self.samples);
         }
         let pixels: &[u8] = pixels;
         let space = work.encoded.bytes(bound(self.codec, pixels.len()))?;

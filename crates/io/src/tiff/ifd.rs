@@ -7,7 +7,8 @@ use crate::{Feature, IoError};
 use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Most directories that a file may have.
 const MAX_DIRECTORIES: usize = 1 << 21;
@@ -27,6 +28,7 @@ pub(super) mod tag {
     pub(in crate::tiff) const SAMPLES_PER_PIXEL: u16 = 277;
     pub(in crate::tiff) const ROWS_PER_STRIP: u16 = 278;
     pub(in crate::tiff) const STRIP_BYTE_COUNTS: u16 = 279;
+    pub(in crate::tiff) const T4_OPTIONS: u16 = 292;
     pub(in crate::tiff) const X_RESOLUTION: u16 = 282;
     pub(in crate::tiff) const Y_RESOLUTION: u16 = 283;
     pub(in crate::tiff) const PLANAR: u16 = 284;
@@ -43,11 +45,14 @@ pub(super) mod tag {
     pub(in crate::tiff) const SAMPLE_FORMAT: u16 = 339;
     pub(in crate::tiff) const JPEG_TABLES: u16 = 347;
     pub(in crate::tiff) const IMAGE_DEPTH: u16 = 32997;
+    pub(in crate::tiff) const TILE_DEPTH: u16 = 32998;
+    pub(in crate::tiff) const STK_NUMBERS: u16 = 33628;
     pub(in crate::tiff) const STK_PLANES: u16 = 33629;
+    pub(in crate::tiff) const MICRO_MANAGER: u16 = 51123;
     pub(in crate::tiff) const NDPI: u16 = 65420;
 
     /// Known tags with their names, in rising order.
-    pub(in crate::tiff) const NAMES: [(u16, &str); 31] = [
+    pub(in crate::tiff) const NAMES: [(u16, &str); 35] = [
         (NEW_SUBFILE_TYPE, "NewSubfileType"),
         (IMAGE_WIDTH, "ImageWidth"),
         (IMAGE_LENGTH, "ImageLength"),
@@ -64,6 +69,7 @@ pub(super) mod tag {
         (X_RESOLUTION, "XResolution"),
         (Y_RESOLUTION, "YResolution"),
         (PLANAR, "PlanarConfiguration"),
+        (T4_OPTIONS, "T4Options"),
         (RESOLUTION_UNIT, "ResolutionUnit"),
         (SOFTWARE, "Software"),
         (PREDICTOR, "Predictor"),
@@ -77,7 +83,10 @@ pub(super) mod tag {
         (SAMPLE_FORMAT, "SampleFormat"),
         (JPEG_TABLES, "JPEGTables"),
         (IMAGE_DEPTH, "ImageDepth"),
+        (TILE_DEPTH, "TileDepth"),
+        (STK_NUMBERS, "UIC1"),
         (STK_PLANES, "UIC2"),
+        (MICRO_MANAGER, "MicroManagerMetadata"),
         (NDPI, "NDPI version"),
     ];
 
@@ -101,6 +110,8 @@ pub(super) struct Entry {
 pub(super) struct Directory {
     pub(super) entries: Vec<Entry>,
     pub(super) next: u64,
+    /// Where it lies.
+    pub(super) offset: u64,
 }
 
 impl Directory {
@@ -110,9 +121,10 @@ impl Directory {
 }
 
 /// Reads directories and tag values of one file.
-pub(super) struct Reader<'a> {
-    file: &'a File,
-    path: &'a Path,
+pub(super) struct Reader {
+    /// `None` after [`close`](Self::close): then it is opened for each read.
+    file: Option<Arc<File>>,
+    pub(super) path: PathBuf,
     pub(super) len: u64,
     pub(super) big_endian: bool,
     pub(super) big: bool,
@@ -120,12 +132,13 @@ pub(super) struct Reader<'a> {
     allowance: u64,
 }
 
-impl<'a> Reader<'a> {
+impl Reader {
     /// Checks the file's first bytes. Returns the reader and the offset of the first directory.
-    pub(super) fn new(file: &'a File, path: &'a Path) -> Result<(Self, u64), IoError> {
+    pub(super) fn new(file: Arc<File>, path: &Path) -> Result<(Self, u64), IoError> {
         let len = file.metadata().map_err(IoError::io("read", path))?.len();
-        let mut reader =
-            Self { file, path, len, big_endian: false, big: false, allowance: 2 * len + (1 << 20) };
+        let path = path.to_owned();
+        let allowance = 2 * len + (1 << 20);
+        let mut reader = Self { file: Some(file), path, len, big_endian: false, big: false, allowance };
         let mut head = [0; 16];
         let got = len.min(16) as usize;
         reader.read(0, &mut head[..got])?;
@@ -221,7 +234,7 @@ impl<'a> Reader<'a> {
             (false, 4) => u64::from(self.u32(next)),
             _ => 0,
         };
-        Ok(Directory { entries, next })
+        Ok(Directory { entries, next, offset })
     }
 
     /// The bytes of a tag's values, in the file's byte order.
@@ -239,14 +252,22 @@ impl<'a> Reader<'a> {
         if bytes <= inline {
             return Ok(entry.field[..bytes as usize].to_vec());
         }
-        let offset = if self.big { self.u64(&entry.field) } else { u64::from(self.u32(&entry.field)) };
+        let offset = self.place(entry);
+        self.part(offset, bytes, &name)
+    }
+
+    /// Where the values of a tag lie that has too many of them for its directory.
+    pub(super) fn place(&self, entry: &Entry) -> u64 {
+        if self.big { self.u64(&entry.field) } else { u64::from(self.u32(&entry.field)) }
+    }
+
+    /// Bytes of the file that belong to a tag or another field of a header.
+    pub(super) fn part(&mut self, offset: u64, bytes: u64, field: &str) -> Result<Vec<u8>, IoError> {
         if offset > self.len || bytes > self.len - offset {
-            return Err(self.header(
-                &name,
-                &format!("has {bytes} bytes of values at {offset}, the file has {}", self.len),
-            ));
+            let problem = format!("has {bytes} bytes of values at {offset}, the file has {}", self.len);
+            return Err(self.header(field, &problem));
         }
-        self.spend(bytes, &name)?;
+        self.spend(bytes, field)?;
         let mut out = vec![0; bytes as usize];
         self.read(offset, &mut out)?;
         Ok(out)
@@ -327,8 +348,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Gives the handle back.
+    pub(super) fn close(&mut self) {
+        self.file = None;
+    }
+
     fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), IoError> {
-        self.file.read_exact_at(into, offset).map_err(IoError::io("read", self.path))
+        let fault = || IoError::io("read", &self.path);
+        match &self.file {
+            Some(file) => file.read_exact_at(into, offset).map_err(fault()),
+            None => File::open(&self.path).and_then(|f| f.read_exact_at(into, offset)).map_err(fault()),
+        }
     }
 
     fn u16(&self, b: &[u8]) -> u16 {
@@ -336,7 +366,7 @@ impl<'a> Reader<'a> {
         if self.big_endian { u16::from_be_bytes(b) } else { u16::from_le_bytes(b) }
     }
 
-    fn u32(&self, b: &[u8]) -> u32 {
+    pub(super) fn u32(&self, b: &[u8]) -> u32 {
         let b = [b[0], b[1], b[2], b[3]];
         if self.big_endian { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) }
     }

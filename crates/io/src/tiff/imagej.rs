@@ -16,7 +16,7 @@ pub(super) fn is_imagej(text: &str) -> bool {
 /// Gives the planes of `series`, so far a plain stack, the order and size that ImageJ names.
 pub(super) fn apply(
     text: &str,
-    reader: &mut Reader<'_>,
+    reader: &mut Reader,
     page: &Page,
     series: &mut Series,
 ) -> Result<(), IoError> {

@@ -1,7 +1,7 @@
 //! OME-XML in the `ImageDescription`: read for axes, order, sizes and channels, and written for the same.
 
+use super::files::Parts;
 use super::ifd::{Reader, tag};
-use super::page::Page;
 use super::series::Series;
 use super::units;
 use crate::{Feature, IoError};
@@ -10,6 +10,9 @@ use quick_xml::escape::escape;
 use quick_xml::events::{BytesStart, Event};
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use voxtile_sched::model::{Axis, Channel, Dtype, Meta};
 
 /// Most planes that an image may name beyond those that the file has.
@@ -42,30 +45,94 @@ struct Image {
 #[derive(Default)]
 struct Data {
     attributes: HashMap<String, String>,
-    file: Option<String>,
+    /// The file's identifier and name, where they are given.
+    uuid: Option<String>,
+    file_name: Option<String>,
 }
 
-/// The images that a description names.
-pub(super) fn series(text: &str, reader: &Reader<'_>, pages: &[Page]) -> Result<Vec<Series>, IoError> {
-    let images = parse(text, reader)?;
-    // Old writers gave the planes of one file different names; only several files have several UUIDs.
-    let mut files: Vec<&str> =
-        images.iter().flat_map(|i| &i.data).filter_map(|d| d.file.as_deref()).collect();
-    files.sort_unstable();
-    files.dedup();
-    if files.len() > 1 {
-        return Err(
-            reader.unsupported(Feature::Other(format!("an OME-TIFF spread over {} files", files.len())))
-        );
-    }
-    let mut out = Vec::new();
-    for image in &images {
-        out.push(image.series(reader, pages)?);
-    }
-    Ok(out)
+/// The whole of a description.
+#[derive(Default)]
+struct Ome {
+    uuid: Option<String>,
+    images: Vec<Image>,
+    /// The file that has the description instead.
+    elsewhere: Option<String>,
 }
 
-fn damaged(reader: &Reader<'_>, problem: &str) -> IoError {
+/// Longest companion file that is read.
+const MAX_COMPANION: u64 = 256 << 20;
+
+/// The images that a description names; the files that they lie in are added to `parts`.
+pub(super) fn series(text: &str, parts: &mut Parts) -> Result<Vec<Series>, IoError> {
+    let mut ome = parse(text, &parts.readers[0])?;
+    if let Some(name) = ome.elsewhere.take() {
+        let path = beside(&parts.readers[0], &name)?;
+        let text = companion(&path, &parts.readers[0])?;
+        ome = parse(&text, &parts.readers[0])?;
+        if ome.elsewhere.is_some() {
+            return Err(damaged(&parts.readers[0], &format!("lies in {name}, which names another file")));
+        }
+    }
+    if ome.images.is_empty() {
+        return Err(damaged(&parts.readers[0], "names no image"));
+    }
+    let files = locate(&ome, parts)?;
+    ome.images.iter().map(|image| image.series(parts, &files)).collect()
+}
+
+/// The path of a file in the same directory. A name that leads elsewhere is refused.
+fn beside(reader: &Reader, name: &str) -> Result<PathBuf, IoError> {
+    if Path::new(name).file_name().is_none_or(|n| n != name) {
+        return Err(damaged(reader, &format!("names the file {name:?}, which is not beside it")));
+    }
+    Ok(reader.path.with_file_name(name))
+}
+
+/// The description in a companion file: XML, or another TIFF.
+fn companion(path: &Path, reader: &Reader) -> Result<String, IoError> {
+    let file = File::open(path).map_err(IoError::io("read", path))?;
+    let mut bytes = Vec::new();
+    let mut head = [0; 2];
+    let got = crate::bytes::read_at(&file, &mut head, 0).map_err(IoError::io("read", path))?;
+    if matches!(&head[..got], b"II" | b"MM") {
+        let (mut parts, directories) = Parts::open(path)?;
+        return parts.description(&directories[0]);
+    }
+    file.take(MAX_COMPANION).read_to_end(&mut bytes).map_err(IoError::io("read", path))?;
+    String::from_utf8(bytes).map_err(|_| damaged(reader, &format!("in {} is no UTF-8", path.display())))
+}
+
+/// Which of the files of `parts` has which identifier. Missing ones are opened.
+fn locate(ome: &Ome, parts: &mut Parts) -> Result<HashMap<String, usize>, IoError> {
+    let data = || ome.images.iter().flat_map(|i| &i.data);
+    let mut uuids: Vec<&str> = data().filter_map(|d| d.uuid.as_deref()).collect();
+    uuids.sort_unstable();
+    uuids.dedup();
+    // A file that was renamed; and old writers gave the planes of one file different names.
+    if let [only] = uuids[..] {
+        return Ok(HashMap::from([(only.to_owned(), 0)]));
+    }
+    let own = parts.readers[0].path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let mut files = HashMap::new();
+    for data in data() {
+        let Some(uuid) = &data.uuid else { continue };
+        if files.contains_key(uuid) {
+            continue;
+        }
+        let name = data.file_name.as_deref().unwrap_or_default();
+        let file = if Some(uuid) == ome.uuid.as_ref() || name.to_lowercase() == own {
+            0
+        } else {
+            let path = beside(&parts.readers[0], name)?;
+            parts.add(&path)?;
+            parts.readers.len() - 1
+        };
+        files.insert(uuid.clone(), file);
+    }
+    Ok(files)
+}
+
+fn damaged(reader: &Reader, problem: &str) -> IoError {
     reader.header(&format!("OME-XML in {}", tag::name(tag::IMAGE_DESCRIPTION)), problem)
 }
 
@@ -79,9 +146,9 @@ fn attributes(element: &BytesStart<'_>) -> Result<HashMap<String, String>, quick
     Ok(out)
 }
 
-fn parse(text: &str, reader: &Reader<'_>) -> Result<Vec<Image>, IoError> {
+fn parse(text: &str, reader: &Reader) -> Result<Ome, IoError> {
     let mut xml = quick_xml::Reader::from_str(text);
-    let mut images: Vec<Image> = Vec::new();
+    let mut ome = Ome::default();
     let mut in_uuid = false;
     loop {
         let event = xml.read_event().map_err(|e| damaged(reader, &e.to_string()))?;
@@ -90,57 +157,81 @@ fn parse(text: &str, reader: &Reader<'_>) -> Result<Vec<Image>, IoError> {
             Event::Start(element) | Event::Empty(element) => {
                 let name = element.local_name();
                 let fields = || attributes(&element).map_err(|e| damaged(reader, &e.to_string()));
-                match (name.as_ref(), images.last_mut()) {
-                    ("BinaryOnly", _) => {
-                        let what = "OME-XML that lies in a companion file";
-                        return Err(reader.unsupported(Feature::Other(what.to_owned())));
-                    }
+                match (name.as_ref(), ome.images.last_mut()) {
+                    ("OME", _) => ome.uuid = fields()?.remove("UUID"),
+                    ("BinaryOnly", _) => ome.elsewhere = fields()?.remove("MetadataFile"),
                     ("Image", _) => {
                         let name = fields()?.remove("Name").filter(|n| !n.is_empty());
-                        images.push(Image { name, ..Image::default() });
+                        ome.images.push(Image { name, ..Image::default() });
                     }
                     // A second `Pixels` of one image is another copy of it.
                     ("Pixels", Some(image)) if image.pixels.is_empty() => image.pixels = fields()?,
                     ("Channel", Some(image)) => image.channels.push(fields()?),
                     ("TiffData", Some(image)) => {
-                        image.data.push(Data { attributes: fields()?, file: None });
+                        image.data.push(Data { attributes: fields()?, ..Data::default() });
                     }
-                    ("UUID", Some(_)) => in_uuid = true,
+                    ("UUID", Some(image)) => {
+                        if let Some(data) = image.data.last_mut() {
+                            data.file_name = fields()?.remove("FileName");
+                            in_uuid = true;
+                        }
+                    }
                     _ => {}
                 }
             }
             Event::Text(text) if in_uuid => {
-                if let Some(data) = images.last_mut().and_then(|i| i.data.last_mut()) {
-                    data.file = Some(text.trim().to_owned());
+                if let Some(data) = ome.images.last_mut().and_then(|i| i.data.last_mut()) {
+                    data.uuid = Some(text.trim().to_owned());
                 }
             }
             Event::End(_) => in_uuid = false,
             _ => {}
         }
     }
-    images.retain(|i| !i.pixels.is_empty());
-    if images.is_empty() {
+    ome.images.retain(|i| !i.pixels.is_empty());
+    if ome.images.is_empty() && ome.elsewhere.is_none() {
         return Err(damaged(reader, "names no image"));
     }
-    Ok(images)
+    Ok(ome)
+}
+
+impl Data {
+    /// Which file the planes lie in.
+    fn file(&self, files: &HashMap<String, usize>) -> usize {
+        self.uuid.as_ref().and_then(|u| files.get(u)).copied().unwrap_or(0)
+    }
 }
 
 impl Image {
-    fn series(&self, reader: &Reader<'_>, pages: &[Page]) -> Result<Series, IoError> {
+    fn series(&self, parts: &Parts, files: &HashMap<String, usize>) -> Result<Series, IoError> {
+        let (reader, pages) = (&parts.readers[0], &parts.pages);
         let size = |key: &str| match self.pixels.get(key).map(|v| v.trim().parse::<u64>()) {
             Some(Ok(n)) if n > 0 => Ok(n),
             _ => Err(damaged(reader, &format!("{key} is {:?}", self.pixels.get(key)))),
         };
-        let first = self.data.iter().find_map(|d| number(&d.attributes, "IFD").ok()?).unwrap_or(0);
-        let Some(page) = pages.get(first as usize) else {
-            return Err(damaged(reader, &format!("IFD {first} is named, the file has {}", pages.len())));
+        let first = match self.data.first() {
+            Some(data) => {
+                let file = data.file(files);
+                let ifd = number(&data.attributes, "IFD").ok().flatten().unwrap_or(0);
+                if ifd >= parts.pages_of(file) as u64 {
+                    let has = parts.pages_of(file);
+                    return Err(damaged(reader, &format!("IFD {ifd} is named, the file has {has}")));
+                }
+                parts.starts[file] + ifd as usize
+            }
+            None => 0,
         };
-        let mut series = Series::new("OME-TIFF", page.number);
+        let page = &pages[first];
+        let mut series = Series::new("OME-TIFF", first);
         let (nt, nc, nz) = (size("SizeT")?, size("SizeC")?, size("SizeZ")?);
         if nc % page.samples != 0 {
             return Err(damaged(reader, &format!("SizeC {nc}, pixels have {} samples", page.samples)));
         }
         let nc = nc / page.samples;
+        if page.slices > 1 {
+            let what = "volumetric pages in an OME-TIFF".to_owned();
+            return Err(reader.unsupported(Feature::Other(what)));
+        }
         let planes = nt.saturating_mul(nc).saturating_mul(nz);
         if planes > MAX_PLANES.max(pages.len() as u64) {
             return Err(damaged(
@@ -161,7 +252,7 @@ impl Image {
         if axes.len() != 3 || (0..3).any(|i| axes[..i].iter().any(|a| a.0 == axes[i].0)) {
             return Err(damaged(reader, &format!("DimensionOrder is {order:?}")));
         }
-        let listed = self.planes(reader, &axes, planes, pages.len() as u64)?;
+        let listed = self.planes(parts, files, &axes, planes)?;
         series.order(&axes, |i| listed[i as usize]);
         for place in series.planes.iter().flatten() {
             if !pages[*place as usize].same_shape(page) {
@@ -171,7 +262,7 @@ impl Image {
                 ));
             }
         }
-        series.first = series.planes.iter().flatten().next().map_or(first as usize, |&p| p as usize);
+        series.first = series.planes.iter().flatten().next().map_or(first, |&p| p as usize);
         for (axis, key) in
             [(Axis::Z, "PhysicalSizeZ"), (Axis::Y, "PhysicalSizeY"), (Axis::X, "PhysicalSizeX")]
         {
@@ -186,14 +277,15 @@ impl Image {
     /// The page of every plane, in the order of `DimensionOrder`.
     fn planes(
         &self,
-        reader: &Reader<'_>,
+        parts: &Parts,
+        files: &HashMap<String, usize>,
         axes: &[(Axis, u64)],
         planes: u64,
-        pages: u64,
     ) -> Result<Vec<Option<u32>>, IoError> {
+        let reader = &parts.readers[0];
         let mut listed = vec![None; planes as usize];
         if self.data.is_empty() {
-            for (i, place) in listed.iter_mut().enumerate().take(pages as usize) {
+            for (i, place) in listed.iter_mut().enumerate().take(parts.pages_of(0)) {
                 *place = Some(i as u32);
             }
         }
@@ -202,6 +294,8 @@ impl Image {
                 number(&data.attributes, key)
                     .map_err(|v| damaged(reader, &format!("TiffData {key} is {v:?}")))
             };
+            let file = data.file(files);
+            let pages = parts.pages_of(file) as u64;
             let ifd = get("IFD")?;
             let count = match get("PlaneCount")?.or(get("NumPlanes")?) {
                 Some(n) => n,
@@ -227,7 +321,7 @@ impl Image {
                 ));
             }
             for i in 0..count {
-                listed[(start + i) as usize] = Some((ifd + i) as u32);
+                listed[(start + i) as usize] = Some((parts.starts[file] as u64 + ifd + i) as u32);
             }
         }
         Ok(listed)

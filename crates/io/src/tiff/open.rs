@@ -1,31 +1,31 @@
 //! Opens a TIFF: picks the image and the level, and says what is known of them.
 
-use super::ifd::{Directory, Reader};
-use super::page::{Compression, Cut, Page, Predictor, compression_name};
+use super::cut::{Compression, Cut, Form, Predictor, compression_name};
+use super::files::Parts;
+use super::page::Page;
 use super::series::{self, Series};
 use super::source::{Planes, Stored, TiffSource};
 use crate::{Codec, Feature, Info, IoError, LevelInfo, OpenOptions, Opened};
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use voxtile_sched::contract::Source as _;
 use voxtile_sched::model::{Axis, AxisSet, Channel, Meta};
+
+/// Most images of one file that are described.
+const MAX_LISTED: usize = 64;
 
 /// Opens an image of a TIFF file.
 ///
 /// # Errors
 /// As [`crate::open`].
 pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
-    let file = File::open(path).map_err(IoError::io("read", path))?;
-    let (mut reader, first) = Reader::new(&file, path)?;
-    let directories = reader.chain(first)?;
-    let pages = pages(&mut reader, &directories)?;
-    let all = series::find(&mut reader, &directories, &pages)?;
+    let (mut parts, directories) = Parts::open(path)?;
+    let all = series::find(&mut parts, &directories)?;
     let store = path.display().to_string();
     let chosen = choose(&all, options, &store)?;
     let series = &all[chosen];
 
-    let levels = levels(&mut reader, series, &pages)?;
+    let levels = levels(&mut parts, series)?;
     let Some(level) = levels.get(options.level) else {
         return Err(IoError::NoSuch {
             store,
@@ -36,50 +36,66 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
     };
     let base = &levels[0].page;
     let top = meta(series, base, base, options, &store)?;
-    let cut = level.page.cut(&reader)?;
+    let cut = level.page.cut(parts.reader(&level.page))?;
     let meta = meta(series, base, &level.page, options, &store)?;
-    let mut planes = gather(&mut reader, series, &pages, options.level, level, cut)?;
+    let mut planes = gather(&mut parts, series, options.level, level, cut)?;
     // The counts under the names that the axes have now.
-    planes.counts = [0, 1, 2].map(|a| meta.shape[a] / if a == 1 { base.samples } else { 1 });
+    planes.counts = [0, 1, 2].map(|a| match a {
+        1 => meta.shape[a] / base.samples,
+        2 => meta.shape[a] / base.slices,
+        _ => meta.shape[a],
+    });
     planes.recut();
 
     let Some(coding) = planes.codings.first().cloned() else {
-        return Err(reader.header("TiffData", "names no plane that exists"));
+        return Err(parts.reader(base).header("TiffData", "names no plane that exists"));
     };
-    let (big, big_endian, len) = (reader.big, reader.big_endian, reader.len);
-    let source = TiffSource::new(file, path.to_owned(), len, meta, planes)?;
+    let (big, big_endian) = (parts.reader(base).big, parts.reader(base).big_endian);
+    let listed = listed(&parts, &all);
+    let pages = parts.pages.len();
+    let files = parts.readers.len();
+    let missing = planes.order.iter().filter(|p| p.is_none()).count();
+    let source = TiffSource::new(parts.into_files(), meta, planes)?;
     let chunk5 = source.chunk();
     let axes = source.meta().axes;
-    let mut codec = match coding.compression {
-        Compression::None => "none".to_owned(),
-        Compression::Lzw => compression_name(5),
-        Compression::Deflate => compression_name(8),
-        Compression::Zstd => compression_name(50000),
-        Compression::PackBits => compression_name(32773),
-        Compression::Jpeg => compression_name(7),
-    };
+    let mut codec = compression_name(coding.compression.number());
     match coding.predictor {
         Predictor::None => {}
         Predictor::Horizontal => codec.push_str(" with horizontal predictor"),
         Predictor::Float => codec.push_str(" with floating-point predictor"),
     }
-    let mut details = vec![
-        ("byte order".to_owned(), if big_endian { "big-endian" } else { "little-endian" }.to_owned()),
-        (
-            if cut.tiled { "tile" } else { "strip" }.to_owned(),
-            format!("{} × {}", cut.segment.0, cut.segment.1.min(cut.height)),
-        ),
-        ("pages".to_owned(), pages.len().to_string()),
-    ];
+    let mut details =
+        vec![("byte order", if big_endian { "big-endian" } else { "little-endian" }.to_owned())];
+    let (width, height) = (cut.segment.0, cut.segment.1.min(cut.height));
+    details.push(match (cut.tiled, cut.thick) {
+        (false, _) => ("strip", format!("{width} × {height}")),
+        (true, 1) => ("tile", format!("{width} × {height}")),
+        (true, thick) => ("tile", format!("{width} × {height} × {thick} slices")),
+    });
+    details.push(("pages", pages.to_string()));
+    if files > 1 {
+        details.push(("files", files.to_string()));
+    }
+    if missing > 0 {
+        details.push(("missing", format!("{missing} planes are not in the file; they read as 0")));
+    }
     if base.palette {
-        details.push(("palette".to_owned(), "samples are indices into a colour map".to_owned()));
+        details.push(("palette", "samples are indices into a colour map".to_owned()));
     }
-    if base.photometric == 0 {
-        details.push(("photometric".to_owned(), "0 is white".to_owned()));
+    match base.photometric {
+        0 => details.push(("photometric", "0 is white".to_owned())),
+        5 => details.push(("photometric", "inks: cyan, magenta, yellow, black".to_owned())),
+        8..=10 => details.push(("photometric", "L*a*b*, as stored".to_owned())),
+        _ => {}
     }
-    if cut.bits != 8 * cut.dtype.size() as u64 {
-        details.push(("bits per sample".to_owned(), cut.bits.to_string()));
+    match cut.form() {
+        Form::Native => {}
+        Form::Packed => details.push(("bits per sample", cut.bits.to_string())),
+        Form::Half | Form::Float24 => {
+            details.push(("stored as", format!("float{}, which float32 holds exactly", cut.bits)));
+        }
     }
+    let details = details.into_iter().map(|(key, value)| (key.to_owned(), value)).chain(listed).collect();
     let info = Info {
         format: match (series.format, big) {
             ("TIFF", true) => "BigTIFF".to_owned(),
@@ -99,15 +115,24 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
             Compression::Lzw => Some(Codec::Lzw),
             Compression::Deflate => Some(Codec::Deflate { level: 6 }),
             Compression::Zstd => Some(Codec::Zstd { level: 3 }),
-            Compression::PackBits | Compression::Jpeg => None,
+            _ => None,
         },
         chunk5,
     };
     Ok(Opened { source: Arc::new(source), info })
 }
 
-fn pages(reader: &mut Reader<'_>, directories: &[Directory]) -> Result<Vec<Page>, IoError> {
-    directories.iter().enumerate().map(|(i, d)| Page::new(reader, d, i)).collect()
+/// The images of a file that has several: number, size, axes and sample type.
+fn listed(parts: &Parts, all: &[Series]) -> Vec<(String, String)> {
+    let text = |(i, series): (usize, &Series)| {
+        let page = &parts.pages[series.first];
+        let axes = series.axes(page);
+        let dims: Vec<String> = axes.pick(&series.shape(page)).iter().map(u64::to_string).collect();
+        let dtype = page.dtype().map_or_else(|feature| feature.to_string(), |d| d.numpy_name().to_owned());
+        let name = series.name.as_deref().map(|n| format!(", `{n}`")).unwrap_or_default();
+        (format!("image {i}"), format!("{} ({axes}) {dtype}{name}", dims.join(" × ")))
+    };
+    if all.len() < 2 { Vec::new() } else { all.iter().enumerate().take(MAX_LISTED).map(text).collect() }
 }
 
 /// The image that was asked for by its number; the first one by default.
@@ -129,16 +154,19 @@ struct Level {
 }
 
 /// The resolutions of an image: pages behind it, or directories that its own names.
-fn levels(reader: &mut Reader<'_>, series: &Series, pages: &[Page]) -> Result<Vec<Level>, IoError> {
-    let first = &pages[series.first];
-    let level = |page: &Page, path: String| Level { page: page.clone(), path };
-    let mut out = vec![level(first, format!("page {}", series.first))];
-    out.extend(series.reduced.iter().map(|&p| level(&pages[p], format!("page {p}"))));
+fn levels(parts: &mut Parts, series: &Series) -> Result<Vec<Level>, IoError> {
+    let first = parts.pages[series.first].clone();
+    let page = |parts: &Parts, n: usize| Level {
+        page: parts.pages[n].clone(),
+        path: format!("page {}", parts.pages[n].number),
+    };
+    let mut out = vec![page(parts, series.first)];
+    out.extend(series.reduced.iter().map(|&p| page(parts, p)));
     if !series.contiguous {
+        let reader = parts.reader(&first);
         for (i, offset) in first.sub_directories(reader)?.into_iter().enumerate() {
-            let path = format!("SubIFD {i} of page {}", series.first);
-            let directory = reader.directory(offset, series.first)?;
-            out.push(level(&Page::new(reader, &directory, series.first)?, path));
+            let path = format!("SubIFD {i} of page {}", first.number);
+            out.push(Level { page: first.sub_page(reader, offset)?, path });
         }
     }
     Ok(out)
@@ -152,18 +180,17 @@ fn meta(
     options: &OpenOptions,
     store: &str,
 ) -> Result<Meta, IoError> {
-    let [nt, nc, nz] = series.counts;
-    let samples = base.samples;
-    let mut axes = series.axes(samples);
-    let mut shape = [nt, nc * samples, nz, page.height, page.width];
+    let mut axes = series.axes(base);
+    let mut shape = series.shape(page);
+    let counts = shape;
     let mut spacing = series.spacing.clone();
     if let Some(asked) = options.axes {
-        (shape, axes) = rename(shape, axes, asked, samples).ok_or_else(|| IoError::Option {
+        (shape, axes) = rename(shape, axes, asked, base).ok_or_else(|| IoError::Option {
             option: "--axes",
             why: format!("`{asked}` does not fit `{store}`, which has the axes {axes} and needs as many"),
         })?;
         for axis in [Axis::T, Axis::C, Axis::Z] {
-            if shape[axis.index()] != [nt, nc * samples, nz][axis.index()] {
+            if shape[axis.index()] != counts[axis.index()] {
                 spacing[axis.index()] = None;
             }
         }
@@ -201,9 +228,8 @@ fn level_info(level: &Level, top: &Meta, base: &Page) -> LevelInfo {
 
 /// Where the planes of a level lie and how they are coded.
 fn gather(
-    reader: &mut Reader<'_>,
+    parts: &mut Parts,
     series: &Series,
-    pages: &[Page],
     number: usize,
     level: &Level,
     cut: Cut,
@@ -218,6 +244,7 @@ fn gather(
         lengths: Vec::new(),
     };
     if series.contiguous {
+        let reader = parts.reader(&level.page);
         let Some((start, bytes)) = level.page.contiguous(reader)? else { return Ok(planes) };
         planes.codings.push(level.page.coding(reader, &cut)?);
         planes.cut.segment.1 = cut.height;
@@ -225,7 +252,8 @@ fn gather(
         let count = series.planes.len() as u64;
         planes.offsets = (0..count).map(|i| start + i * bytes).collect();
         planes.lengths = vec![bytes; count as usize];
-        planes.stored = vec![Stored { page: series.first as u32, coding: 0 }; count as usize];
+        let stored = Stored { file: level.page.file as u32, page: level.page.number as u32, coding: 0 };
+        planes.stored = vec![stored; count as usize];
         return Ok(planes);
     }
     for place in &series.planes {
@@ -233,26 +261,29 @@ fn gather(
             planes.order.push(None);
             continue;
         };
-        let full = &pages[place as usize];
+        let full = parts.pages[place as usize].clone();
+        let reader = parts.reader(&full);
         let page = match number.checked_sub(1) {
             None => full.clone(),
             Some(k) if k < series.reduced.len() => level.page.clone(),
             Some(k) => {
                 let offsets = full.sub_directories(reader)?;
                 let Some(&offset) = offsets.get(k - series.reduced.len()) else {
-                    let problem =
-                        format!("of page {place} has {} entries, level {number} is missing", offsets.len());
+                    let problem = format!(
+                        "of page {} has {} entries, level {number} is missing",
+                        full.number,
+                        offsets.len()
+                    );
                     return Err(reader.header("SubIFDs", &problem));
                 };
-                let directory = reader.directory(offset, place as usize)?;
-                Page::new(reader, &directory, place as usize)?
+                full.sub_page(reader, offset)?
             }
         };
         let own = page.cut(reader)?;
         if own != cut {
             let what = format!(
-                "pages that are cut differently: {} × {} and {} × {} (page {place})",
-                cut.segment.0, cut.segment.1, own.segment.0, own.segment.1
+                "pages that are cut differently: {} × {} and {} × {} (page {})",
+                cut.segment.0, cut.segment.1, own.segment.0, own.segment.1, full.number
             );
             return Err(reader.unsupported(Feature::Other(what)));
         }
@@ -264,28 +295,34 @@ fn gather(
         planes.offsets.extend(places.offsets);
         planes.lengths.extend(places.lengths);
         planes.order.push(Some(planes.stored.len() as u32));
-        planes.stored.push(Stored { page: place, coding: planes.codings.len() as u32 - 1 });
+        let (file, page) = (full.file as u32, full.number as u32);
+        planes.stored.push(Stored { file, page, coding: planes.codings.len() as u32 - 1 });
     }
     Ok(planes)
 }
 
-/// Gives the planes other names. Samples of a pixel remain `c`, pixels `y` and `x`.
-fn rename(shape: [u64; 5], axes: AxisSet, asked: AxisSet, samples: u64) -> Option<([u64; 5], AxisSet)> {
+/// Gives the planes other names. Samples of a pixel remain `c`, slices of a volume `z`, pixels `y` and `x`.
+fn rename(shape: [u64; 5], axes: AxisSet, asked: AxisSet, page: &Page) -> Option<([u64; 5], AxisSet)> {
+    // Samples of a pixel and slices of a volume lie where they lie.
+    let fixed = |a: Axis| match a {
+        Axis::Y | Axis::X => true,
+        Axis::C => page.samples > 1,
+        Axis::Z => page.slices > 1,
+        Axis::T => false,
+    };
     if !asked.contains(Axis::Y) || !asked.contains(Axis::X) {
         return None;
     }
-    let movable = |set: AxisSet| -> Vec<Axis> {
-        set.iter().filter(|a| !matches!(a, Axis::Y | Axis::X) && (samples == 1 || *a != Axis::C)).collect()
-    };
+    let movable = |set: AxisSet| -> Vec<Axis> { set.iter().filter(|a| !fixed(*a)).collect() };
     let (from, to) = (movable(axes), movable(asked));
-    if from.len() != to.len() || (samples > 1 && !asked.contains(Axis::C)) {
+    if from.len() != to.len() || axes.iter().any(|a| fixed(a) && !asked.contains(a)) {
         // Axes of size 1 may be added.
         let more = axes.iter().all(|a| asked.contains(a));
         return more.then_some((shape, asked));
     }
     let mut out = shape;
     for a in [Axis::T, Axis::C, Axis::Z] {
-        if samples == 1 || a != Axis::C {
+        if !fixed(a) {
             out[a.index()] = 1;
         }
     }

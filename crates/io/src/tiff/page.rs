@@ -1,21 +1,25 @@
 //! One directory as an image: its size, sample type, how it is cut and coded.
 
+use super::cut::{Coding, Compression, Cut, Form, MAX_SEGMENT, Places, Predictor, compression_name};
 use super::ifd::{Directory, Entry, Reader, tag};
 use crate::{Feature, IoError};
 use std::sync::Arc;
 use voxtile_sched::model::Dtype;
 
-/// Most bytes that one tile or strip may decode to.
-pub(super) const MAX_SEGMENT: u64 = 1 << 30;
-
 /// What one directory says of its image. Nothing is refused here: a file may hold pages that nobody asks for.
 #[derive(Clone, Debug)]
 pub(super) struct Page {
-    /// Position in the chain of directories.
+    /// Which of the image's files it is in.
+    pub(super) file: usize,
+    /// Position in the chain of directories of that file.
     pub(super) number: usize,
+    /// Where its directory lies.
+    pub(super) offset: u64,
     pub(super) width: u64,
     pub(super) height: u64,
-    depth: u64,
+    /// Slices of a volume (ImageDepth), and of one of its tiles.
+    pub(super) slices: u64,
+    thick: u64,
     pub(super) samples: u64,
     /// Bits of one sample; 0 where the samples differ.
     pub(super) bits: u64,
@@ -26,6 +30,8 @@ pub(super) struct Page {
     pub(super) photometric: u64,
     pub(super) planar: bool,
     reversed_bits: bool,
+    /// Of group 3: bit 0 two dimensions, bit 1 uncompressed parts.
+    fax_options: u64,
     /// Size of a tile, or 0 and rows per strip.
     pub(super) tile: Option<(u64, u64)>,
     rows_per_strip: u64,
@@ -42,101 +48,9 @@ pub(super) struct Page {
     sub_ifds: Option<Entry>,
 }
 
-/// How bytes of a segment become samples.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Coding {
-    pub(super) compression: Compression,
-    pub(super) predictor: Predictor,
-    pub(super) big_endian: bool,
-    pub(super) reversed_bits: bool,
-    /// JPEG: samples are stored as luma and chroma and become red, green and blue.
-    pub(super) ycbcr: bool,
-    /// JPEG: the tables that all segments share.
-    pub(super) tables: Option<Arc<[u8]>>,
-}
-
-impl Coding {
-    /// Whether bytes of the file are the stored rows as they are.
-    pub(super) fn is_plain(&self) -> bool {
-        self.compression == Compression::None && !self.reversed_bits
-    }
-}
-
-/// The compressions that are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Compression {
-    None,
-    Lzw,
-    Deflate,
-    Zstd,
-    PackBits,
-    Jpeg,
-}
-
-/// What is stored instead of the samples themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Predictor {
-    None,
-    /// The difference to the pixel on the left.
-    Horizontal,
-    /// The bytes of floats, sorted by significance, then their differences.
-    Float,
-}
-
-/// How a page is cut into segments (tiles or strips).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cut {
-    pub(super) width: u64,
-    pub(super) height: u64,
-    /// Size of a segment in pixels.
-    pub(super) segment: (u64, u64),
-    pub(super) tiled: bool,
-    /// Samples of one pixel.
-    pub(super) samples: u64,
-    /// Whether each segment holds one sample of its pixels.
-    pub(super) planar: bool,
-    /// Stored bits of a sample.
-    pub(super) bits: u64,
-    pub(super) dtype: Dtype,
-}
-
-impl Cut {
-    /// Segments along a row and a column.
-    pub(super) fn counts(&self) -> (u64, u64) {
-        (self.width.div_ceil(self.segment.0), self.height.div_ceil(self.segment.1))
-    }
-
-    /// Samples of one pixel within a segment.
-    pub(super) fn samples_in_segment(&self) -> u64 {
-        if self.planar { 1 } else { self.samples }
-    }
-
-    /// Stored bytes of one row of a segment; rows start at whole bytes.
-    pub(super) fn row_bytes(&self) -> u64 {
-        (self.segment.0 * self.samples_in_segment() * self.bits).div_ceil(8)
-    }
-
-    /// Stored bytes of a whole segment, uncompressed.
-    pub(super) fn segment_bytes(&self) -> u64 {
-        self.row_bytes() * self.segment.1
-    }
-
-    /// Segments of a page.
-    pub(super) fn segments(&self) -> u64 {
-        let (across, down) = self.counts();
-        across.saturating_mul(down).saturating_mul(if self.planar { self.samples } else { 1 })
-    }
-}
-
-/// Where the segments of one page lie.
-pub(super) struct Places {
-    pub(super) offsets: Vec<u64>,
-    pub(super) lengths: Vec<u64>,
-}
-
 impl Page {
     /// Reads the tags of a directory.
-    pub(super) fn new(reader: &mut Reader<'_>, dir: &Directory, number: usize) -> Result<Self, IoError> {
+    pub(super) fn new(reader: &mut Reader, dir: &Directory, number: usize) -> Result<Self, IoError> {
         let mut one = |tag: u16, default: u64| Ok::<_, IoError>(reader.integer(dir, tag)?.unwrap_or(default));
         let width = one(tag::IMAGE_WIDTH, 0)?;
         let height = one(tag::IMAGE_LENGTH, 0)?;
@@ -150,24 +64,24 @@ impl Page {
         };
         let subfile = one(tag::NEW_SUBFILE_TYPE, 0)?;
         let unit = one(tag::RESOLUTION_UNIT, 2)?;
-        let stk = dir.get(tag::STK_PLANES).is_some_and(|e| e.count > 1);
         let page = Self {
+            file: 0,
             number,
+            offset: dir.offset,
             width,
             height,
-            depth: one(tag::IMAGE_DEPTH, 1)?,
+            slices: one(tag::IMAGE_DEPTH, 1)?.max(1),
+            thick: if tile.is_some() { one(tag::TILE_DEPTH, 1)?.max(1) } else { 1 },
             samples,
             compression: one(tag::COMPRESSION, 1)?,
             predictor: one(tag::PREDICTOR, 1)?,
             photometric: one(tag::PHOTOMETRIC, 1)?,
             planar: samples > 1 && one(tag::PLANAR, 1)? == 2,
             reversed_bits: one(tag::FILL_ORDER, 1)? == 2,
+            fax_options: one(tag::T4_OPTIONS, 0)?,
             rows_per_strip: one(tag::ROWS_PER_STRIP, u64::MAX)?,
             reduced: subfile & 0b101 != 0,
-            foreign: match dir.get(tag::NDPI) {
-                Some(_) => Some("the NDPI layout of Hamamatsu"),
-                None => stk.then_some("the STK layout of MetaMorph"),
-            },
+            foreign: dir.get(tag::NDPI).map(|_| "the NDPI layout of Hamamatsu"),
             resolution: ([None, None], unit),
             palette: dir.get(tag::COLOR_MAP).is_some(),
             tile,
@@ -194,13 +108,19 @@ impl Page {
     /// Whether both hold images of one size and sample type, so that they can be planes of one image.
     pub(super) fn same_shape(&self, other: &Self) -> bool {
         let key =
-            |p: &Self| (p.width, p.height, p.depth, p.samples, p.bits, p.format, p.planar, p.photometric);
+            |p: &Self| (p.width, p.height, p.slices, p.samples, p.bits, p.format, p.planar, p.photometric);
         key(self) == key(other)
     }
 
     /// Directories of smaller copies of this page.
-    pub(super) fn sub_directories(&self, reader: &mut Reader<'_>) -> Result<Vec<u64>, IoError> {
+    pub(super) fn sub_directories(&self, reader: &mut Reader) -> Result<Vec<u64>, IoError> {
         self.sub_ifds.map_or(Ok(Vec::new()), |entry| reader.integers(&entry))
+    }
+
+    /// The directory of a smaller copy at `offset`.
+    pub(super) fn sub_page(&self, reader: &mut Reader, offset: u64) -> Result<Self, IoError> {
+        let directory = reader.directory(offset, self.number)?;
+        Ok(Self { file: self.file, ..Self::new(reader, &directory, self.number)? })
     }
 
     /// Whether colours are stored, or made of what is stored, as red, green and blue.
@@ -214,12 +134,13 @@ impl Page {
             (1 | 4, 1..=8) => Dtype::U8,
             (1 | 4, 9..=16) => Dtype::U16,
             (1 | 4, 17..=32) => Dtype::U32,
-            (1 | 4, 64) => Dtype::U64,
-            (2, 8) => Dtype::I8,
-            (2, 16) => Dtype::I16,
-            (2, 32) => Dtype::I32,
-            (2, 64) => Dtype::I64,
-            (3, 32) => Dtype::F32,
+            (1 | 4, 33..=64) => Dtype::U64,
+            (2, 1..=8) => Dtype::I8,
+            (2, 9..=16) => Dtype::I16,
+            (2, 17..=32) => Dtype::I32,
+            (2, 33..=64) => Dtype::I64,
+            // There is no half precision among our types; f32 holds every value of it.
+            (3, 16 | 24 | 32) => Dtype::F32,
             (3, 64) => Dtype::F64,
             (0, _) | (_, 0) => return Err(Feature::Dtype("that differs between samples".to_owned())),
             (1 | 4, n) => return Err(Feature::Dtype(format!("u{n}"))),
@@ -232,24 +153,22 @@ impl Page {
     }
 
     /// How the page is cut, or why it cannot be read.
-    pub(super) fn cut(&self, reader: &Reader<'_>) -> Result<Cut, IoError> {
+    pub(super) fn cut(&self, reader: &Reader) -> Result<Cut, IoError> {
         let refuse = |feature| Err(reader.unsupported(feature));
         if let Some(layout) = self.foreign {
             return refuse(Feature::Other(layout.to_owned()));
-        }
-        if self.depth != 1 {
-            return refuse(Feature::Other("volumetric tiles (ImageDepth)".to_owned()));
         }
         if self.width == 0 || self.height == 0 {
             let problem = format!("× ImageLength is {} × {}", self.width, self.height);
             return Err(reader.header("ImageWidth", &problem));
         }
-        if self.width > 1 << 31 || self.height > 1 << 31 || self.samples > 1 << 16 {
+        let too_long = [self.width, self.height, self.slices, self.thick].iter().any(|&n| n > 1 << 31);
+        if too_long || self.samples > 1 << 16 {
             return Err(reader.header(
                 "ImageWidth",
                 &format!(
-                    "× ImageLength × SamplesPerPixel is {} × {} × {}, more than any image has",
-                    self.width, self.height, self.samples
+                    "× ImageLength × ImageDepth × SamplesPerPixel is {} × {} × {} × {}, more than any image has",
+                    self.width, self.height, self.slices, self.samples
                 ),
             ));
         }
@@ -258,14 +177,16 @@ impl Page {
         let cut = Cut {
             width: self.width,
             height: self.height,
+            slices: self.slices,
             segment,
+            thick: self.thick,
             tiled: self.tile.is_some(),
             samples: self.samples,
             planar: self.planar,
             bits: self.bits,
             dtype,
         };
-        let decoded = [segment.0, segment.1, cut.samples_in_segment(), dtype.size() as u64]
+        let decoded = [segment.0, segment.1, self.thick, cut.samples_in_segment(), dtype.size() as u64]
             .into_iter()
             .fold(1u64, u64::saturating_mul);
         // Uncompressed strips are cut again, so that only their rows must fit.
@@ -284,34 +205,53 @@ impl Page {
     }
 
     /// How the page's segments are coded, or why they cannot be decoded.
-    pub(super) fn coding(&self, reader: &mut Reader<'_>, cut: &Cut) -> Result<Coding, IoError> {
+    pub(super) fn coding(&self, reader: &mut Reader, cut: &Cut) -> Result<Coding, IoError> {
         let refuse = |feature| Err(reader.unsupported(feature));
         let compression = match self.compression {
             1 => Compression::None,
+            3 => Compression::Fax3,
+            4 => Compression::Fax4,
             5 => Compression::Lzw,
             7 => Compression::Jpeg,
             8 | 32946 => Compression::Deflate,
             32773 => Compression::PackBits,
+            33005 | 34712 => Compression::Jpeg2000,
+            34925 => Compression::Lzma,
             50000 => Compression::Zstd,
+            50001 => Compression::WebP,
             other => return refuse(Feature::Codec(compression_name(other))),
         };
-        let whole_bytes = cut.bits == 8 * cut.dtype.size() as u64;
-        let predictor = match (self.predictor, compression) {
-            (_, Compression::Jpeg) | (1, _) => Predictor::None,
-            (2, _) if whole_bytes => Predictor::Horizontal,
-            (2, _) => return refuse(Feature::Codec(format!("horizontal predictor of {} bits", cut.bits))),
+        let predictor = match (self.predictor, cut.form()) {
+            _ if compression.makes_samples() => Predictor::None,
+            (1, _) => Predictor::None,
+            (2, Form::Float24) => return refuse(Feature::Codec("horizontal predictor of f24".to_owned())),
+            (2, _) => Predictor::Horizontal,
             (3, _) if cut.dtype.is_float() => Predictor::Float,
             (other, _) => {
                 return refuse(Feature::Codec(format!("predictor {other} of {} samples", cut.dtype)));
             }
         };
+        let samples = cut.samples_in_segment();
+        let whole = cut.form() == Form::Native && cut.thick == 1;
+        let fits = match compression {
+            Compression::Jpeg => whole && cut.dtype == Dtype::U8 && matches!(samples, 1 | 3),
+            Compression::WebP => whole && cut.dtype == Dtype::U8 && matches!(samples, 3 | 4),
+            Compression::Jpeg2000 => whole && cut.dtype.size() <= 2,
+            Compression::Fax3 | Compression::Fax4 => cut.bits == 1 && samples == 1 && cut.thick == 1,
+            _ => true,
+        };
+        if !fits {
+            let what = format!(
+                "{} of {samples} samples of {} bits per pixel",
+                compression_name(self.compression),
+                cut.bits
+            );
+            return refuse(Feature::Codec(what));
+        }
+        if compression == Compression::Fax3 && self.fax_options & 0b11 != 0 {
+            return refuse(Feature::Codec("CCITT group 3 fax of two dimensions".to_owned()));
+        }
         let jpeg = compression == Compression::Jpeg;
-        if jpeg && (cut.dtype != Dtype::U8 || cut.bits != 8) {
-            return refuse(Feature::Codec(format!("JPEG of {} bits", cut.bits)));
-        }
-        if jpeg && !matches!(cut.samples_in_segment(), 1 | 3) {
-            return refuse(Feature::Codec(format!("JPEG of {} samples per pixel", cut.samples)));
-        }
         if self.photometric == 6 && cut.samples == 3 && (!jpeg || cut.planar) {
             let what = if jpeg { "YCbCr in separate planes" } else { "YCbCr without JPEG" };
             return refuse(Feature::Photometric(what.to_owned()));
@@ -326,15 +266,19 @@ impl Page {
         Ok(Coding {
             compression,
             predictor,
-            big_endian: reader.big_endian,
-            reversed_bits: self.reversed_bits && !jpeg,
+            big_endian: if compression.makes_samples() {
+                cfg!(target_endian = "big")
+            } else {
+                reader.big_endian
+            },
+            reversed_bits: self.reversed_bits && !compression.makes_samples(),
             ycbcr: jpeg && self.photometric == 6 && cut.samples_in_segment() == 3,
             tables,
         })
     }
 
     /// Where the segments of the page lie; exactly as many as the cut has.
-    pub(super) fn places(&self, reader: &mut Reader<'_>, cut: &Cut) -> Result<Places, IoError> {
+    pub(super) fn places(&self, reader: &mut Reader, cut: &Cut) -> Result<Places, IoError> {
         let (name, count_name) =
             if cut.tiled { ("TileOffsets", "TileByteCounts") } else { ("StripOffsets", "StripByteCounts") };
         let page = self.number;
@@ -372,52 +316,12 @@ impl Page {
 
 impl Page {
     /// Where the voxels of an uncompressed page that has no gaps start, and how many bytes they are.
-    pub(super) fn contiguous(&self, reader: &mut Reader<'_>) -> Result<Option<(u64, u64)>, IoError> {
-        if self.compression != 1 || self.tile.is_some() || self.planar {
+    pub(super) fn contiguous(&self, reader: &mut Reader) -> Result<Option<(u64, u64)>, IoError> {
+        if self.compression != 1 || self.tile.is_some() || self.planar || self.slices > 1 {
             return Ok(None);
         }
         let cut = self.cut(reader)?;
         let places = self.places(reader, &cut)?;
         Ok(places.without_gaps(&cut).map(|start| (start, cut.row_bytes() * cut.height)))
     }
-}
-
-impl Places {
-    /// Offset of the first byte, if the strips of an uncompressed page lie one behind the other.
-    pub(super) fn without_gaps(&self, cut: &Cut) -> Option<u64> {
-        let start = *self.offsets.first()?;
-        let step = cut.segment_bytes();
-        let joined =
-            self.offsets.iter().enumerate().all(|(i, &at)| start.checked_add(i as u64 * step) == Some(at));
-        (joined && start != 0 && !self.lengths.contains(&0)).then_some(start)
-    }
-}
-
-/// The name of a compression by its number.
-pub(super) fn compression_name(number: u64) -> String {
-    let name = match number {
-        1 => "none",
-        2 => "CCITT run lengths",
-        3 => "CCITT group 3 fax",
-        4 => "CCITT group 4 fax",
-        5 => "LZW",
-        6 => "old-style JPEG",
-        7 => "JPEG",
-        8 | 32946 => "Deflate",
-        32773 => "PackBits",
-        32809 => "ThunderScan",
-        33003 | 33005 => "JPEG 2000 (Aperio)",
-        34661 => "JBIG",
-        34676 | 34677 => "SGI Log",
-        34712 => "JPEG 2000",
-        34887 => "LERC",
-        34892 => "lossy JPEG (DNG)",
-        34925 => "LZMA",
-        22610 | 34934 => "JPEG XR",
-        50000 => "Zstandard",
-        50001 => "WebP",
-        50002 | 52546 => "JPEG XL",
-        _ => return format!("compression {number}"),
-    };
-    name.to_owned()
 }

@@ -3,48 +3,52 @@
 use bytemuck::Pod;
 use voxtile_sched::model::Dtype;
 
-/// Turns samples of another byte order into the machine's, or the reverse.
-pub(super) fn swap_bytes(dtype: Dtype, bytes: &mut [u8]) {
-    fn swap<T: Pod>(bytes: &mut [u8], swapped: impl Fn(T) -> T) {
-        for v in bytemuck::cast_slice_mut::<u8, T>(bytes) {
-            *v = swapped(*v);
-        }
-    }
-    match dtype.size() {
-        2 => swap(bytes, u16::swap_bytes),
-        4 => swap(bytes, u32::swap_bytes),
-        8 => swap(bytes, u64::swap_bytes),
-        _ => {}
-    }
-}
-
-/// Unsigned samples of 1 to 31 bits, most significant bit first and rows starting at whole bytes, as `u8`, `u16` or
-/// `u32`. `row` is the number of samples in a row. That is so for 24 bits in little-endian files too, as tifffile has it.
-pub(super) fn unpack(packed: &[u8], bits: u64, row: usize, out: &mut [u8], dtype: Dtype) {
+/// Whole numbers of 1 to 63 bits, most significant bit first and rows starting at whole bytes, as numbers of `size`
+/// bytes. `row` is the number of samples in a row. That is so for 24 bits in little-endian files too, as tifffile has
+/// it.
+pub(super) fn unpack(packed: &[u8], bits: u64, row: usize, out: &mut [u8], size: usize) {
     let row_bytes = (row as u64 * bits).div_ceil(8) as usize;
-    let size = dtype.size();
     for (packed, out) in packed.chunks_exact(row_bytes).zip(out.chunks_exact_mut(row * size)) {
-        let (mut held, mut count) = (0u64, 0u64);
+        let (mut held, mut count) = (0u128, 0u64);
         let mut bytes = packed.iter();
         for out in out.chunks_exact_mut(size) {
             while count < bits {
-                held = held << 8 | u64::from(bytes.next().copied().unwrap_or(0));
+                held = held << 8 | u128::from(bytes.next().copied().unwrap_or(0));
                 count += 8;
             }
             count -= bits;
-            let value = (held >> count & ((1 << bits) - 1)) as u32;
+            let value = (held >> count) as u64 & ((1 << bits) - 1);
             match size {
                 1 => out[0] = value as u8,
                 2 => out.copy_from_slice(&(value as u16).to_ne_bytes()),
+                4 => out.copy_from_slice(&(value as u32).to_ne_bytes()),
                 _ => out.copy_from_slice(&value.to_ne_bytes()),
             }
         }
     }
 }
 
+/// Keeps the low `bits` of each sample; those of signed types bring their sign.
+pub(super) fn extend(bits: u64, samples: &mut [u8], dtype: Dtype) {
+    macro_rules! each {
+        ($($dtype:ident $t:ty),*) => {
+            match dtype {
+                $(Dtype::$dtype => {
+                    let shift = <$t>::BITS - bits as u32;
+                    for v in bytemuck::cast_slice_mut::<u8, $t>(samples) {
+                        *v = *v << shift >> shift;
+                    }
+                })*
+                Dtype::F32 | Dtype::F64 => {}
+            }
+        };
+    }
+    each!(U8 u8, I8 i8, U16 u16, I16 i16, U32 u32, I32 i32, U64 u64, I64 i64);
+}
+
 macro_rules! by_size {
-    ($dtype:expr, $T:ident => $body:expr) => {
-        match $dtype.size() {
+    ($size:expr, $T:ident => $body:expr) => {
+        match $size {
             1 => {
                 type $T = u8;
                 $body
@@ -82,7 +86,7 @@ macro_rules! wrap {
 wrap!(u8 u16 u32 u64);
 
 /// Undoes the horizontal predictor on rows of `row` samples, `samples` of them per pixel.
-pub(super) fn undo_horizontal(dtype: Dtype, bytes: &mut [u8], row: usize, samples: usize) {
+pub(super) fn undo_horizontal(size: usize, bytes: &mut [u8], row: usize, samples: usize) {
     fn sums<T: Wrap, const N: usize>(row: &mut [T]) {
         let mut sum = [T::zeroed(); N];
         for pixel in row.as_chunks_mut::<N>().0 {
@@ -92,7 +96,7 @@ pub(super) fn undo_horizontal(dtype: Dtype, bytes: &mut [u8], row: usize, sample
             }
         }
     }
-    by_size!(dtype, T => {
+    by_size!(size, T => {
         for row in bytemuck::cast_slice_mut::<u8, T>(bytes).chunks_exact_mut(row) {
             match samples {
                 1 => sums::<T, 1>(row),
@@ -110,8 +114,8 @@ pub(super) fn undo_horizontal(dtype: Dtype, bytes: &mut [u8], row: usize, sample
 }
 
 /// Replaces samples by their difference to the pixel on the left.
-pub(super) fn horizontal(dtype: Dtype, bytes: &mut [u8], row: usize, samples: usize) {
-    by_size!(dtype, T => {
+pub(super) fn horizontal(size: usize, bytes: &mut [u8], row: usize, samples: usize) {
+    by_size!(size, T => {
         for row in bytemuck::cast_slice_mut::<u8, T>(bytes).chunks_exact_mut(row) {
             for i in (samples..row.len()).rev() {
                 row[i] = row[i].sub(row[i - samples]);
@@ -121,7 +125,7 @@ pub(super) fn horizontal(dtype: Dtype, bytes: &mut [u8], row: usize, samples: us
 }
 
 /// Undoes the floating-point predictor on rows of `row` samples; `scratch` holds one row.
-pub(super) fn undo_float(dtype: Dtype, bytes: &mut [u8], row: usize, samples: usize, scratch: &mut [u8]) {
+pub(super) fn undo_float(size: usize, bytes: &mut [u8], row: usize, samples: usize, scratch: &mut [u8]) {
     fn merge<const N: usize>(sorted: &[u8], row: usize, out: &mut [u8]) {
         // The most significant bytes of all samples come first, in either byte order.
         let planes: [&[u8]; N] = std::array::from_fn(|k| {
@@ -132,22 +136,23 @@ pub(super) fn undo_float(dtype: Dtype, bytes: &mut [u8], row: usize, samples: us
             *out = std::array::from_fn(|k| planes[k][i]);
         }
     }
-    let bytes_of_row = row * dtype.size();
-    undo_horizontal(Dtype::U8, bytes, bytes_of_row, samples);
+    let bytes_of_row = row * size;
+    undo_horizontal(1, bytes, bytes_of_row, samples);
     let sorted = &mut scratch[..bytes_of_row];
     for row_bytes in bytes.chunks_exact_mut(bytes_of_row) {
         sorted.copy_from_slice(row_bytes);
-        if dtype.size() == 4 {
-            merge::<4>(sorted, row, row_bytes);
-        } else {
-            merge::<8>(sorted, row, row_bytes);
+        match size {
+            2 => merge::<2>(sorted, row, row_bytes),
+            3 => merge::<3>(sorted, row, row_bytes),
+            4 => merge::<4>(sorted, row, row_bytes),
+            _ => merge::<8>(sorted, row, row_bytes),
         }
     }
 }
 
 /// Puts the values of one plane into sample `s` of pixels of `samples` samples.
-pub(super) fn join(dtype: Dtype, plane: &[u8], pixels: &mut [u8], s: usize, samples: usize) {
-    by_size!(dtype, T => {
+pub(super) fn join(size: usize, plane: &[u8], pixels: &mut [u8], s: usize, samples: usize) {
+    by_size!(size, T => {
         let plane = bytemuck::cast_slice::<u8, T>(plane);
         for (pixel, &v) in bytemuck::cast_slice_mut::<u8, T>(pixels).chunks_exact_mut(samples).zip(plane) {
             pixel[s] = v;
@@ -173,9 +178,9 @@ mod tests {
                     *b = (i * i * 7 + 3 * i) as u8;
                 }
                 let before = data.to_vec();
-                horizontal(dtype, data, row, samples);
+                horizontal(dtype.size(), data, row, samples);
                 assert_ne!(data, before);
-                undo_horizontal(dtype, data, row, samples);
+                undo_horizontal(dtype.size(), data, row, samples);
                 assert_eq!(data, before, "{dtype} × {samples}");
 
                 let plane = len / samples;
@@ -188,7 +193,7 @@ mod tests {
                 }
                 data.fill(0);
                 for (s, part) in planes.chunks_exact(plane).enumerate() {
-                    join(dtype, part, data, s, samples);
+                    join(dtype.size(), part, data, s, samples);
                 }
                 assert_eq!(data, before);
             }
@@ -198,13 +203,35 @@ mod tests {
     #[test]
     fn unpacks_most_significant_bits_first() {
         let mut out = [0; 6];
-        unpack(&[0b1011_0000, 0b0100_0000], 1, 3, &mut out, Dtype::U8);
+        unpack(&[0b1011_0000, 0b0100_0000], 1, 3, &mut out, 1);
         assert_eq!(out, [1, 0, 1, 0, 1, 0]);
         let mut out = [0u16; 3];
-        unpack(&[0x12, 0x34, 0x56, 0x78, 0x90], 12, 3, bytemuck::cast_slice_mut(&mut out), Dtype::U16);
+        unpack(&[0x12, 0x34, 0x56, 0x78, 0x90], 12, 3, bytemuck::cast_slice_mut(&mut out), 2);
         assert_eq!(out, [0x123, 0x456, 0x789]);
         let mut out = [0u32; 1];
-        unpack(&[1, 2, 3], 24, 1, bytemuck::cast_slice_mut(&mut out), Dtype::U32);
+        unpack(&[1, 2, 3], 24, 1, bytemuck::cast_slice_mut(&mut out), 4);
         assert_eq!(out, [0x01_02_03]);
+    }
+
+    #[test]
+    fn unpacks_wide_numbers() {
+        // 63 ones, and 63 bits of which the first and the last are set.
+        let mut packed = [0xFFu8; 16];
+        packed[7] = 0xFF;
+        packed[8..].fill(0);
+        packed[15] = 0b0000_0100;
+        let mut out = [0u64; 2];
+        unpack(&packed, 63, 2, bytemuck::cast_slice_mut(&mut out), 8);
+        assert_eq!(out, [u64::MAX >> 1, 1 << 62 | 1]);
+    }
+
+    #[test]
+    fn odd_numbers_keep_their_sign() {
+        let mut values = [0x7FFi16, 0x800, 0xFFF, 0x1001];
+        extend(12, bytemuck::cast_slice_mut(&mut values), Dtype::I16);
+        assert_eq!(values, [2047, -2048, -1, 1]);
+        let mut values = [0x1FFu16, 0x200];
+        extend(9, bytemuck::cast_slice_mut(&mut values), Dtype::U16);
+        assert_eq!(values, [511, 0]);
     }
 }

@@ -1,11 +1,12 @@
 //! Which pages of a file make one image, and what their order means.
 
+use super::files::Parts;
 use super::ifd::{Directory, Reader, tag};
 use super::page::Page;
-use super::{imagej, omexml, units};
-use crate::IoError;
+use super::{imagej, micromanager, omexml, stk, units};
+use crate::{Feature, IoError};
 use serde_json::Value;
-use voxtile_sched::model::{Axis, AxisSet, Channel, NDIM, PerAxis, Spacing};
+use voxtile_sched::model::{Axis, AxisSet, Channel, NDIM, PerAxis, Shape, Spacing};
 
 /// An image: planes of one shape, in order, and what the file says of them.
 #[derive(Clone, Debug)]
@@ -68,32 +69,44 @@ impl Series {
             .collect();
     }
 
+    /// Its size, if each plane is as large as `page`.
+    pub(super) fn shape(&self, page: &Page) -> Shape {
+        let [t, c, z] = self.counts;
+        [t, c.saturating_mul(page.samples), z.saturating_mul(page.slices), page.height, page.width]
+    }
+
     /// The axes that the image has: those longer than 1, `y` and `x`.
-    pub(super) fn axes(&self, samples: u64) -> AxisSet {
-        let longer = [Axis::T, Axis::C, Axis::Z]
-            .into_iter()
-            .filter(|&a| self.counts[a.index()] * if a == Axis::C { samples } else { 1 } > 1);
+    pub(super) fn axes(&self, page: &Page) -> AxisSet {
+        let shape = self.shape(page);
+        let longer = [Axis::T, Axis::C, Axis::Z].into_iter().filter(|&a| shape[a.index()] > 1);
         longer.fold(AxisSet::of(&[Axis::Y, Axis::X]), AxisSet::with)
     }
 }
 
 /// The images of a file, in the order of their first pages.
-pub(super) fn find(
-    reader: &mut Reader<'_>,
-    directories: &[Directory],
-    pages: &[Page],
-) -> Result<Vec<Series>, IoError> {
-    let Some(first) = pages.first() else { return Ok(Vec::new()) };
-    let description = reader.text(&directories[0], tag::IMAGE_DESCRIPTION)?.unwrap_or_default();
+pub(super) fn find(parts: &mut Parts, directories: &[Directory]) -> Result<Vec<Series>, IoError> {
+    let description = parts.description(&directories[0])?;
     if omexml::is_ome(&description) {
-        return omexml::series(&description, reader, pages);
+        return omexml::series(&description, parts);
+    }
+    let Parts { readers, pages, .. } = parts;
+    let reader = &mut readers[0];
+    if let Some(all) = micromanager::series(reader, &directories[0], pages)? {
+        return Ok(all);
+    }
+    if let Some(series) = stk::series(reader, &directories[0], &pages[0])? {
+        return Ok(vec![series]);
     }
     let mut all = groups(pages);
     for series in &mut all {
         let page = &pages[series.first];
+        if page.slices > 1 && !volumes(series) {
+            let what = "volumetric pages in an image of several axes".to_owned();
+            return Err(reader.unsupported(Feature::Other(what)));
+        }
         resolution(page, &mut series.spacing);
         let count = series.planes.len() as u64;
-        if page.number != 0 && count == 1 {
+        if (page.number != 0 && count == 1) || page.slices > 1 {
             continue;
         }
         let text = if page.number == 0 {
@@ -121,13 +134,20 @@ pub(super) fn find(
     if let Some(main) = all.first()
         && main.planes.len() == 1
     {
-        let base = first.clone();
+        let base = &pages[0];
         let single = all.iter().skip(1).filter(|s| s.planes.len() == 1).map(|s| s.first);
-        let reduced: Vec<usize> = single.filter(|&p| is_level(&base, &pages[p])).collect();
+        let reduced: Vec<usize> = single.filter(|&p| is_level(base, &pages[p])).collect();
         all.retain(|s| !reduced.contains(&s.first));
         all[0].reduced = reduced;
     }
     Ok(all)
+}
+
+/// Pages that are volumes follow each other in time. Whether they are a plain stack, so that they may.
+fn volumes(series: &mut Series) -> bool {
+    let [t, c, z] = series.counts;
+    series.counts = [z, c, t];
+    t == 1 && c == 1
 }
 
 /// Pages of one shape and sample type belong together; smaller copies and masks apart from the others.
@@ -162,7 +182,7 @@ fn is_level(base: &Page, page: &Page) -> bool {
 }
 
 /// Whether the file is long enough to hold `planes` uncompressed planes, one behind the other from the first on.
-pub(super) fn follows(reader: &mut Reader<'_>, page: &Page, planes: u64) -> Result<bool, IoError> {
+pub(super) fn follows(reader: &mut Reader, page: &Page, planes: u64) -> Result<bool, IoError> {
     let Some((start, bytes)) = page.contiguous(reader)? else { return Ok(false) };
     Ok(bytes.checked_mul(planes).and_then(|n| n.checked_add(start)).is_some_and(|end| end <= reader.len))
 }
@@ -210,7 +230,7 @@ fn shaped(text: &str, page: &Page, count: u64) -> Option<PlaneAxes> {
 const PRINT_DPI: f64 = 1200.0;
 
 /// Pixel size from the resolution tags, if they are per inch or centimetre and not what an editor writes by itself.
-fn resolution(page: &Page, spacing: &mut PerAxis<Option<Spacing>>) {
+pub(super) fn resolution(page: &Page, spacing: &mut PerAxis<Option<Spacing>>) {
     let (per_unit, unit) = page.resolution;
     let micrometers = match unit {
         3 => 10_000.0,

@@ -1,13 +1,11 @@
 //! Reads an image of a TIFF file chunk by chunk.
 
+use super::cut::{Coding, Compression, Cut, Form, MAX_SEGMENT};
 use super::decode::{Buffer, Decoder, Work, context_bytes};
-use super::page::{Coding, Compression, Cut, MAX_SEGMENT};
-use super::samples;
+use super::files::Files;
 use super::split::split;
 use crate::{Damage, IoError};
-use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use voxtile_sched::contract::{Source, StoreError};
 use voxtile_sched::model::{Grid, Meta, Region, Shape, TileMut};
@@ -33,6 +31,7 @@ pub(super) struct Planes {
 /// A plane in the file.
 #[derive(Clone, Copy)]
 pub(super) struct Stored {
+    pub(super) file: u32,
     pub(super) page: u32,
     pub(super) coding: u32,
 }
@@ -46,7 +45,7 @@ impl Planes {
             return;
         }
         let old = self.cut;
-        let samples = if old.planar { old.samples } else { 1 };
+        let samples = if old.planar { old.samples } else { 1 } * old.slices;
         let (_, down) = old.counts();
         let mut starts = Vec::new();
         for part in self.offsets.chunks_exact(down as usize) {
@@ -90,9 +89,7 @@ impl Planes {
 
 /// An image of a TIFF file.
 pub(super) struct TiffSource {
-    file: File,
-    path: PathBuf,
-    len: u64,
+    files: Files,
     meta: Meta,
     planes: Planes,
     strips: u64,
@@ -103,18 +100,12 @@ pub(super) struct TiffSource {
 }
 
 impl TiffSource {
-    pub(super) fn new(
-        file: File,
-        path: PathBuf,
-        len: u64,
-        meta: Meta,
-        planes: Planes,
-    ) -> Result<Self, IoError> {
+    pub(super) fn new(files: Files, meta: Meta, planes: Planes) -> Result<Self, IoError> {
         let cut = &planes.cut;
         if cut.segment_bytes() > MAX_SEGMENT {
             let unit = if cut.tiled { "tiles" } else { "strips" };
             return Err(IoError::Unsupported {
-                store: path.display().to_string(),
+                store: files.path(0).display().to_string(),
                 feature: crate::Feature::Other(format!("{unit} of {} MiB", cut.segment_bytes() >> 20)),
             });
         }
@@ -122,11 +113,7 @@ impl TiffSource {
         let longest = |c: &Coding| {
             planes.lengths.iter().copied().filter(|&l| l <= planes.longest(c)).max().unwrap_or(0)
         };
-        let unpacked = if cut.bits == 8 * cut.dtype.size() as u64 {
-            0
-        } else {
-            cut.segment.0 * cut.segment.1 * cut.samples_in_segment() * cut.dtype.size() as u64
-        };
+        let converted = if cut.form() == Form::Native { 0 } else { cut.decoded_bytes() };
         let scratch = planes
             .codings
             .iter()
@@ -134,7 +121,7 @@ impl TiffSource {
             .max()
             .unwrap_or(0)
             .saturating_add(cut.segment_bytes())
-            .saturating_add(unpacked);
+            .saturating_add(converted);
         let size = cut.dtype.size() as f64;
         let cost = |c: &Coding| match c.compression {
             Compression::None => 0.2 * size,
@@ -143,9 +130,13 @@ impl TiffSource {
             Compression::Zstd => 0.7 * size,
             Compression::PackBits => 0.6 * size,
             Compression::Jpeg => 1.0,
+            Compression::Lzma => 20.0 * size,
+            Compression::WebP => 6.0,
+            Compression::Jpeg2000 => 40.0,
+            Compression::Fax3 | Compression::Fax4 => 4.0,
         };
         let ns_per_voxel = planes.codings.iter().map(cost).fold(0.1, f64::max);
-        Ok(Self { file, path, len, meta, planes, strips, scratch, ns_per_voxel, idle: Mutex::default() })
+        Ok(Self { files, meta, planes, strips, scratch, ns_per_voxel, idle: Mutex::default() })
     }
 
     fn region(&self, index: &Shape) -> Region {
@@ -155,16 +146,19 @@ impl TiffSource {
     fn read_chunk(&self, index: &Shape, out: &mut TileMut<'_>, work: &mut Work) -> Result<u64, IoError> {
         let cut = &self.planes.cut;
         let [t, c, z, iy, ix] = *index;
+        // Along z are pages, or the slices of one.
+        let (page_z, slab) = if cut.slices > 1 { (0, z) } else { (z, 0) };
         let page_c = if cut.planar { c / cut.samples } else { c };
         let sample = if cut.planar { c % cut.samples } else { 0 };
         let [_, nc, nz] = self.planes.counts;
         let shape = out.shape();
         let bytes = out.bytes_mut().expect("the place of a chunk has no gaps");
-        let Some(plane) = self.planes.order[((t * nc + page_c) * nz + z) as usize] else {
+        let Some(plane) = self.planes.order[((t * nc + page_c) * nz + page_z) as usize] else {
             bytes.fill(0);
             return Ok(0);
         };
         let (across, down) = cut.counts();
+        let slabs = cut.slices.div_ceil(cut.thick);
         let mut read = 0;
         for strip in 0..self.strips {
             let row = iy * self.strips + strip;
@@ -173,8 +167,9 @@ impl TiffSource {
             }
             let segment = Segment {
                 plane,
-                number: (sample * down + row) * across + ix,
+                number: ((sample * slabs + slab) * down + row) * across + ix,
                 index: *index,
+                slices: shape[2],
                 rows: (cut.height - row * cut.segment.1).min(cut.segment.1) as usize,
                 columns: shape[4],
                 first_row: (strip * cut.segment.1) as usize,
@@ -194,51 +189,57 @@ impl TiffSource {
         let (offset, length) = (self.planes.offsets[at as usize], self.planes.lengths[at as usize]);
         let stored = self.planes.stored[segment.plane as usize];
         let coding = &self.planes.codings[stored.coding as usize];
-        let plane_bytes = segment.chunk_rows * segment.columns * size;
+        let slice_bytes = segment.chunk_rows * segment.columns * size;
+        let plane_bytes = segment.slices * slice_bytes;
         let start = segment.first_row * segment.columns * size;
         let part = segment.rows * segment.columns * size;
         if length == 0 || offset == 0 {
-            for s in 0..samples {
-                chunk[s * plane_bytes + start..][..part].fill(0);
+            for slice in chunk.chunks_exact_mut(slice_bytes) {
+                slice[start..start + part].fill(0);
             }
             return Ok(0);
         }
-        let whole_bytes = cut.bits == 8 * size as u64;
+        let native = cut.form() == Form::Native;
         let (row_bytes, width) = (cut.row_bytes() as usize, cut.segment.0 as usize);
         let whole_width = segment.columns == width;
         let whole_rows = coding.is_plain() || segment.rows as u64 == cut.segment.1;
-        let Work { encoded, segment: buffer, unpacked, decoder } = work;
+        let Work { encoded, segment: buffer, converted, decoder } = work;
 
-        if samples == 1 && whole_width && whole_bytes && whole_rows {
+        if samples == 1 && cut.thick == 1 && whole_width && native && whole_rows {
             let target = &mut chunk[start..start + part];
             let read = self.load(segment, coding, (offset, length), encoded, decoder, target)?;
             decoder.restore(coding, cut, target)?;
             return Ok(read);
         }
-        let held = if coding.is_plain() { segment.rows * row_bytes } else { cut.segment_bytes() as usize };
+        let rows = segment.rows_in_all(cut);
+        let held = if coding.is_plain() { rows * row_bytes } else { cut.segment_bytes() as usize };
         let target = buffer.bytes(held)?;
         let read = self.load(segment, coding, (offset, length), encoded, decoder, target)?;
-        let rows = &mut target[..segment.rows * row_bytes];
-        let native: &[u8] = if whole_bytes {
-            decoder.restore(coding, cut, rows)?;
-            rows
+        let stored = &mut target[..rows * row_bytes];
+        let pixels: &[u8] = if native {
+            decoder.restore(coding, cut, stored)?;
+            stored
         } else {
-            let row = width * samples;
-            let unpacked = unpacked.bytes(segment.rows * row * size)?;
-            samples::unpack(rows, cut.bits, row, unpacked, cut.dtype);
-            unpacked
+            let converted = converted.bytes(rows * width * samples * size)?;
+            decoder.convert(coding, cut, stored, converted)?;
+            converted
         };
-        if whole_width && samples > 1 {
-            split(cut.dtype, native, samples, &mut chunk[start..], plane_bytes);
-            return Ok(read);
-        }
-        let used = segment.columns * samples * size;
-        for (r, row) in native.chunks_exact(width * samples * size).enumerate() {
-            let at = start + r * segment.columns * size;
-            if samples == 1 {
-                chunk[at..at + used].copy_from_slice(&row[..used]);
-            } else {
-                split(cut.dtype, &row[..used], samples, &mut chunk[at..], plane_bytes);
+        let slice_of_segment = cut.segment.1 as usize * width * samples * size;
+        for (z, pixels) in pixels.chunks(slice_of_segment).enumerate() {
+            let start = start + z * slice_bytes;
+            let pixels = &pixels[..segment.rows * width * samples * size];
+            if whole_width && samples > 1 {
+                split(cut.dtype, pixels, samples, &mut chunk[start..], plane_bytes);
+                continue;
+            }
+            let used = segment.columns * samples * size;
+            for (r, row) in pixels.chunks_exact(width * samples * size).enumerate() {
+                let at = start + r * segment.columns * size;
+                if samples == 1 {
+                    chunk[at..at + used].copy_from_slice(&row[..used]);
+                } else {
+                    split(cut.dtype, &row[..used], samples, &mut chunk[at..], plane_bytes);
+                }
             }
         }
         Ok(read)
@@ -256,20 +257,25 @@ impl TiffSource {
     ) -> Result<u64, IoError> {
         let cut = &self.planes.cut;
         let damaged = |problem| self.damaged(segment, problem);
+        let rows = segment.rows_in_all(cut);
         // What is needed of an uncompressed segment is known; of others, all.
         let take = if coding.compression == Compression::None {
-            length.min(segment.rows as u64 * cut.row_bytes())
+            length.min(rows as u64 * cut.row_bytes())
         } else {
             length
         };
         if take > self.planes.longest(coding) {
             return Err(damaged(Damage::Length { got: take, want: cut.segment_bytes() }));
         }
-        if offset > self.len || take > self.len - offset {
-            return Err(damaged(Damage::Truncated { got: self.len.saturating_sub(offset), want: take }));
+        let number = self.planes.stored[segment.plane as usize].file as usize;
+        let len = self.files.len(number);
+        if offset > len || take > len - offset {
+            return Err(damaged(Damage::Truncated { got: len.saturating_sub(offset), want: take }));
         }
-        let fetch =
-            |into: &mut [u8]| self.file.read_exact_at(into, offset).map_err(IoError::io("read", &self.path));
+        let file = self.files.get(number)?;
+        let fetch = |into: &mut [u8]| {
+            file.read_exact_at(into, offset).map_err(IoError::io("read", self.files.path(number)))
+        };
         if coding.is_plain() {
             if take < target.len() as u64 {
                 return Err(damaged(Damage::Length { got: take, want: target.len() as u64 }));
@@ -278,15 +284,19 @@ impl TiffSource {
         } else {
             let encoded = encoded.bytes(take as usize)?;
             fetch(encoded)?;
-            decoder.decode(encoded, coding, cut, segment.rows, target).map_err(damaged)?;
+            decoder.decode(encoded, coding, cut, rows, target).map_err(damaged)?;
         }
         Ok(take)
     }
 
     fn damaged(&self, segment: &Segment, problem: Damage) -> IoError {
-        let page = self.planes.stored[segment.plane as usize].page;
+        let Stored { file, page, .. } = self.planes.stored[segment.plane as usize];
         let unit = if self.planes.cut.tiled { "tile" } else { "strip" };
-        let page = if self.planes.stored.len() > 1 { format!(" of page {page}") } else { String::new() };
+        let mut page = if self.planes.stored.len() > 1 { format!(" of page {page}") } else { String::new() };
+        if self.files.count() > 1 {
+            let name = self.files.path(file as usize).file_name().unwrap_or_default();
+            page.push_str(&format!(" of `{}`", name.display()));
+        }
         let mut region = self.region(&segment.index);
         if !self.planes.cut.tiled {
             region.start[3] += segment.first_row as i64;
@@ -308,12 +318,21 @@ struct Segment {
     number: u64,
     /// The chunk.
     index: Shape,
+    /// Slices of a volume inside the image.
+    slices: usize,
     /// Rows and columns inside the image.
     rows: usize,
     columns: usize,
     /// Place of its first row in the chunk.
     first_row: usize,
     chunk_rows: usize,
+}
+
+impl Segment {
+    /// Rows up to the last one that is needed: all of every slice but the last.
+    fn rows_in_all(&self, cut: &Cut) -> usize {
+        (self.slices - 1) * cut.segment.1 as usize + self.rows
+    }
 }
 
 impl Source for TiffSource {
@@ -323,11 +342,11 @@ impl Source for TiffSource {
 
     fn chunk(&self) -> Shape {
         let cut = &self.planes.cut;
-        [1, cut.samples_in_segment(), 1, self.strips * cut.segment.1, cut.segment.0]
+        [1, cut.samples_in_segment(), cut.thick, self.strips * cut.segment.1, cut.segment.0]
     }
 
     fn name(&self) -> String {
-        self.path.display().to_string()
+        self.files.path(0).display().to_string()
     }
 
     fn scratch(&self) -> u64 {

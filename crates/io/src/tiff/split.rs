@@ -5,7 +5,7 @@ use voxtile_sched::model::Dtype;
 
 /// Takes the samples of pixels apart: `planes` receives all first samples, then all second ones, and so on.
 /// `stride` is the distance between the planes in bytes.
-pub(super) fn split(dtype: Dtype, pixels: &[u8], samples: usize, planes: &mut [u8], stride: usize) {
+pub(crate) fn split(dtype: Dtype, pixels: &[u8], samples: usize, planes: &mut [u8], stride: usize) {
     fn cast<T: Pod>(pixels: &[u8], samples: usize, planes: &mut [u8], stride: usize) {
         let stride = stride / size_of::<T>();
         split_as::<T>(bytemuck::cast_slice(pixels), samples, bytemuck::cast_slice_mut(planes), stride);

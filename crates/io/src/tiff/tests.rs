@@ -85,6 +85,20 @@ fn every_file_is_read_as_tifffile_reads_it() {
         if let Some(format) = want["format"].as_str() {
             assert_eq!(opened.info.format, format, "{name}");
         }
+        if let Some(stored) = want["stored"].as_str() {
+            let told = opened.info.details.iter().any(|(key, value)| {
+                matches!(key.as_str(), "stored as" | "bits per sample")
+                    && value.starts_with(stored.trim_end_matches(" bits"))
+            });
+            assert!(told, "{name}: {:?}", opened.info.details);
+        }
+        if let Some(images) = want["images"].as_u64() {
+            assert_eq!(opened.info.arrays.len() as u64 + 1, images, "{name}");
+            let options = OpenOptions { array: Some("1".to_owned()), ..OpenOptions::default() };
+            let other = super::open(&data().join(name), &options).unwrap();
+            let crc = libdeflater::crc32(&read_all(&*other.source));
+            assert_eq!(u64::from(crc), want["image_1"].as_u64().unwrap(), "{name} image 1");
+        }
         if let Some(channels) = want["channels"].as_array() {
             let got: Vec<Vec<Option<&str>>> =
                 meta.channels.iter().map(|c| vec![c.name.as_deref(), c.color.as_deref()]).collect();
@@ -146,6 +160,56 @@ fn other_images_of_a_file_are_chosen_by_number() {
     assert_eq!(open("0").unwrap(), [1, 1, 5, 30, 40]);
     assert_eq!(open("1").unwrap(), [1, 1, 1, 8, 10]);
     assert!(matches!(open("9"), Err(IoError::NoSuch { what: "image", .. })));
+    let info = super::open(&data().join("pages_and_thumbnails.tif"), &OpenOptions::default()).unwrap().info;
+    let told = |key: &str| info.details.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
+    assert_eq!(told("image 0"), Some("5 × 30 × 40 (zyx) uint16"));
+    assert_eq!(told("image 1"), Some("8 × 10 (yx) uint16"));
+}
+
+#[test]
+fn a_missing_file_of_several_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["files_0.ome.tif", "files_1.ome.tif"] {
+        std::fs::copy(data().join(name), dir.path().join(name)).unwrap();
+    }
+    match super::open(&dir.path().join("files_0.ome.tif"), &OpenOptions::default()) {
+        Err(IoError::Missing { path }) => assert!(path.ends_with("files_2.ome.tif")),
+        Err(e) => panic!("{e}"),
+        Ok(_) => panic!("opened"),
+    }
+    // A name that leads out of the directory is not followed.
+    let path = changed(dir.path(), "files_0.ome.tif", |b| {
+        let at = b.windows(15).position(|w| w == b"files_1.ome.tif").unwrap();
+        b[at..at + 15].copy_from_slice(b"../../../passwd");
+    });
+    assert!(refusal(&path).contains("which is not beside it"));
+}
+
+/// As ImageJ writes stacks of more than 4 GB: offsets of 32 bits reach the first plane only.
+#[test]
+fn a_stack_of_more_than_4_gib_is_read_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bytes = std::fs::read(data().join("imagej_one_directory.tif")).unwrap();
+    let (plane, images) = (20 * 24 * 2, 5_000_000u64);
+    let at = bytes.windows(8).position(|w| w == b"images=6").unwrap();
+    let end = at + bytes[at..].iter().position(|&b| b == 0).unwrap();
+    let mut text = format!("images={images}").into_bytes();
+    text.resize(end - at, b'\n');
+    bytes[at..end].copy_from_slice(&text);
+    let first = bytes.len() - 6 * plane;
+    let path = dir.path().join("large.tif");
+    let file = std::fs::File::create(&path).unwrap();
+    use std::os::unix::fs::FileExt as _;
+    file.write_all_at(&bytes[..first], 0).unwrap();
+    // All but the last plane is a hole.
+    let last = first as u64 + (images - 1) * plane as u64;
+    file.write_all_at(&bytes[first..first + plane], last).unwrap();
+    let source = super::open(&path, &OpenOptions::default()).unwrap().source;
+    assert_eq!(source.meta().shape, [1, 1, images, 20, 24]);
+    assert!(last > u64::from(u32::MAX));
+    let got = read_chunk(&*source, &[0, 0, images - 1, 0, 0]).unwrap();
+    let want: Vec<u8> = bytes[first..first + plane].chunks(2).flat_map(|b| [b[1], b[0]]).collect();
+    assert_eq!(got, want);
 }
 
 /// A copy of a file with some bytes changed.

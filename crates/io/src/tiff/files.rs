@@ -1,0 +1,109 @@
+//! The files that hold one image: their directories while it is opened, a few open handles afterwards.
+
+use super::ifd::{Directory, Reader, tag};
+use super::page::Page;
+use crate::IoError;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Files that are open at a time.
+const MAX_OPEN: usize = 24;
+
+/// Files and their pages while an image is opened. The first one was asked for.
+pub(super) struct Parts {
+    pub(super) readers: Vec<Reader>,
+    /// The pages of the first file, then those of the second, and so on.
+    pub(super) pages: Vec<Page>,
+    /// The first page of each file in `pages`.
+    pub(super) starts: Vec<usize>,
+}
+
+impl Parts {
+    /// Reads the directories of a file.
+    pub(super) fn open(path: &Path) -> Result<(Self, Vec<Directory>), IoError> {
+        let mut parts = Self { readers: Vec::new(), pages: Vec::new(), starts: Vec::new() };
+        let directories = parts.add(path)?;
+        Ok((parts, directories))
+    }
+
+    /// Reads the directories of one more file.
+    pub(super) fn add(&mut self, path: &Path) -> Result<Vec<Directory>, IoError> {
+        let file = File::open(path).map_err(IoError::io("read", path))?;
+        let (mut reader, first) = Reader::new(Arc::new(file), path)?;
+        let directories = reader.chain(first)?;
+        self.starts.push(self.pages.len());
+        let file = self.readers.len();
+        for (number, directory) in directories.iter().enumerate() {
+            let mut page = Page::new(&mut reader, directory, number)?;
+            page.file = file;
+            self.pages.push(page);
+        }
+        // Only the first file's handle is kept; there may be thousands.
+        if file > 0 {
+            reader.close();
+        }
+        self.readers.push(reader);
+        Ok(directories)
+    }
+
+    /// The pages of one file.
+    pub(super) fn pages_of(&self, file: usize) -> usize {
+        self.starts.get(file + 1).copied().unwrap_or(self.pages.len()) - self.starts[file]
+    }
+
+    /// The reader of a page's file.
+    pub(super) fn reader(&mut self, page: &Page) -> &mut Reader {
+        &mut self.readers[page.file]
+    }
+
+    /// The description in a file's first directory.
+    pub(super) fn description(&mut self, first: &Directory) -> Result<String, IoError> {
+        Ok(self.readers[0].text(first, tag::IMAGE_DESCRIPTION)?.unwrap_or_default())
+    }
+
+    pub(super) fn into_files(self) -> Files {
+        let lens = self.readers.iter().map(|r| r.len).collect();
+        Files { lens, paths: self.readers.into_iter().map(|r| r.path).collect(), open: Mutex::default() }
+    }
+}
+
+/// The files of an image that is read; those that were used last are open.
+pub(super) struct Files {
+    paths: Vec<PathBuf>,
+    lens: Vec<u64>,
+    open: Mutex<VecDeque<(usize, Arc<File>)>>,
+}
+
+impl Files {
+    pub(super) fn count(&self) -> usize {
+        self.paths.len()
+    }
+
+    pub(super) fn path(&self, file: usize) -> &Path {
+        &self.paths[file]
+    }
+
+    /// Bytes of a file.
+    pub(super) fn len(&self, file: usize) -> u64 {
+        self.lens[file]
+    }
+
+    /// A file's handle.
+    pub(super) fn get(&self, file: usize) -> Result<Arc<File>, IoError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = open.iter().position(|(f, _)| *f == file) {
+            if at > 0 {
+                let found = open.remove(at).expect("it was there");
+                open.push_front(found);
+            }
+            return Ok(Arc::clone(&open[0].1));
+        }
+        let path = &self.paths[file];
+        let handle = Arc::new(File::open(path).map_err(IoError::io("read", path))?);
+        open.truncate(MAX_OPEN - 1);
+        open.push_front((file, Arc::clone(&handle)));
+        Ok(handle)
+    }
+}
