@@ -10,6 +10,9 @@ fn takes(value: Value) -> String {
         Value::Length => "length: `2`, `2px`, `0.5um`, or one per axis `1,2,2`".to_owned(),
         Value::Size => "whole voxels: `15`, or one per axis `3,15,15`".to_owned(),
         Value::Number => "number".to_owned(),
+        Value::NumberOr(words) => {
+            format!("number, or {}", words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", "))
+        }
         Value::Numbers => "numbers with commas".to_owned(),
         Value::Choice(words) => words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", "),
         Value::Dtype => "sample type: `u8`, `f32`".to_owned(),

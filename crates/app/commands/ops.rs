@@ -66,6 +66,7 @@ fn value(param: &Param) -> String {
         Value::Length => "lengths such as 2, 0.5um or 1,2,2".to_owned(),
         Value::Size => "whole voxels such as 15 or 3,15,15".to_owned(),
         Value::Number => "a number".to_owned(),
+        Value::NumberOr(words) => format!("number, or one of {}", words.join(", ")),
         Value::Numbers => "numbers with commas".to_owned(),
         Value::Choice(words) => words.join(" | "),
         Value::Dtype => "a sample type such as u8 or f32".to_owned(),

@@ -6,6 +6,7 @@
 
 mod conv;
 pub mod cpu;
+mod histogram;
 pub mod ops;
 mod pointwise;
 mod rank;

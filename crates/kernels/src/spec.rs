@@ -97,6 +97,8 @@ pub enum Value {
     Size,
     /// A number.
     Number,
+    /// A number, or one of these words.
+    NumberOr(&'static [&'static str]),
     /// A list of numbers: `0,255`.
     Numbers,
     /// One of these words.

@@ -1,5 +1,6 @@
 //! The table of operations. A new one adds two lines here: its module and its entry.
 
+mod automatic;
 mod blackhat;
 mod cast;
 mod clamp;

@@ -2,10 +2,12 @@
 //!
 //! Any type → u8 mask of the same shape, every axis: 1 where input **>** value, else 0; NaN is not above anything. The
 //! comparison is exact in every type: values between integers, beyond the type's range or larger than 2^53 do what
-//! the mathematics says. Cost: one read and one write; no scratch.
+//! the mathematics says. Cost: one read and one write; no scratch. The value is a number, or found in the whole image
+//! first: `automatic.rs` says how.
 
+use super::automatic::{Automatic, Method, NAMES};
 use crate::pointwise::{Point, Sample, map};
-use crate::spec::{Build, Number, Param, Spec, Value};
+use crate::spec::{ArgError, Args, Build, Number, Param, Spec, Value};
 use std::sync::Arc;
 use voxtile_sched::contract::{Footprint, Op, Refused};
 use voxtile_sched::dispatch;
@@ -15,19 +17,43 @@ use voxtile_sched::model::{Dtype, Kind, Meta, Tile, TileMut};
 pub(super) static SPEC: Spec = Spec {
     name: "threshold",
     about: "mask of the voxels above a value",
-    params: &[Param {
-        name: "value",
-        value: Value::Number,
-        default: None,
-        about: "the mask is 1 where the input is greater",
-    }],
+    params: &[
+        Param {
+            name: "value",
+            value: Value::NumberOr(&NAMES),
+            default: Some(""),
+            about: "the mask is 1 where the input is greater; a name finds it in the whole image",
+        },
+        Param {
+            name: "percentile",
+            value: Value::Number,
+            default: Some(""),
+            about: "0 to 100, instead of a value: that percentile of the whole image",
+        },
+    ],
     inputs: 1,
     example: "threshold 900",
-    build: Build::One(|args| Ok(Arc::new(Threshold { value: args.exact("value")? }))),
+    build: Build::One(build),
 };
 
-struct Threshold {
-    value: Number,
+fn build(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
+    let dtype = args.input().dtype;
+    let method = match (args.text("value"), args.text("percentile")) {
+        (Some(text), Some(_)) => return Err(args.wrong("value", text, "allowed beside `percentile`")),
+        (None, Some(text)) => match args.number("percentile")? {
+            percent if (0.0..=100.0).contains(&percent) => Some(Method::Percentile(percent)),
+            _ => return Err(args.wrong("percentile", text, "a number from 0 to 100")),
+        },
+        (text, None) => text.and_then(|text| Method::from_name(text.trim())),
+    };
+    Ok(match method {
+        Some(method) => Arc::new(Automatic { method, dtype }),
+        None => Arc::new(Threshold { value: args.exact("value")? }),
+    })
+}
+
+pub(super) struct Threshold {
+    pub(super) value: Number,
 }
 
 /// `x >= bound`, or nothing at all.
