@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 import scipy.stats
 import skimage
+import skimage.filters
 from skimage.measure import block_reduce
 from skimage.transform import downscale_local_mean
 
@@ -79,6 +80,17 @@ for image in (u8, u16, i16, np.linspace(0, 1, 200, dtype=np.float32).reshape(10,
 
 # rgb2gray of float64 does not change the range; its matrix product may add in another order.
 case("gray", "cyx", rgb, skimage.color.rgb2gray(np.moveaxis(rgb, 0, -1).astype(float)).astype(np.float32), "yx", 1)
+
+extremes = np.array([[0, 65535, 65535, 7], [65535, 0, 3, 65535]], np.uint16)
+two, same, zero = (u16 > 400) * np.uint8(40), np.full((3, 4), 9, np.uint8), np.zeros((3, 4), np.uint16)
+skewed = saturated(rng.gamma(2, 300, (40, 50)), np.uint16)
+for image in (u8, u16, i16, skewed, (4000 - np.minimum(skewed, 4000)).astype(np.int16), extremes, two, same, zero):
+    axes = "zyx"[-image.ndim :]
+    for name in ("otsu", "li", "triangle", "isodata", "mean"):
+        value = getattr(skimage.filters, "threshold_" + name)(image)
+        case(f"threshold {name}", axes, image, (image > value).astype(np.uint8))
+    for q in (0, 12.5, 99.8, 100):
+        case(f"threshold percentile={q}", axes, image, (image > np.percentile(image, q)).astype(np.uint8))
 
 for image in (u8, u16, i16):
     # Whole blocks, as scikit-image takes them; rint rounds half to even.

@@ -139,7 +139,7 @@ fn recipes() -> impl Strategy<Value = String> {
             let mut words = vec![spec.name.to_owned()];
             for (param, value) in spec.params.iter().zip(values) {
                 if let Some(mut value) = value {
-                    if param.value == Value::Formula {
+                    if param.value == voxtile_kernels::spec::Value::Formula {
                         value = format!("{} + {}", pick.get(&names), value.len());
                     }
                     words.push(format!("{}={}", param.name, text::quoted(&value)));

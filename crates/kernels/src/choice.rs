@@ -33,6 +33,7 @@ vectorised! {
 }
 
 /// What stands where the deciding voxel is 0.
+#[derive(Clone, Copy)]
 pub(crate) enum Else<'a, T> {
     /// The voxel of another tile.
     Tile(View<'a, T>),

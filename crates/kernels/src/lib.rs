@@ -9,6 +9,7 @@ mod conv;
 pub mod cpu;
 mod formula;
 mod functions;
+mod histogram;
 mod math;
 pub mod ops;
 mod pointwise;

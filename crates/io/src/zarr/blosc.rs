@@ -219,7 +219,7 @@ impl Header {
         let split = self.flags & 0x10 == 0 && self.size <= 16 && whole / self.size >= 128 && !leftover;
         let part = whole / if split { self.size } else { 1 };
         // A block that is no multiple of the sample size cannot be split.
-        if part == 0 || whole % part != 0 {
+        if part == 0 || !whole.is_multiple_of(part) {
             return Err(Fault::codec("blosc", format!("block of {whole} in {} streams", self.size)));
         }
         let mut buffers = std::mem::take(&mut contexts.blocks);

@@ -72,7 +72,7 @@ impl ZarrSource {
             name,
             prefix,
             keys: head.keys.clone(),
-            grid: stored.clone(),
+            grid: stored,
             stored,
             slabs: None,
             chain,

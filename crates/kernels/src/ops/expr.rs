@@ -137,7 +137,7 @@ mod tests {
     }
 
     conforms!(linear: &SPEC, "expr 2*(input-100)/7", |i| oracle(std::slice::from_ref(i), |v| 2.0 * (v[0] - 100.0) / 7.0));
-    conforms!(comparison: &SPEC, "expr a>=3&&!(a>100)", |i| mask(std::slice::from_ref(i), |v| v[0] >= 3.0 && !(v[0] > 100.0)));
+    conforms!(comparison: &SPEC, "expr a>=3&&!(a>100)", |i| mask(std::slice::from_ref(i), |v| v[0] >= 3.0 && (v[0] <= 100.0 || v[0].is_nan())));
 
     conforms!(ratio: &SPEC, "expr (a-b)/(a+b+1)", all |i| oracle(i, |v| (v[0] - v[1]) / (v[0] + v[1] + 1.0)));
     conforms!(roots_and_powers: &SPEC, "expr sqrt(abs(a)) - b**3 + (a*b)**0.5 + c**2", all |i| {

@@ -1,6 +1,7 @@
 //! The table of operations. A new one adds two lines here: its module and its entry.
 
 mod abs;
+mod automatic;
 mod blackhat;
 mod cast;
 mod clamp;

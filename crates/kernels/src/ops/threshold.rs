@@ -2,7 +2,8 @@
 //!
 //! Any type → u8 mask of the same shape, every axis: 1 where input **>** value, else 0; NaN is not above anything. The
 //! comparison is exact in every type: values between integers, beyond the type's range or larger than 2^53 do what
-//! the mathematics says. Cost: one read and one write; no scratch.
+//! the mathematics says. The value is a number, or found in the whole image first: `automatic.rs` says how. Cost: one read and
+//! one write, one read more where the value is found; no scratch.
 //!
 //! `threshold local` compares each voxel, rounded to f32, with a level of the window around it, of `size` voxels along the
 //! space axes: `gaussian` with `gaussian sigma=(size - 1)/6` less `offset`, `mean` with `mean size` less `offset`; masks
@@ -11,6 +12,7 @@
 //! `threshold_niblack` and `threshold_sauvola` with border=mirror, except where a voxel is as near to its level as the
 //! rounding of their sums.
 
+use super::automatic::{Automatic, Method, NAMES};
 use crate::conv::{LOCAL, above_local};
 use crate::pointwise::{Point, Sample, map};
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, From, Number, Param, Spec, Stage, Value};
@@ -25,7 +27,7 @@ pub(super) static SPEC: Spec = Spec {
     about: "mask of the voxels above a value",
     params: &{
         let [method, size, sigma, offset, k, r] = LOCAL;
-        [VALUE, method, size, sigma, offset, k, r, BORDER, CVAL]
+        [VALUE, PERCENTILE, method, size, sigma, offset, k, r, BORDER, CVAL]
     },
     inputs: 1,
     example: "threshold 900",
@@ -34,13 +36,27 @@ pub(super) static SPEC: Spec = Spec {
 
 const VALUE: Param = Param {
     name: "value",
-    value: Value::NumberOr(&["local"]),
-    default: None,
-    about: "the mask is 1 where the input is greater; local: than its neighbourhood",
+    value: Value::NumberOr(&{
+        let [a, b, c, d, e] = NAMES;
+        [a, b, c, d, e, "local"]
+    }),
+    default: Some(""),
+    about: "the mask is 1 where the input is greater; a name finds the value in the whole image, local around each voxel",
+};
+
+const PERCENTILE: Param = Param {
+    name: "percentile",
+    value: Value::Number,
+    default: Some(""),
+    about: "0 to 100, instead of a value: that percentile of the whole image",
 };
 
 fn build(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
-    if args.text("value") == Some("local") {
+    let value = args.text("value").map(str::trim);
+    if let (Some(text), Some(_)) = (value, args.text("percentile")) {
+        return Err(args.wrong("value", text, "allowed beside `percentile`"));
+    }
+    if value == Some("local") {
         return above_local(SPEC.name, args);
     }
     for param in LOCAL.map(|p| p.name) {
@@ -48,11 +64,22 @@ fn build(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
             return Err(args.wrong(param, text, "a parameter without `threshold local`"));
         }
     }
-    Ok(vec![Stage { op: Arc::new(Threshold { value: args.exact("value")? }), inputs: vec![From::Input(0)] }])
+    let method = match args.text("percentile") {
+        Some(text) => match args.number("percentile")? {
+            percent if (0.0..=100.0).contains(&percent) => Some(Method::Percentile(percent)),
+            _ => return Err(args.wrong("percentile", text, "a number from 0 to 100")),
+        },
+        None => value.and_then(Method::from_name),
+    };
+    let op: Arc<dyn Op> = match method {
+        Some(method) => Arc::new(Automatic { method, dtype: args.input().dtype }),
+        None => Arc::new(Threshold { value: args.exact("value")? }),
+    };
+    Ok(vec![Stage { op, inputs: vec![From::Input(0)] }])
 }
 
-struct Threshold {
-    value: Number,
+pub(super) struct Threshold {
+    pub(super) value: Number,
 }
 
 /// `x >= bound`, or nothing at all.

@@ -60,6 +60,11 @@ pub trait Global: Send + Sync {
     /// [`Refused`] if the statistic of this image does not allow the operation.
     fn resolve(&self, statistic: Box<dyn Statistic>) -> Result<Resolved, Refused>;
 
+    /// Bytes of one statistic, of which each worker has one.
+    fn bytes(&self) -> u64 {
+        4 << 10
+    }
+
     /// How many passes over the input [`resolve`](Self::resolve) asks for, for the plan.
     fn passes(&self) -> usize {
         1

@@ -8,7 +8,7 @@ use super::pool::rounded;
 use super::schedule::{self, Schedule};
 use super::stage::{End, Origin, Stage, stages};
 use super::tiles::{Order, Tiling};
-use crate::contract::{Layout, Source};
+use crate::contract::{Layout, Pass, Source};
 use crate::model::{Axis, Dtype, Grid, NDIM, PerAxis, Shape, voxels};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -108,7 +108,15 @@ fn one(
 ) -> Result<Planned, PlanError> {
     let workers = room.workers as u64;
     let read_scratch = feeds.iter().map(|f| f.scratch).max().unwrap_or(0);
-    let scratch = workers * (read_scratch + layout.scratch);
+    let statistic = match stage.end {
+        End::Observe(step) => match graph.steps[step].op.pass() {
+            Pass::Global(global) => global.bytes(),
+            _ => 0,
+        },
+        _ => 0,
+    };
+    // One statistic more is what the others are merged into.
+    let scratch = workers * (read_scratch + layout.scratch) + (workers + 1) * statistic;
     let allowed = room.bytes.saturating_sub(scratch);
     let fold_op = match stage.end {
         End::Fold(step) => Some(graph.steps[step].op.clone()),
