@@ -324,7 +324,8 @@ fn recipe(error: &RecipeError) -> Option<String> {
         Problem::Refused { refused: Refused::Axis { .. }, .. } => {
             "`voxtile info` shows the axes of an image, `--axes` names them anew".to_owned()
         }
-        Problem::Refused { refused: Refused::Dtype { .. }, op } => {
+        // Some say themselves which cast they need.
+        Problem::Refused { refused: Refused::Dtype { why, .. }, op } if !why.contains("`cast ") => {
             format!("convert first, as in `cast f32 | {op}`; {}", explains(op))
         }
         Problem::Refused { op, .. } => explains(op),

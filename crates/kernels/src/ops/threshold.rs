@@ -34,12 +34,14 @@ pub(super) static SPEC: Spec = Spec {
     build: Build::Chain(build),
 };
 
+const WORDS: [&str; NAMES.len() + 1] = {
+    let [a, b, c, d, e] = NAMES;
+    [a, b, c, d, e, "local"]
+};
+
 const VALUE: Param = Param {
     name: "value",
-    value: Value::NumberOr(&{
-        let [a, b, c, d, e] = NAMES;
-        [a, b, c, d, e, "local"]
-    }),
+    value: Value::NumberOr(&WORDS),
     default: Some(""),
     about: "the mask is 1 where the input is greater; a name finds the value in the whole image, local around each voxel",
 };
@@ -73,7 +75,12 @@ fn build(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
     };
     let op: Arc<dyn Op> = match method {
         Some(method) => Arc::new(Automatic { method, dtype: args.input().dtype }),
-        None => Arc::new(Threshold { value: args.exact("value")? }),
+        None => {
+            let words =
+                |text: &str| args.wrong("value", text, format!("a number, or one of {}", WORDS.join(", ")));
+            let value = args.exact("value").map_err(|e| value.map_or(e, words))?;
+            Arc::new(Threshold { value })
+        }
     };
     Ok(vec![Stage { op, inputs: vec![From::Input(0)] }])
 }

@@ -1,6 +1,6 @@
 //! The graph of steps that a recipe asks for, in the user's words.
 
-use crate::contract::{Op, Refused};
+use crate::contract::{Op, Pass, Refused};
 use crate::model::Meta;
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl Graph {
     /// Appends a step; `label` is how the user wrote it. It becomes the output.
     ///
     /// # Errors
-    /// The operation refuses these inputs.
+    /// The operation refuses these inputs, or reduces an axis that has no voxels.
     pub fn push(
         &mut self,
         op: Arc<dyn Op>,
@@ -62,7 +62,14 @@ impl Graph {
     ) -> Result<Input, GraphError> {
         let label = label.into();
         let metas: Vec<Meta> = inputs.iter().map(|&i| self.meta(i).clone()).collect();
-        let meta = op.output(&metas).map_err(|refused| GraphError { step: label.clone(), refused })?;
+        let refused = |refused| GraphError { step: label.clone(), refused };
+        let meta = op.output(&metas).map_err(refused)?;
+        if let Pass::Fold(fold) = op.pass()
+            && metas[0].shape[fold.axis().index()] == 0
+        {
+            let why = format!("the image has no voxels along {}", fold.axis());
+            return Err(refused(Refused::Param { param: "axis", why }));
+        }
         self.steps.push(Step { op, inputs: inputs.to_vec(), meta, label });
         self.output = Input::Step(self.steps.len() - 1);
         Ok(self.output)

@@ -4,7 +4,7 @@ use crate::stores::{How, Image, run};
 use crate::toys::{Along, Cut, Join, Mix, Shrink, whole};
 use proptest::prelude::*;
 use std::sync::Arc;
-use voxtile_sched::contract::Op;
+use voxtile_sched::contract::{Op, Refused};
 use voxtile_sched::engine::{Graph, Input};
 use voxtile_sched::model::{Axis, Border, Halo};
 
@@ -80,6 +80,10 @@ proptest! {
             if two && first.1.meta.shape != second.1.meta.shape {
                 continue;
             }
+            // There is nothing to reduce.
+            if draw.op.name() == "along" && first.1.meta.shape.contains(&0) {
+                continue;
+            }
             let inputs = if two { vec![first.0, second.0] } else { vec![first.0] };
             let images = if two { vec![&first.1, &second.1] } else { vec![&first.1] };
             let made = graph.push(draw.op.clone(), &inputs, draw.op.name()).unwrap();
@@ -91,6 +95,15 @@ proptest! {
         let (got, _) = run(graph, &[input], how).unwrap();
         prop_assert_eq!(got.samples(), want.samples());
     }
+}
+
+#[test]
+fn an_axis_without_voxels_is_not_reduced() {
+    let mut graph = Graph::new(vec![Image::noise([1, 1, 3, 0, 4], "zyx", 1).meta]);
+    let along = |axis| Arc::new(Along(axis));
+    let refused = graph.push(along(Axis::Y), &[Input::Source(0)], "along").unwrap_err().refused;
+    assert!(matches!(refused, Refused::Param { param: "axis", why } if why.contains("along y")));
+    assert!(graph.push(along(Axis::Z), &[Input::Source(0)], "along").is_ok());
 }
 
 #[test]
