@@ -2,7 +2,7 @@
 //!
 //! Any type → f32, every axis: `max · (x / max)^gamma`, so that 0 and `max` stay where they are. `max` is the largest
 //! value of an integer type and 1 for floats, or what the recipe says. NaN of values below 0, unless gamma is a whole
-//! number. Computed in f64 and rounded once. Cost: 2.5 ns per voxel; no scratch.
+//! number. Computed in f64 and rounded once. Cost: 3.4 ns per voxel with AVX-512, 5.6 with AVX2; no scratch.
 //!
 //! Equal to `skimage.exposure.adjust_gamma` before that rounds: it returns the input's type, u8 rounded, others cut off
 //! towards 0. `| cast u16` rounds.
@@ -52,7 +52,7 @@ fn build(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
         None if dtype.is_float() => 1.0,
         None => dispatch!(dtype, T => T::HIGHEST.to_f64()),
     };
-    Ok(function(SPEC.name, 2.5, Curve { gamma: positive("gamma")?, max }))
+    Ok(function(SPEC.name, 3.5, Curve { gamma: positive("gamma")?, max }))
 }
 
 #[derive(Clone, Copy)]
