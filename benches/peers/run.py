@@ -128,11 +128,11 @@ def timed(command):
 
 def version(package, binary):
     if package == "voxtile":
-        text = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+        text = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1].strip("()")
         commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
         return f"{text} {commit.stdout.strip()}".strip()
     if package.startswith("zarrs_"):
-        return subprocess.run([package, "--version"], capture_output=True, text=True).stdout.split()[-1]
+        return subprocess.run([package, "--version"], capture_output=True, text=True).stdout.split()[-1].strip("()")
     return importlib.metadata.version(package)
 
 
