@@ -26,6 +26,24 @@ fn verify_lists_what_is_damaged() {
 }
 
 #[test]
+fn chunks_that_are_read_in_parts_are_counted_whole() {
+    let place = Place::new();
+    let voxels: Vec<u8> = (0..128 * 128 * 128u32).map(|n| (n.wrapping_mul(n) >> 11) as u8).collect();
+    std::fs::write(place.path("in.raw"), voxels).unwrap();
+    let raw = ["--raw-shape", "128,128,128", "--raw-dtype", "u8"];
+    place
+        .ok(&[&["convert", "in.raw", "in.zarr", "--chunk", "64,128,128", "--codec", "none"][..], &raw]
+            .concat());
+    assert_eq!(place.ok(&["verify", "in.zarr"]).stdout, "in.zarr: all 2 chunks decode\n");
+    std::fs::write(place.path("in.zarr").join("c/1/0/0"), [0; 1000]).unwrap();
+    let answer = place.run(&["verify", "in.zarr", "--json"]);
+    assert_eq!(answer.code, Some(1));
+    let damaged = answer.json()["damaged"].as_array().unwrap().clone();
+    assert_eq!(damaged.len(), 1, "{damaged:?}");
+    assert!(damaged[0]["voxels"].as_str().unwrap().contains("z 64–127"), "{damaged:?}");
+}
+
+#[test]
 fn equal_images_of_other_chunks_are_equal() {
     let place = Place::new();
     place.volume("in.zarr");

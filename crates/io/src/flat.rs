@@ -134,15 +134,7 @@ pub(crate) fn open(
 ) -> Result<Opened, IoError> {
     let Layout { raw, fortran, format } = layout;
     let store = path.display().to_string();
-    let none = |what, asked: String| {
-        Err(IoError::NoSuch { store: store.clone(), what, asked, found: vec!["0".to_owned()] })
-    };
-    if options.level > 0 {
-        return none("level", options.level.to_string());
-    }
-    if let Some(array) = options.array.as_ref().filter(|a| *a != "0") {
-        return none("image", array.clone());
-    }
+    options.only_image(&store)?;
     let rank = raw.shape.len();
     let axes = options.axes.or_else(|| AxisSet::of_rank(rank)).filter(|a| a.len() == rank);
     let Some(axes) = axes else {

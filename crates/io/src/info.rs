@@ -22,6 +22,20 @@ pub struct OpenOptions {
     pub raw: Option<RawOptions>,
 }
 
+impl OpenOptions {
+    /// Refuses a level or an array other than the only one that a file `store` of a single image has.
+    pub(crate) fn only_image(&self, store: &str) -> Result<(), IoError> {
+        let level = (self.level > 0).then(|| ("level", self.level.to_string()));
+        let array = self.array.clone().filter(|a| a != "0").map(|a| ("image", a));
+        match level.or(array) {
+            None => Ok(()),
+            Some((what, asked)) => {
+                Err(IoError::NoSuch { store: store.to_owned(), what, asked, found: vec!["0".to_owned()] })
+            }
+        }
+    }
+}
+
 /// An image that was opened for reading.
 pub struct Opened {
     /// Its voxels.

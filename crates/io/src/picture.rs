@@ -71,15 +71,7 @@ struct Header {
 /// As [`crate::open`].
 pub(crate) fn open(kind: Kind, path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
     let store = path.display().to_string();
-    let none = |what, asked: String| {
-        Err(IoError::NoSuch { store: store.clone(), what, asked, found: vec!["0".to_owned()] })
-    };
-    if options.level > 0 {
-        return none("level", options.level.to_string());
-    }
-    if let Some(array) = options.array.as_ref().filter(|a| *a != "0") {
-        return none("image", array.clone());
-    }
+    options.only_image(&store)?;
     let file = File::open(path).map_err(IoError::io("read", path))?;
     let encoded = file.metadata().map_err(IoError::io("read", path))?.len();
     let header = match kind {

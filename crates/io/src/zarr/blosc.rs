@@ -73,7 +73,7 @@ pub(super) fn decode(from: &[u8], out: &mut [u8], contexts: &mut Contexts) -> Re
     Ok(head.content)
 }
 
-/// Bytes in a block of the frame that starts with `from`; all of the content where it is not compressed.
+/// Bytes that the frame which starts with `from` decodes at once: a block, or 1 where the content is not compressed.
 pub(super) fn block_bytes(from: &[u8]) -> Option<usize> {
     let head = Header::read(from).ok()?;
     Some(if head.stored() { 1 } else { head.block })

@@ -9,7 +9,9 @@
 
 use super::Scratch;
 use crate::simd::{self, Planes, Smooth, Sum};
+use crate::spec::{ArgError, Args};
 use crate::vectorised;
+use std::sync::Arc;
 use voxtile_sched::contract::{Footprint, Op, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{
@@ -18,14 +20,25 @@ use voxtile_sched::model::{
 
 /// Edges by some weights.
 pub(crate) struct Edges {
-    /// Of the operation.
-    pub(crate) name: &'static str,
-    /// Weights of three neighbours, along the axes that are not differentiated.
-    pub(crate) smoothing: Smoothing,
+    name: &'static str,
+    smoothing: Smoothing,
     /// The axes of space.
-    pub(crate) axes: AxisSet,
-    /// What stands beyond the edge.
-    pub(crate) border: Border,
+    axes: AxisSet,
+    border: Border,
+}
+
+impl Edges {
+    /// The operation of that name; `smoothing` are the weights along the axes that are not differentiated.
+    ///
+    /// # Errors
+    /// As [`Args::border`].
+    pub(crate) fn op(
+        name: &'static str,
+        smoothing: Smoothing,
+        args: &Args<'_>,
+    ) -> Result<Arc<dyn Op>, ArgError> {
+        Ok(Arc::new(Self { name, smoothing, axes: args.input().axes.space(), border: args.border()? }))
+    }
 }
 
 /// Weights of three neighbours that sum to 1.
@@ -366,7 +379,8 @@ fn weight(axis: usize, at: [usize; 3], reach: [usize; 3], smoothing: [f64; 3]) -
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::testing::Image;
+    use crate::spec::Spec;
+    use crate::testing::{Fill, Float, Image, meta, step};
 
     /// Every voxel and its window, in row-major order.
     pub(crate) fn oracle(image: &Image, border: Border, smoothing: [f64; 3]) -> Image {
@@ -407,6 +421,21 @@ pub(crate) mod tests {
                 _ => components.iter().fold(0.0, |s: f32, g| s + g * g).sqrt() / (axes.len() as f32).sqrt(),
             }
         })
+    }
+
+    /// Holds a step against the oracle on rows whose exponents lie that far apart.
+    pub(crate) fn any_exponents(spec: &'static Spec, smoothing: [f64; 3], spreads: &[u64]) {
+        for &spread in spreads {
+            let noise = Image::filled(meta("zyx", &[3, 20, 530], Dtype::F32), Fill::Noise, spread);
+            let mut n = 0u64;
+            let image = noise.map(|v: f32| {
+                n += 1;
+                v * 2f32.powi(-((n * n % (spread + 1)) as i32))
+            });
+            let wanted = oracle(&image, Border::Reflect, smoothing);
+            let made = step(spec, spec.name, &image);
+            made.assert_same(&wanted, Float::Exact, || format!("spread {spread}"));
+        }
     }
 
     #[test]

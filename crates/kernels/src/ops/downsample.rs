@@ -8,14 +8,14 @@
 //! A voxel grows by the factor and its centre moves to the middle of its block, except with `stride`.
 //! Cost: one read; scratch of one input row (`mode`: one block).
 
+use crate::blocks::{Join, Largest, Rows, Smallest, Sum, extremes, from_key, key, means, most_frequent};
 use crate::pointwise::{Sample, for_rows};
 use crate::spec::{ArgError, Args, Build, Param, Spec, Value};
-use crate::totals::{Total, larger, smaller};
-use crate::vectorised;
+use crate::totals::Total;
 use std::sync::Arc;
 use voxtile_sched::contract::{Footprint, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, Dtype, Kind, Meta, PerAxis, Shape, Tile, TileMut, View};
+use voxtile_sched::model::{Axis, Dtype, Kind, Meta, PerAxis, Shape, Tile, TileMut};
 
 /// `downsample 2 method=mean`.
 pub(super) static SPEC: Spec = Spec {
@@ -80,225 +80,6 @@ impl Downsample {
         let factor = std::array::from_fn(|a| if a < 2 { 1 } else { asked[a].min(shape[a].max(1)) });
         Ok(Self { factor, method, float })
     }
-}
-
-/// How the voxels of a block meet: first down the columns, then along x.
-trait Join<T>: Copy {
-    type Held: bytemuck::Pod;
-    fn hold(value: T) -> Self::Held;
-    fn join(held: Self::Held, other: Self::Held) -> Self::Held;
-}
-
-#[derive(Clone, Copy)]
-struct Largest;
-#[derive(Clone, Copy)]
-struct Smallest;
-#[derive(Clone, Copy)]
-struct Sum<A>(std::marker::PhantomData<A>);
-
-impl<T: Sample> Join<T> for Largest {
-    type Held = T;
-    #[inline(always)]
-    fn hold(value: T) -> T {
-        value
-    }
-    #[inline(always)]
-    fn join(held: T, other: T) -> T {
-        larger(held, other)
-    }
-}
-
-impl<T: Sample> Join<T> for Smallest {
-    type Held = T;
-    #[inline(always)]
-    fn hold(value: T) -> T {
-        value
-    }
-    #[inline(always)]
-    fn join(held: T, other: T) -> T {
-        smaller(held, other)
-    }
-}
-
-impl<T: Sample, A: Total> Join<T> for Sum<A> {
-    type Held = A;
-    #[inline(always)]
-    fn hold(value: T) -> A {
-        A::of(value)
-    }
-    #[inline(always)]
-    fn join(held: A, other: A) -> A {
-        held.plus(other)
-    }
-}
-
-vectorised! {
-    fn first_row<T: Sample, J: Join<T>>(row: &[T], columns: &mut [J::Held]) {
-        for (column, &value) in columns.iter_mut().zip(row) {
-            *column = J::hold(value);
-        }
-    }
-}
-
-vectorised! {
-    fn next_row<T: Sample, J: Join<T>>(row: &[T], columns: &mut [J::Held]) {
-        for (column, &value) in columns.iter_mut().zip(row) {
-            *column = J::join(*column, J::hold(value));
-        }
-    }
-}
-
-// Loops over indices of slices cut to length: iterators of pairs and blocks are not inlined everywhere, and a call for
-// each voxel costs more than the work.
-
-vectorised! {
-    /// Columns to blocks; a block has `rows` voxels in each of its columns.
-    fn means<A: Total, U: Sample>(columns: &[A], factor: usize, rows: u64, out: &mut [U]) {
-        let whole = columns.len() / factor;
-        let (out, last) = out.split_at_mut(whole);
-        if factor == 2 {
-            // Pairs are what pyramids are made of; with a known length they are added in vectors.
-            let pairs = &columns.as_chunks::<2>().0[..out.len()];
-            for i in 0..out.len() {
-                out[i] = pairs[i][0].plus(pairs[i][1]).mean(2 * rows);
-            }
-        } else {
-            for i in 0..out.len() {
-                out[i] = total(&columns[i * factor..][..factor]).mean(factor as u64 * rows);
-            }
-        }
-        if let [last] = last {
-            let ragged = &columns[whole * factor..];
-            *last = total(ragged).mean(ragged.len() as u64 * rows);
-        }
-    }
-}
-
-/// The sum from left to right.
-#[inline(always)]
-fn total<A: Total>(columns: &[A]) -> A {
-    let mut sum = columns[0];
-    for k in 1..columns.len() {
-        sum = sum.plus(columns[k]);
-    }
-    sum
-}
-
-vectorised! {
-    fn extremes<T: Sample, J: Join<T, Held = T>>(columns: &[T], factor: usize, out: &mut [T]) {
-        let whole = columns.len() / factor;
-        let (out, last) = out.split_at_mut(whole);
-        if factor == 2 {
-            let pairs = &columns.as_chunks::<2>().0[..out.len()];
-            for i in 0..out.len() {
-                out[i] = J::join(pairs[i][0], pairs[i][1]);
-            }
-        } else {
-            for i in 0..out.len() {
-                out[i] = joined::<T, J>(&columns[i * factor..][..factor]);
-            }
-        }
-        if let [last] = last {
-            *last = joined::<T, J>(&columns[whole * factor..]);
-        }
-    }
-}
-
-/// The extreme from left to right.
-#[inline(always)]
-fn joined<T: Sample, J: Join<T, Held = T>>(columns: &[T]) -> T {
-    let mut held = columns[0];
-    for k in 1..columns.len() {
-        held = J::join(held, columns[k]);
-    }
-    held
-}
-
-/// The input voxels that belong to a row of output voxels: ranges along z and y.
-#[derive(Clone, Copy)]
-struct Rows {
-    t: usize,
-    c: usize,
-    z: (usize, usize),
-    y: (usize, usize),
-}
-
-impl Rows {
-    fn count(&self) -> u64 {
-        ((self.z.1 - self.z.0) * (self.y.1 - self.y.0)) as u64
-    }
-
-    /// The rows in raster order, with their number.
-    fn each<'a, T>(&self, input: &View<'a, T>, mut work: impl FnMut(usize, &'a [T])) {
-        let mut n = 0;
-        for z in self.z.0..self.z.1 {
-            for y in self.y.0..self.y.1 {
-                work(n, input.row(self.t, self.c, z, y));
-                n += 1;
-            }
-        }
-    }
-
-    /// Joins the rows column by column.
-    fn columns<'s, T: Sample, J: Join<T>>(
-        &self,
-        input: &View<'_, T>,
-        scratch: &'s mut [u8],
-    ) -> &'s [J::Held] {
-        let columns = &mut bytemuck::cast_slice_mut(scratch)[..input.shape()[4]];
-        self.each(input, |n, row| match n {
-            0 => first_row::<T, J>(row, columns),
-            _ => next_row::<T, J>(row, columns),
-        });
-        columns
-    }
-}
-
-/// A word that sorts as the value does, and its inverse.
-fn key<T: Sample>(value: T) -> u64 {
-    let sign = 1u64 << (8 * size_of::<T>() - 1);
-    let word = value.to_word();
-    match T::DTYPE {
-        Dtype::F32 | Dtype::F64 if word & sign == 0 => word | sign,
-        Dtype::F32 | Dtype::F64 => !word & (sign | (sign - 1)),
-        d if d.is_signed_integer() => word ^ 1 << 63,
-        _ => word,
-    }
-}
-
-fn from_key<T: Sample>(key: u64) -> T {
-    let sign = 1u64 << (8 * size_of::<T>() - 1);
-    T::from_word(match T::DTYPE {
-        Dtype::F32 | Dtype::F64 if key & sign != 0 => key & !sign,
-        Dtype::F32 | Dtype::F64 => !key,
-        d if d.is_signed_integer() => key ^ 1 << 63,
-        _ => key,
-    })
-}
-
-/// The most frequent key, of several the smallest. May sort the keys.
-fn most_frequent(keys: &mut [u64]) -> u64 {
-    let (mut best, mut most) = (keys[0], 0);
-    if keys.iter().all(|&k| k == best) {
-        return best;
-    }
-    if keys.len() <= 32 {
-        // Comparing all with all costs less than sorting so few.
-        for &key in &*keys {
-            let count = keys.iter().map(|&k| u64::from(k == key)).sum();
-            if count > most || (count == most && key < best) {
-                (best, most) = (key, count);
-            }
-        }
-        return best;
-    }
-    keys.sort_unstable();
-    for run in keys.chunk_by(|a, b| a == b) {
-        if run.len() as u64 > most {
-            (best, most) = (run[0], run.len() as u64);
-        }
-    }
-    best
 }
 
 impl Downsample {
@@ -450,6 +231,7 @@ mod tests {
     use super::*;
     use crate::conforms;
     use crate::testing::{Image, meta, stages, steps};
+    use crate::totals::{larger, smaller};
     use voxtile_sched::model::{Element, Spacing};
 
     /// The voxels of every block, column by column and the columns from left to right, reduced as a list.

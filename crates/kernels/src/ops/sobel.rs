@@ -23,22 +23,15 @@ pub(crate) static SPEC: Spec = Spec {
 };
 
 fn build(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
-    let smoothing = Smoothing::Whole(Smooth { side: 1.0, centre: 2.0 });
-    Ok(Arc::new(Edges {
-        name: SPEC.name,
-        smoothing,
-        axes: args.input().axes.space(),
-        border: args.border()?,
-    }))
+    Edges::op(SPEC.name, Smoothing::Whole(Smooth { side: 1.0, centre: 2.0 }), args)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::conforms;
-    use crate::conv::edges::tests::oracle;
-    use crate::testing::{Fill, Float, Image, meta, step};
-    use voxtile_sched::model::{Border, Dtype};
+    use crate::conv::edges::tests::{any_exponents, oracle};
+    use voxtile_sched::model::Border;
 
     const WEIGHTS: [f64; 3] = [0.25, 0.5, 0.25];
 
@@ -51,16 +44,6 @@ mod tests {
     #[test]
     fn rows_of_any_exponents_are_summed_exactly_or_in_order() {
         // From exponents that fit into f64 together to those that do not.
-        for spread in [10, 20, 24, 25, 26, 30, 60] {
-            let noise = Image::filled(meta("zyx", &[3, 20, 530], Dtype::F32), Fill::Noise, spread);
-            let mut n = 0u64;
-            let image = noise.map(|v: f32| {
-                n += 1;
-                v * 2f32.powi(-((n * n % (spread + 1)) as i32))
-            });
-            let same = step(&SPEC, "sobel", &image);
-            let wanted = oracle(&image, Border::Reflect, WEIGHTS);
-            same.assert_same(&wanted, Float::Exact, || format!("spread {spread}"));
-        }
+        any_exponents(&SPEC, WEIGHTS, &[10, 20, 24, 25, 26, 30, 60]);
     }
 }

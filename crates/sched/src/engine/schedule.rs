@@ -10,6 +10,7 @@ use super::stage::Stage;
 use super::tiles::Tiling;
 use crate::model::{Border, Grid, Region};
 use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
 
 /// A chunk of a feed: its number and its row-major number in the feed's grid.
 pub(crate) type Key = (usize, u64);
@@ -17,7 +18,7 @@ pub(crate) type Key = (usize, u64);
 /// What one cache makes of the order of tiles.
 #[derive(Default)]
 pub(crate) struct Schedule {
-    keys: Vec<Key>,
+    keys: Arc<Vec<Key>>,
     /// Chunks that tiles read, by their place in `keys`, doubled; one more where the chunk is decoded for that tile.
     uses: Vec<u32>,
     drops: Vec<u32>,
@@ -50,7 +51,10 @@ impl Schedule {
     /// Bytes that making the list takes, where it is long enough to count.
     pub(crate) fn list_bytes(&self) -> u64 {
         const PER_READ: u64 = 32;
-        (self.uses.len() as u64 * PER_READ).saturating_sub(4 << 20)
+        // Its key, size and number, and the place of the number.
+        const PER_CHUNK: u64 = 80;
+        let lists = self.uses.len() as u64 * PER_READ + self.keys.len() as u64 * PER_CHUNK;
+        lists.saturating_sub(4 << 20)
     }
 }
 
@@ -76,7 +80,7 @@ fn chunks_of(stage: &Stage, grids: &[Grid], tile: &Region) -> Vec<Key> {
 
 /// What the tiles of one order read, ready to be played through caches of any size.
 pub(crate) struct Needs {
-    keys: Vec<Key>,
+    keys: Arc<Vec<Key>>,
     bytes: Vec<u64>,
     voxels: Vec<u64>,
     feeds: usize,
@@ -91,8 +95,9 @@ const NEVER: u32 = u32::MAX;
 
 /// Collects what all tiles read.
 pub(crate) fn needs(stage: &Stage, grids: &[Grid], tiling: &Tiling) -> Needs {
+    let mut keys = Vec::new();
     let mut out = Needs {
-        keys: Vec::new(),
+        keys: Arc::default(),
         bytes: Vec::new(),
         voxels: Vec::new(),
         feeds: grids.len(),
@@ -105,16 +110,17 @@ pub(crate) fn needs(stage: &Stage, grids: &[Grid], tiling: &Tiling) -> Needs {
         for key in chunks_of(stage, grids, &tile.region) {
             let id = *ids.entry(key).or_insert_with(|| {
                 let region = grids[key.0].region(&grids[key.0].index(key.1));
-                out.keys.push(key);
+                keys.push(key);
                 out.bytes.push(rounded(demand::bytes(&region, stage.feeds[key.0].meta.dtype.size())));
                 out.voxels.push(region.voxels());
-                out.keys.len() as u32 - 1
+                keys.len() as u32 - 1
             });
             out.uses.push(id);
         }
         out.starts.push(out.uses.len());
     }
-    let mut seen = vec![NEVER; out.keys.len()];
+    let mut seen = vec![NEVER; keys.len()];
+    out.keys = Arc::new(keys);
     out.next = vec![NEVER; out.uses.len()];
     for tile in (0..out.starts.len() - 1).rev() {
         for u in out.starts[tile]..out.starts[tile + 1] {
@@ -197,4 +203,71 @@ enum Step {
     Drop(u32),
     /// The tile is done.
     Next,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Tiles that read these chunks, of these sizes.
+    fn needs(tiles: &[Vec<u32>], bytes: &[u64]) -> Needs {
+        let mut starts = vec![0];
+        let (mut uses, mut next) = (Vec::new(), Vec::new());
+        for (n, tile) in tiles.iter().enumerate() {
+            for id in tile {
+                let later = tiles[n + 1..].iter().position(|t| t.contains(id));
+                next.push(later.map_or(NEVER, |later| (n + 1 + later) as u32));
+                uses.push(*id);
+            }
+            starts.push(uses.len());
+        }
+        let keys = Arc::new((0..bytes.len() as u64).map(|n| (0, n)).collect());
+        Needs { keys, bytes: bytes.to_vec(), voxels: bytes.to_vec(), feeds: 1, starts, uses, next }
+    }
+
+    /// The same cache, looked through from end to end at every step: what each tile decodes and drops.
+    fn plainly(tiles: &[Vec<u32>], bytes: &[u64], capacity: u64) -> Vec<(Vec<u32>, Vec<u32>)> {
+        let mut kept: Vec<u32> = Vec::new();
+        let mut out = Vec::new();
+        for (n, tile) in tiles.iter().enumerate() {
+            let fresh: Vec<u32> = tile.iter().copied().filter(|id| !kept.contains(id)).collect();
+            kept.extend(&fresh);
+            let after = |id: &u32| tiles[n + 1..].iter().position(|t| t.contains(id));
+            let mut drops: Vec<u32> = kept.iter().copied().filter(|id| after(id).is_none()).collect();
+            kept.retain(|id| !drops.contains(id));
+            while kept.iter().map(|&id| bytes[id as usize]).sum::<u64>() > capacity {
+                let far = *kept.iter().max_by_key(|id| (after(id), **id)).unwrap();
+                kept.retain(|id| *id != far);
+                drops.push(far);
+            }
+            drops.sort_unstable();
+            out.push((fresh, drops));
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn the_chunk_that_is_needed_last_leaves_first(
+            tiles in proptest::collection::vec(proptest::collection::btree_set(0u32..12, 0..6), 1..20),
+            bytes in proptest::collection::vec(1u64..5, 12), capacity in 0u64..30,
+        ) {
+            let tiles: Vec<Vec<u32>> = tiles.into_iter().map(|t| t.into_iter().collect()).collect();
+            let needs = needs(&tiles, &bytes);
+            let played = needs.play(capacity);
+            let mut decoded = 0;
+            for (n, (fresh, drops)) in plainly(&tiles, &bytes, capacity).into_iter().enumerate() {
+                decoded += fresh.len() as u64;
+                let got: Vec<u32> = played.uses(n).filter(|u| u.1).map(|(key, _)| key.1 as u32).collect();
+                prop_assert_eq!(got, fresh, "tile {}", n);
+                let mut got: Vec<u32> = played.drops(n).map(|key| key.1 as u32).collect();
+                got.sort_unstable();
+                prop_assert_eq!(got, drops, "tile {}", n);
+            }
+            let counted = needs.count(capacity);
+            prop_assert_eq!((played.decoded, counted.decoded), (decoded, decoded));
+            prop_assert_eq!((played.peak_bytes, played.peak_load), (counted.peak_bytes, counted.peak_load));
+        }
+    }
 }

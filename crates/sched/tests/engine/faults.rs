@@ -234,3 +234,44 @@ fn chunks_that_must_be_waited_for_arrive() {
     plan.run(&[source], sink.clone(), &MemorySpill, &Hooks::default()).unwrap();
     assert_eq!(sink.image().samples(), want.samples());
 }
+
+/// An image that nobody can hold.
+struct Endless(Meta);
+
+impl Source for Endless {
+    fn meta(&self) -> &Meta {
+        &self.0
+    }
+    fn chunk(&self) -> Shape {
+        [1, 1, 1, 8, 8]
+    }
+    fn name(&self) -> String {
+        "endless".to_owned()
+    }
+    fn scratch(&self) -> u64 {
+        0
+    }
+    fn read(&self, _: &Shape, _: Option<Vec<u8>>, _: TileMut<'_>) -> Result<u64, StoreError> {
+        unreachable!("planning reads nothing")
+    }
+}
+
+#[test]
+fn a_plan_that_is_too_large_to_hold_is_refused_with_its_numbers() {
+    let plan = |edge: u64| {
+        let mut meta = Image::noise([1, 1, 1, 2, 2], "yx", 1).meta;
+        meta.shape = [1, 1, 1, edge, edge];
+        let mut graph = Graph::new(vec![meta.clone()]);
+        graph.push(mix(1), &[Input::Source(0)], "mix").unwrap();
+        let layout = Layout { chunk: [1, 1, 1, 8, 8], shard: None, scratch: 0, ns_per_voxel: 1.0 };
+        let tile = [None, None, None, Some(8), Some(8)];
+        let source: Arc<dyn Source> = Arc::new(Endless(meta));
+        Plan::new(graph, &[source], &layout, &Options { memory: 1 << 30, workers: 2, tile })
+    };
+    assert!(plan(800).is_ok());
+    let Err(PlanError::TooLarge { tiles, reads, most }) = plan(1_000_000).map(|_| ()) else {
+        panic!("a plan of 15 625 million tiles")
+    };
+    assert_eq!(tiles, 125_000 * 125_000);
+    assert!(reads > most && reads <= 9 * tiles, "{reads} reads");
+}
