@@ -151,7 +151,7 @@ impl Needs {
 
     fn walk(&self, capacity: u64, mut told: impl FnMut(Step)) -> Schedule {
         let mut out = Schedule { voxels: vec![0; self.feeds], ..Schedule::default() };
-        // What is kept, by next use: the farthest leaves first. An entry is out of date where `kept` says otherwise.
+        // What is kept, by next use: the farthest leaves first. What was used meanwhile stays behind, below all others.
         let mut order: BinaryHeap<(u32, u32)> = BinaryHeap::new();
         let mut kept = vec![NEVER; self.keys.len()];
         let mut held = 0u64;
@@ -183,11 +183,10 @@ impl Needs {
             }
             while held > capacity {
                 let Some((next, id)) = order.pop() else { break };
-                if kept[id as usize] == next {
-                    kept[id as usize] = NEVER;
-                    told(Step::Drop(id));
-                    held -= self.bytes[id as usize];
-                }
+                debug_assert_eq!(kept[id as usize], next, "what is still needed comes before what was");
+                kept[id as usize] = NEVER;
+                told(Step::Drop(id));
+                held -= self.bytes[id as usize];
             }
             told(Step::Next);
         }
