@@ -18,7 +18,7 @@ use crate::{Cancel, Error, Progress, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxtile_io::{Info, OpenOptions, Opened};
-use voxtile_sched::contract::{Sink, Source};
+use voxtile_sched::contract::{Joins, Sink, Source};
 use voxtile_sched::engine::{Graph, Hooks, Input, Options};
 use voxtile_sched::model::{Border, Dtype, Meta};
 
@@ -247,6 +247,7 @@ impl Pipeline {
             memory: self.memory.unwrap_or_else(machine::default_memory),
             workers: self.workers.unwrap_or_else(machine::default_workers),
             tile,
+            joins: Joins { components: voxtile_merge::components },
         };
         Plan::new(graph, self.source, layout, &options, target, self.hooks)
     }

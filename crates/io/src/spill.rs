@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use voxtile_sched::contract::{Layout, Place, Sink, Source, Spill, StoreError};
+use voxtile_sched::contract::{Heap, Layout, Place, Sink, Source, Spill, StoreError};
 use voxtile_sched::model::{Grid, Meta, Shape, Tile, TileMut, voxels};
 
 /// Makes temporary stores in a directory. Their space is freed when they are dropped, and when the process dies.
@@ -69,6 +69,29 @@ impl Spill for SpillDir {
             dir: self.dir.clone(),
         });
         Ok((store.clone(), store))
+    }
+
+    fn heap(&self) -> Result<Arc<dyn Heap>, StoreError> {
+        Ok(Arc::new(Pieces { file: self.file()?, end: AtomicU64::new(0), dir: self.dir.clone() }))
+    }
+}
+
+/// Pieces one after the other in a file.
+struct Pieces {
+    file: File,
+    end: AtomicU64,
+    dir: PathBuf,
+}
+
+impl Heap for Pieces {
+    fn keep(&self, bytes: &[u8]) -> Result<u64, StoreError> {
+        let at = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.file.write_all_at(bytes, at).map_err(IoError::io("write", &self.dir))?;
+        Ok(at)
+    }
+
+    fn read(&self, at: u64, out: &mut [u8]) -> Result<(), StoreError> {
+        Ok(self.file.read_exact_at(out, at).map_err(IoError::io("read", &self.dir))?)
     }
 }
 
@@ -211,6 +234,20 @@ mod tests {
         let store = Store { dir: tempfile::tempdir().unwrap(), source: Mutex::default() };
         contract::check(&store);
         assert!(contract::Store::is_gone(&store));
+    }
+
+    #[test]
+    fn pieces_come_back_from_where_they_were_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let heap = SpillDir::new(dir.path()).heap().unwrap();
+        let places: Vec<u64> = [&b"runs"[..], b"", b"of a tile"].map(|p| heap.keep(p).unwrap()).to_vec();
+        let mut out = [0; 9];
+        heap.read(places[2], &mut out).unwrap();
+        assert_eq!(&out, b"of a tile");
+        heap.read(places[0], &mut out[..4]).unwrap();
+        assert_eq!(&out[..4], b"runs");
+        assert!(heap.read(places[2] + 1, &mut out).is_err());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

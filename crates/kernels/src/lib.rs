@@ -6,6 +6,7 @@
 
 mod blocks;
 mod choice;
+mod components;
 mod conv;
 pub mod cpu;
 mod formula;

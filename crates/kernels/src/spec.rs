@@ -344,6 +344,22 @@ impl<'a> Args<'a> {
         Number::parse(text.trim()).ok_or_else(|| self.wrong(name, text, "a number"))
     }
 
+    /// A whole number within a range.
+    ///
+    /// # Errors
+    /// Missing, not whole, or outside.
+    pub fn whole(&self, name: &'static str, range: std::ops::RangeInclusive<u64>) -> Result<u64, ArgError> {
+        let text = self.required(name)?;
+        let value = text.trim().parse().ok().filter(|v| range.contains(v));
+        value.ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            let upwards = format!("a whole number of {least} or more");
+            let wanted =
+                if *most == u64::MAX { upwards } else { format!("a whole number from {least} to {most}") };
+            self.wrong(name, text, wanted)
+        })
+    }
+
     /// One finite number or more.
     ///
     /// # Errors

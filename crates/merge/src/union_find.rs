@@ -28,6 +28,16 @@ impl Sets {
         Self { parent: (0..len as u64).map(|n| n as u32).collect() }
     }
 
+    /// Adds `more` sets of one member each.
+    ///
+    /// # Panics
+    /// If there would be more than 2³² members.
+    pub fn grow(&mut self, more: usize) {
+        let len = self.parent.len() + more;
+        assert!(len as u64 <= 1 << 32, "{len} members do not fit 32 bits");
+        self.parent.extend((self.parent.len() as u64..len as u64).map(|n| n as u32));
+    }
+
     /// The smallest member of the set of `member`; halves the path on the way.
     pub fn root(&mut self, mut member: u32) -> u32 {
         while self.parent[member as usize] != member {

@@ -13,11 +13,14 @@ mod downsample;
 mod erode;
 mod exp;
 mod expr;
+mod fill_holes;
 mod gamma;
 mod gaussian;
 mod gradient;
 mod gray;
+mod hysteresis;
 mod invert;
+mod label;
 mod laplace;
 mod ln;
 mod log_filter;
@@ -86,6 +89,9 @@ pub static TABLE: &[&Spec] = &[
     &crop::SPEC,
     &downsample::SPEC,
     &project::SPEC,
+    &hysteresis::SPEC,
+    &label::SPEC,
+    &fill_holes::SPEC,
 ];
 
 /// The operation of that name.

@@ -4,6 +4,7 @@
 //! voxel through the border rule, and the operation is called on it.
 
 use super::image::{Bytes, Image, Random, linear, position};
+use super::joins::JOINS;
 use crate::spec::{From as Reads, Stage};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -204,7 +205,7 @@ fn resolve(global: &dyn Global, image: &Image, tile: Shape) -> Arc<dyn Op> {
 /// Tiles alone, their faces in falling order, then every tile painted.
 fn merged(op: &dyn Op, merge: &dyn Merge, inputs: &[&Image], grid: &Grid, out: &mut Image) {
     let image = out.meta().shape;
-    let mut merger = merge.merger(&image);
+    let mut merger = merge.merger(&image, &JOINS);
     let mut kept = Vec::new();
     let regions: Vec<Region> = grid.iter().map(|i| grid.region(&i)).collect();
     for region in regions.iter().rev() {

@@ -23,6 +23,7 @@
 mod conformance;
 mod execute;
 mod image;
+mod joins;
 #[cfg(test)]
 mod tests;
 

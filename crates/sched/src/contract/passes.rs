@@ -3,7 +3,7 @@
 //! None of them sees the image; each sees tiles, and what it keeps between tiles is its own, bounded and merged by
 //! the scheduler in plan order.
 
-use super::{Op, Refused};
+use super::{Joins, Op, Refused};
 use crate::model::{Axis, Region, Shape, Tile, TileMut};
 use std::any::Any;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ pub trait Global: Send + Sync {
 
 /// What pass 1 of a [`Merge`] leaves of one tile.
 pub struct Part {
-    /// Whatever [`Merge::paint`] needs of this tile, compact: it is kept in memory or spilled to disk.
+    /// Whatever [`Merge::paint`] needs of this tile, compact: it is spilled to disk.
     pub kept: Vec<u8>,
     /// What the neighbours must know.
     pub faces: Box<dyn Any + Send>,
@@ -87,14 +87,11 @@ pub trait Merge: Send + Sync {
     /// Pass 1 on one tile; `region` is its place in the image of shape `image`.
     fn local(&self, inputs: &[Tile<'_>], region: &Region, image: &Shape) -> Part;
 
-    /// The empty merge of an image of shape `image`.
-    fn merger(&self, image: &Shape) -> Box<dyn Merger>;
+    /// The empty merge of an image of shape `image`: one of `joins`, or the operation's own.
+    fn merger(&self, image: &Shape, joins: &Joins) -> Box<dyn Merger>;
 
     /// Pass 2 on one tile: writes it from what pass 1 kept; the source is not read again.
     fn paint(&self, kept: &[u8], region: &Region, resolution: &Resolution, output: TileMut<'_>);
-
-    /// Estimated bytes that pass 1 keeps per voxel, for the plan.
-    fn kept_per_voxel(&self) -> f64;
 }
 
 /// Joins tiles. Tiles arrive in any order; the result must not depend on it.

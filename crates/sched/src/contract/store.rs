@@ -103,7 +103,22 @@ pub trait Sink: Send + Sync {
 /// The two ends of one temporary store.
 pub type SpillStore = (Arc<dyn Sink>, Arc<dyn Source>);
 
-/// Makes stores for what a plan keeps between two stages.
+/// Bytes put aside during a stage, each piece read back from where it was kept.
+pub trait Heap: Send + Sync {
+    /// Keeps a piece; answers where.
+    ///
+    /// # Errors
+    /// The store's own error.
+    fn keep(&self, bytes: &[u8]) -> Result<u64, StoreError>;
+
+    /// Fills `out` with what was kept at `at`.
+    ///
+    /// # Errors
+    /// The store's own error.
+    fn read(&self, at: u64, out: &mut [u8]) -> Result<(), StoreError>;
+}
+
+/// Makes stores for what a plan keeps between two stages, or within one.
 pub trait Spill: Send + Sync {
     /// A new store of that shape and chunk, written through the first and read through the second; its space is
     /// freed when the last of both is dropped. Unlike an output, its chunks may be read before `finish` and written
@@ -112,4 +127,10 @@ pub trait Spill: Send + Sync {
     /// # Errors
     /// The store's own error.
     fn create(&self, meta: &Meta, chunk: Shape) -> Result<SpillStore, StoreError>;
+
+    /// A new heap; its space is freed when it is dropped.
+    ///
+    /// # Errors
+    /// The store's own error.
+    fn heap(&self) -> Result<Arc<dyn Heap>, StoreError>;
 }

@@ -118,11 +118,12 @@ fn one(
     // One statistic more is what the others are merged into.
     let scratch = workers * (read_scratch + layout.scratch) + (workers + 1) * statistic;
     let allowed = room.bytes.saturating_sub(scratch);
-    let fold_op = match stage.end {
-        End::Fold(step) => Some(graph.steps[step].op.clone()),
+    let end_op = match stage.end {
+        End::Fold(step) | End::Merge(step) => Some(graph.steps[step].op.clone()),
         _ => None,
     };
-    let fold = fold_op.as_deref().and_then(|op| cost::fold_of(&stage, op));
+    let end_op = end_op.as_deref();
+    let fold = end_op.and_then(|op| cost::fold_of(&stage, op));
     // Output chunks in coordinates of the domain: along a reduced axis they span it.
     let chunk: Shape = std::array::from_fn(|a| match fold {
         Some(f) if f.axis().index() == a => stage.domain.shape[a].max(1),
@@ -134,8 +135,8 @@ fn one(
         .map(|tile| {
             let tiling =
                 Tiling::new(stage.domain.shape, tile, &chunk, layout.shard.as_ref(), whole, Order::Sweep);
-            let bytes = cost::tile_bytes(&stage, &tiling, fold);
-            let work_ns = cost::work_ns(&stage, &tiling, &bytes, layout);
+            let bytes = cost::tile_bytes(&stage, &tiling, end_op);
+            let work_ns = cost::work_ns(&stage, &tiling, &bytes, layout, end_op);
             let least = bytes.total + bytes.group + load_bytes(&stage, grids, &tiling);
             Candidate { tiling, bytes, work_ns, least }
         })

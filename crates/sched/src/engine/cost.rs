@@ -5,7 +5,7 @@ use super::pool::rounded;
 use super::schedule::Schedule;
 use super::stage::{End, Stage, Value};
 use super::tiles::Tiling;
-use crate::contract::{Fold, Layout, Pass};
+use crate::contract::{Fold, Layout, Op, Pass};
 use crate::model::{Grid, NDIM, Region, Shape, voxels};
 
 /// Bytes per nanosecond that one core copies between buffers.
@@ -38,7 +38,7 @@ pub(crate) struct TileBytes {
 }
 
 /// The reduction that ends a stage, if one does.
-pub(crate) fn fold_of<'a>(stage: &Stage, op: &'a dyn crate::contract::Op) -> Option<&'a dyn Fold> {
+pub(crate) fn fold_of<'a>(stage: &Stage, op: &'a dyn Op) -> Option<&'a dyn Fold> {
     match (stage.end, op.pass()) {
         (End::Fold(_), Pass::Fold(fold)) => Some(fold),
         _ => None,
@@ -65,8 +65,9 @@ pub(crate) fn middle(tiling: &Tiling) -> Option<Region> {
     samples(tiling).get(1).copied()
 }
 
-/// Most bytes that one tile needs.
-pub(crate) fn tile_bytes(stage: &Stage, tiling: &Tiling, fold: Option<&dyn Fold>) -> TileBytes {
+/// Most bytes that one tile needs; `end` is the step that folds or merges it.
+pub(crate) fn tile_bytes(stage: &Stage, tiling: &Tiling, end: Option<&dyn Op>) -> TileBytes {
+    let fold = end.and_then(|op| fold_of(stage, op));
     let mut out = TileBytes::default();
     for region in samples(tiling) {
         let demand = demand::demand(stage, &region);
@@ -80,6 +81,11 @@ pub(crate) fn tile_bytes(stage: &Stage, tiling: &Tiling, fold: Option<&dyn Fold>
     }
     let group = Region::whole(std::array::from_fn(|a| tiling.group[a].min(tiling.image[a])));
     let sample = stage.output.dtype.size() as u64;
+    if let (End::Merge(_), Some(op)) = (stage.end, end) {
+        // In the first pass what labelling works with, in the second the painted tile.
+        let painted = rounded(voxels(&tiling.tile) * sample);
+        out.total = (out.total + op.scratch(&tiling.tile)).max(painted);
+    }
     out.group = match (fold, stage.end) {
         (Some(fold), _) => {
             let n = voxels(&group.with_axis(fold.axis(), 0, 1).shape);
@@ -88,7 +94,6 @@ pub(crate) fn tile_bytes(stage: &Stage, tiling: &Tiling, fold: Option<&dyn Fold>
         (None, End::Observe(_)) => 0,
         // A tile's state with its surroundings, and the chunk through which it is read.
         (None, End::Propagate(_)) => 4 * rounded(voxels(&tiling.tile) * sample.max(8)),
-        (None, End::Merge(_)) => rounded(voxels(&group.shape) * sample),
         (None, _) if (0..NDIM).any(|a| tiling.tile[a] < group.shape[a]) => {
             rounded(voxels(&group.shape) * sample)
         }
@@ -113,7 +118,13 @@ fn compute_ns(stage: &Stage, demand: &Demand) -> f64 {
 }
 
 /// Nanoseconds of one core for everything but decoding.
-pub(crate) fn work_ns(stage: &Stage, tiling: &Tiling, bytes: &TileBytes, layout: &Layout) -> f64 {
+pub(crate) fn work_ns(
+    stage: &Stage,
+    tiling: &Tiling,
+    bytes: &TileBytes,
+    layout: &Layout,
+    end: Option<&dyn Op>,
+) -> f64 {
     let tiles = tiling.len() as f64;
     let Some(middle) = middle(tiling) else { return 0.0 };
     let demand = demand::demand(stage, &middle);
@@ -121,7 +132,11 @@ pub(crate) fn work_ns(stage: &Stage, tiling: &Tiling, bytes: &TileBytes, layout:
     let full = voxels(&tiling.image) as f64 / (middle.voxels().max(1) as f64);
     let slow = if bytes.total + bytes.group > CACHE_BYTES { DRAM_FACTOR } else { 1.0 };
     let encode = if matches!(stage.end, End::Observe(_)) { 0.0 } else { layout.ns_per_voxel };
-    compute_ns(stage, &demand) * full * slow + encode * voxels(&stage.output.shape) as f64 + tiles * TILE_NS
+    let ending = end.map_or(0.0, Op::ns_per_voxel) * voxels(&tiling.image) as f64;
+    compute_ns(stage, &demand) * full * slow
+        + ending
+        + encode * voxels(&stage.output.shape) as f64
+        + tiles * TILE_NS
 }
 
 /// Nanoseconds of one core that a stage spends on voxels outside of its tiles: the price of fusing its steps.

@@ -6,7 +6,7 @@ use super::graph::{Graph, GraphError};
 use super::schedule::Schedule;
 use super::stage::{self, End, Stage};
 use super::tiles::Tiling;
-use crate::contract::{Layout, Pass, Source};
+use crate::contract::{Joins, Layout, Pass, Source};
 use crate::model::{Grid, PerAxis};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub struct Options {
     pub workers: usize,
     /// Compute tile, in voxels; `None` along an axis leaves it to the planner.
     pub tile: PerAxis<Option<u64>>,
+    /// Who joins what tiles leave open.
+    pub joins: Joins,
 }
 
 /// Why there is no plan.
@@ -87,6 +89,7 @@ impl Planned {
                 Pass::Global(global) => global.passes() as u64,
                 _ => 1,
             },
+            End::Merge(_) => 2,
             _ => 1,
         }
     }

@@ -60,7 +60,7 @@ impl Block {
     }
 }
 
-fn block(pool: &Arc<Pool>, region: Region, dtype: Dtype) -> Result<Block, OutOfMemory> {
+pub(crate) fn block(pool: &Arc<Pool>, region: Region, dtype: Dtype) -> Result<Block, OutOfMemory> {
     let data = pool.take(demand::bytes(&region, dtype.size()))?;
     Ok(Block { region, dtype, held: Held::Own(data) })
 }

@@ -5,7 +5,8 @@ use crate::toys::{Mix, whole};
 use std::any::Any;
 use std::sync::Arc;
 use voxtile_sched::contract::{
-    Footprint, Global, Merge, Merger, Op, Part, Pass, Propagate, Refused, Resolution, Resolved, Statistic,
+    Footprint, Global, Joins, Merge, Merger, Op, Part, Pass, Propagate, Refused, Resolution, Resolved,
+    Statistic,
 };
 use voxtile_sched::engine::{Graph, Input, RunError};
 use voxtile_sched::model::{Border, Dtype, Halo, Meta, Region, Shape, Tile, TileMut};
@@ -190,7 +191,7 @@ impl Merge for Runs {
         let kept = runs.iter().flat_map(|r| [r.0, r.1, r.2]).flat_map(i64::to_le_bytes).collect();
         Part { kept, faces: Box::new(Faces { runs }) }
     }
-    fn merger(&self, image: &Shape) -> Box<dyn Merger> {
+    fn merger(&self, image: &Shape, _: &Joins) -> Box<dyn Merger> {
         Box::new(Joined { runs: Vec::new(), width: image[4] as i64 })
     }
     fn paint(&self, kept: &[u8], region: &Region, resolution: &Resolution, mut output: TileMut<'_>) {
@@ -214,9 +215,6 @@ impl Merge for Runs {
             let (a, b) = (run[1] - region.start[4], run[2] - region.start[4]);
             row[a as usize..b as usize].fill(number as u32 + 1);
         }
-    }
-    fn kept_per_voxel(&self) -> f64 {
-        1.0
     }
 }
 

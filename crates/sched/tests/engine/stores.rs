@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use voxtile_sched::contract::{Layout, Place, Sink, Source, Spill, StoreError};
+use voxtile_sched::contract::{Heap, Joins, Layout, Place, Sink, Source, Spill, StoreError};
 use voxtile_sched::engine::{Graph, Hooks, Options, Plan, Report, RunError};
 use voxtile_sched::model::{Dtype, Grid, Meta, PerAxis, Region, Shape, Tile, TileMut};
 
@@ -132,7 +132,30 @@ impl Spill for MemorySpill {
         let store = Memory::new(Image::new(meta.clone()), chunk, None);
         Ok((store.clone(), store))
     }
+
+    fn heap(&self) -> Result<Arc<dyn Heap>, StoreError> {
+        Ok(Arc::<MemoryHeap>::default())
+    }
 }
+
+#[derive(Default)]
+struct MemoryHeap(Mutex<Vec<u8>>);
+
+impl Heap for MemoryHeap {
+    fn keep(&self, bytes: &[u8]) -> Result<u64, StoreError> {
+        let mut all = self.0.lock().unwrap();
+        all.extend(bytes);
+        Ok((all.len() - bytes.len()) as u64)
+    }
+
+    fn read(&self, at: u64, out: &mut [u8]) -> Result<(), StoreError> {
+        out.copy_from_slice(&self.0.lock().unwrap()[at as usize..][..out.len()]);
+        Ok(())
+    }
+}
+
+/// The toys join their tiles themselves.
+pub(crate) const JOINS: Joins = Joins { components: |_, _| unreachable!("no toy has components") };
 
 /// How a graph is run.
 #[derive(Clone, Copy, Debug)]
@@ -164,7 +187,7 @@ pub(crate) fn run(graph: Graph, inputs: &[Image], how: How) -> Result<(Image, Re
         inputs.iter().map(|i| Memory::new(i.clone(), how.read_chunk, None)).collect();
     let sources: Vec<Arc<dyn Source>> = memories.iter().map(|m| m.clone() as Arc<dyn Source>).collect();
     let sink = Memory::new(Image::new(graph.output_meta().clone()), how.write_chunk, how.shard);
-    let options = Options { memory: how.memory, workers: how.workers, tile: how.tile };
+    let options = Options { memory: how.memory, workers: how.workers, tile: how.tile, joins: JOINS };
     let plan = Plan::new(graph, &sources, sink.layout(), &options).expect("a plan");
     let report = plan.run(&sources, sink.clone(), &MemorySpill, &Hooks::default())?;
     let summary = plan.summary();

@@ -46,6 +46,9 @@ struct PlanPart {
     inflight: usize,
 }
 
+/// Fills the tile of a region of the output.
+pub(super) type Painter = Box<dyn Fn(&StageRun, &Region, TileMut<'_>) -> Result<(), RunError> + Send + Sync>;
+
 /// A chunk that is being decoded, or is there.
 type Load = watch::Receiver<Option<Option<Arc<Chunk>>>>;
 
@@ -115,8 +118,21 @@ impl StageRun {
         }
     }
 
-    /// Computes all tiles and hands each to its group, or to `each` where nothing is written group by group.
+    /// Computes all tiles and hands each to its group.
     pub(super) async fn dispatch(self: Arc<Self>, finish: Finish) -> Result<(), RunError> {
+        self.tiles_from(None, finish).await
+    }
+
+    /// As [`dispatch`](Self::dispatch), with tiles that are painted instead of computed: no chunk is read.
+    pub(super) async fn paint(self: Arc<Self>, painter: Painter) -> Result<(), RunError> {
+        self.tiles_from(Some(Arc::new(painter)), Finish::Write).await
+    }
+
+    async fn tiles_from(
+        self: Arc<Self>,
+        painter: Option<Arc<Painter>>,
+        finish: Finish,
+    ) -> Result<(), RunError> {
         let finish = Arc::new(finish);
         let slots = Arc::new(Semaphore::new(self.plan.inflight));
         let mut tasks: JoinSet<()> = JoinSet::new();
@@ -131,7 +147,8 @@ impl StageRun {
             }
             let at = self.tiles[n];
             let mut loads: Vec<Vec<Load>> = vec![Vec::new(); self.feeds.len()];
-            for (key, fresh) in self.plan.schedule.uses(n) {
+            let uses = self.plan.schedule.uses(n).filter(|_| painter.is_none());
+            for (key, fresh) in uses {
                 if fresh {
                     let load = self.load(key).await;
                     cache.insert(key, load);
@@ -149,9 +166,12 @@ impl StageRun {
                 cache.remove(&key);
             }
             let target = group.as_ref().expect("made above").1.clone();
-            let this = self.clone();
+            let (this, painter) = (self.clone(), painter.clone());
             tasks.spawn(async move {
-                let computed = this.compute(at.region, loads).await;
+                let computed = match painter {
+                    Some(painter) => this.painted(at.region, painter).await,
+                    None => this.compute(at.region, loads).await,
+                };
                 if let Some(blocks) = computed {
                     target.take(&this, at.region, blocks).await;
                     this.shared.meters.tile();
@@ -270,5 +290,32 @@ impl StageRun {
             }
         };
         self.on_cpu("compute", region, work).await.flatten()
+    }
+
+    async fn painted(
+        self: &Arc<Self>,
+        region: Region,
+        painter: Arc<Painter>,
+    ) -> Option<Vec<Arc<Vec<Block>>>> {
+        let work = move |this: &Self| {
+            if this.failed.load(Ordering::Relaxed) {
+                return None;
+            }
+            let mut out = match tile_run::block(&this.shared.pool, region, this.stage.output.dtype) {
+                Ok(out) => out,
+                Err(source) => {
+                    this.fail(RunError::Memory { region, source });
+                    return None;
+                }
+            };
+            match painter(this, &region, out.tile_mut()) {
+                Ok(()) => Some(vec![Arc::new(vec![out])]),
+                Err(error) => {
+                    this.fail(error);
+                    None
+                }
+            }
+        };
+        self.on_cpu("paint", region, work).await.flatten()
     }
 }

@@ -283,7 +283,10 @@ impl Plan {
                 resolved.insert(n, local);
                 Ok(())
             }
-            End::Merge(n) => passes::merge(&run, &step(n).op, &step(n).label).await,
+            End::Merge(n) => {
+                let heap = spill.heap().map_err(|source| RunError::Spill { source })?;
+                passes::merge(&run, &step(n).op, &step(n).label, heap, &self.options.joins).await
+            }
             End::Propagate(n) => {
                 let tile = planned.tiling.tile;
                 let state = spill.create(&run.stage.output, tile);

@@ -7,7 +7,7 @@ use super::super::tile_run::{Block, Held};
 use super::dispatch::StageRun;
 use super::group::Finish;
 use super::{GraphError, RunError};
-use crate::contract::{Merge, Op, Pass, Place, Propagate, Resolved, Sink, Source, Statistic};
+use crate::contract::{Heap, Joins, Op, Pass, Place, Propagate, Resolved, Sink, Source, Statistic};
 use crate::model::{Axis, Dtype, Grid, Halo, Region, Shape, Tile, TileMut};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -44,77 +44,57 @@ pub(super) async fn observe(
     }
 }
 
-/// Works tiles alone, joins them, then paints and writes them.
-pub(super) async fn merge(run: &Arc<StageRun>, op: &Arc<dyn Op>, label: &str) -> Result<(), RunError> {
+/// Works tiles alone, joins them, then paints and writes them. What a tile leaves for painting waits in `heap`.
+pub(super) async fn merge(
+    run: &Arc<StageRun>,
+    op: &Arc<dyn Op>,
+    label: &str,
+    heap: Arc<dyn Heap>,
+    joins: &Joins,
+) -> Result<(), RunError> {
     let Pass::Merge(merge) = op.pass() else { unreachable!("planned as a merging step") };
     let image = run.stage.domain.shape;
-    let merger = Arc::new(Mutex::new(Some(merge.merger(&image))));
-    let kept: Arc<Mutex<HashMap<[i64; 5], Vec<u8>>>> = Arc::default();
-    let (to_merger, to_kept, by) = (merger.clone(), kept.clone(), op.clone());
-    let hand = move |_: &StageRun, region: &Region, tiles: &[Tile<'_>]| {
+    let merger = Arc::new(Mutex::new(Some(merge.merger(&image, joins))));
+    let kept: Arc<Mutex<HashMap<[i64; 5], Kept>>> = Arc::default();
+    let (to_merger, to_kept, to_heap, by) = (merger.clone(), kept.clone(), heap.clone(), op.clone());
+    let hand = move |run: &StageRun, region: &Region, tiles: &[Tile<'_>]| {
         let Pass::Merge(merge) = by.pass() else { return };
         let part = merge.local(tiles, region, &image);
+        let len = part.kept.len();
+        match to_heap.keep(&part.kept) {
+            Ok(at) => to_kept.lock().expect("merge lock").insert(region.start, Kept { at, len }),
+            Err(source) => return run.fail(RunError::Spill { source }),
+        };
         if let Some(merger) = to_merger.lock().expect("merge lock").as_mut() {
             merger.absorb(region, part.faces);
         }
-        to_kept.lock().expect("merge lock").insert(region.start, part.kept);
     };
     run.clone().dispatch(Finish::Hand(Box::new(hand))).await?;
     let merger = merger.lock().expect("merge lock").take().expect("taken once");
-    let resolution = merger
-        .finish()
-        .map_err(|refused| RunError::Refused(GraphError { step: label.to_owned(), refused }))?;
-    let mut orders = super::group::Orders::new(&run.sink);
-    let grid = Grid::new(image, run.sink.layout().chunk);
-    let mut tiles = run.tiles.iter().peekable();
-    while let Some(first) = tiles.next() {
-        let mut members = vec![first.region];
-        while let Some(next) = tiles.next_if(|t| t.group == first.group) {
-            members.push(next.region);
-        }
-        let group = first.group;
-        let places = orders.places(&group);
-        let parts: Vec<(Region, Vec<u8>)> = {
-            let mut kept = kept.lock().expect("merge lock");
-            members.into_iter().filter_map(|r| kept.remove(&r.start).map(|k| (r, k))).collect()
-        };
-        let (op, resolution) = (op.clone(), resolution.clone());
-        let paint = move |run: &StageRun| {
-            let Pass::Merge(merge) = op.pass() else { return };
-            paint_group(run, merge, group, &parts, &resolution, &places, &grid);
-        };
-        run.on_cpu("paint", group, paint).await;
-        run.outcome()?;
-    }
-    Ok(())
+    // On a worker: numbering many components takes its time.
+    let whole = Region::whole(image);
+    let Some(finished) = run.on_cpu("merge", whole, move |_| merger.finish()).await else {
+        return run.outcome();
+    };
+    let resolution =
+        finished.map_err(|refused| RunError::Refused(GraphError { step: label.to_owned(), refused }))?;
+    let op = op.clone();
+    let paint = move |_: &StageRun, region: &Region, output: TileMut<'_>| {
+        let Pass::Merge(merge) = op.pass() else { return Ok(()) };
+        let Kept { at, len } = kept.lock().expect("merge lock")[&region.start];
+        let mut bytes = vec![0; len];
+        heap.read(at, &mut bytes).map_err(|source| RunError::Spill { source })?;
+        merge.paint(&bytes, region, &resolution, output);
+        Ok(())
+    };
+    run.clone().paint(Box::new(paint)).await
 }
 
-fn paint_group(
-    run: &StageRun,
-    merge: &dyn Merge,
-    group: Region,
-    parts: &[(Region, Vec<u8>)],
-    resolution: &crate::contract::Resolution,
-    places: &[Place],
-    grid: &Grid,
-) {
-    let dtype = run.stage.output.dtype;
-    let mut data = match run.shared.pool.take(group.voxels() * dtype.size() as u64) {
-        Ok(data) => data,
-        Err(source) => return run.fail(RunError::Memory { region: group, source }),
-    };
-    let mut out = TileMut::new(dtype, group.shape.map(|n| n as usize), &mut data);
-    let back = |r: &Region| r.translate(&group.start.map(|s| -s));
-    for (region, kept) in parts {
-        merge.paint(kept, region, resolution, out.part(&back(region)));
-    }
-    for &place in places {
-        let region = grid.region(&place.index);
-        match run.sink.write(place, &out.as_tile().part(&back(&region))) {
-            Ok(bytes) => run.shared.meters.wrote(bytes),
-            Err(source) => return run.fail(RunError::Write { region, source }),
-        }
-    }
+/// Where a tile's piece lies in the heap.
+#[derive(Clone, Copy)]
+struct Kept {
+    at: u64,
+    len: usize,
 }
 
 /// Revisits tiles until none changes. `state` holds the values between visits; a tile is read with one voxel around it
