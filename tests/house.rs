@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use voxtile::{Pipeline, Report};
-use voxtile_io::MemorySink;
+use voxtile_io::{MemorySink, MemorySource};
 use voxtile_kernels::testing::Image;
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{NDIM, Shape};
@@ -40,6 +40,15 @@ pub(crate) fn collect(make: impl Fn() -> Pipeline) -> (Image, Report) {
     let report = make().write_sink(sink.clone()).run().unwrap_or_else(|error| panic!("{error}"));
     let image = dispatch!(meta.dtype, T => Image::from_values(meta, &sink.take::<T>().unwrap()));
     (image, report)
+}
+
+/// A pipeline over an image in memory, cut into chunks of that shape.
+pub(crate) fn from_memory(image: &Image, chunk: [u64; 5]) -> Pipeline {
+    let meta = image.meta().clone();
+    dispatch!(meta.dtype, T => {
+        let source = MemorySource::with_meta(meta, image.values::<T>().to_vec(), chunk).unwrap();
+        Pipeline::from_source(Arc::new(source))
+    })
 }
 
 /// The voxels of a file.

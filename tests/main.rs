@@ -4,6 +4,7 @@ mod api;
 mod cli;
 mod errors;
 mod house;
+mod labels;
 mod memory;
 mod reference;
 mod tidy;

@@ -1,16 +1,13 @@
 //! The result does not depend on tiles, workers or memory, nor on where a chain is cut.
 
-use crate::house::{TILES, collect, data, digest, last, read};
+use crate::house::{TILES, collect, data, digest, from_memory, last, read};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use voxtile::error::PlanError;
 use voxtile::{Error, Output, Pipeline, Recipe};
-use voxtile_io::MemorySource;
 use voxtile_kernels::ops::TABLE;
 use voxtile_kernels::testing::{Fill, Float, Image, meta, steps};
-use voxtile_sched::dispatch;
 use voxtile_sched::model::Dtype;
 
 /// An image and a recipe with several stages' worth of neighbourhoods.
@@ -126,14 +123,6 @@ fn step() -> impl Strategy<Value = String> {
         } else {
             text
         }
-    })
-}
-
-fn from_memory(image: &Image, chunk: [u64; 5]) -> Pipeline {
-    let meta = image.meta().clone();
-    dispatch!(meta.dtype, T => {
-        let source = MemorySource::with_meta(meta, image.values::<T>().to_vec(), chunk).unwrap();
-        Pipeline::from_source(Arc::new(source))
     })
 }
 

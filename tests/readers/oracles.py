@@ -7,7 +7,7 @@ operation of `voxtile ops` that has a reference appears at least once in 2-D and
 import numpy as np
 import tifffile
 from scipy import ndimage as ndi
-from skimage import exposure, filters
+from skimage import exposure, filters, measure, morphology, segmentation
 
 BORDERS = ["reflect", "constant", "nearest", "mirror", "wrap"]
 
@@ -152,13 +152,33 @@ def points(image):
     )
 
 
+def objects(image):
+    """Recipes whose objects cross tiles: recipe, result."""
+    ndim, (low, middle, high) = image.ndim, (int(v) for v in np.percentile(image, (35, 60, 97)))
+    mask = image > middle
+    for connectivity in range(1, ndim + 1):
+        structure = ndi.generate_binary_structure(ndim, connectivity)
+        labels = ndi.label(mask, structure)[0]
+        yield f"threshold {middle} | label connectivity={connectivity}", labels.astype(np.uint32)
+        filled = ndi.binary_fill_holes(mask, structure)
+        yield f"threshold {middle} | fill-holes connectivity={connectivity}", filled.astype(np.uint8)
+    large = morphology.remove_small_objects(ndi.label(mask)[0], max_size=19)
+    yield f"threshold {middle} | label min-size=20", segmentation.relabel_sequential(large)[0].astype(np.uint32)
+    inner = segmentation.clear_border(ndi.label(mask)[0])
+    yield f"threshold {middle} | label clear-border=yes", segmentation.relabel_sequential(inner)[0].astype(np.uint32)
+    steps = (image // 40).astype(image.dtype)
+    yield 'expr "floor(input / 40)" | label per-value=yes', measure.label(steps, connectivity=1).astype(np.uint32)
+    rising = filters.apply_hysteresis_threshold(image, low, high)
+    yield f"hysteresis low={low} high={high}", rising.astype(np.uint8)
+
+
 def cases(folder):
     for name in ("nuclei.tif", "lightsheet.tif"):
         image = load(folder, name)
         for recipe, result in neighbourhoods(image):
             for border in BORDERS:
                 yield name, recipe, border, result(border)
-        for recipe, result in points(image):
+        for recipe, result in [*points(image), *objects(image)]:
             yield name, recipe, None, result
     rgb = load(folder, "tissue.tif")
     yield "tissue.tif", "gray", None, gray(rgb)

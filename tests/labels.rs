@@ -1,0 +1,142 @@
+//! Objects that cross tiles are those of the whole image, however it is cut.
+
+use crate::house::{collect, from_memory, last};
+use std::collections::HashSet;
+use voxtile::Recipe;
+use voxtile_kernels::testing::{Float, Image, Random, meta};
+use voxtile_sched::model::{Dtype, PerAxis, Shape, voxels};
+
+/// Tiles along `t, z, y, x`: of one voxel along one axis or all, odd, flat, long, larger than any image here.
+const TILES: [[u64; 4]; 13] = [
+    [1, 1, 1, 1],
+    [1, 1, 9, 9],
+    [1, 9, 1, 9],
+    [1, 9, 9, 1],
+    [2, 2, 2, 2],
+    [1, 3, 5, 7],
+    [3, 7, 3, 4],
+    [1, 5, 64, 3],
+    [1, 64, 2, 64],
+    [1, 64, 64, 2],
+    [2, 1, 13, 64],
+    [1, 4, 8, 16],
+    [99, 99, 99, 99],
+];
+
+/// Axes and sizes, one to four of them.
+const SHAPES: [(&str, &[u64]); 5] =
+    [("x", &[97]), ("yx", &[23, 31]), ("zyx", &[9, 14, 19]), ("tyx", &[3, 11, 12]), ("tzyx", &[2, 6, 7, 11])];
+
+/// A mask by its name.
+fn mask(name: &str, axes: &str, sizes: &[u64]) -> Image {
+    let mut random = Random::new(sizes.len() as u64);
+    let wide = |n: u64, step: u64| n.is_multiple_of(step);
+    Image::from_fn(meta(axes, sizes, Dtype::U8), |[t, _, z, y, x]: PerAxis<u64>| {
+        let set = match name {
+            "nothing" => false,
+            "everything" => true,
+            "checkerboard" => wide(t + z + y + x, 2),
+            // Teeth that only their back joins, at the end of the image.
+            "comb" => wide(y, 2) || x + 1 == sizes[sizes.len() - 1],
+            // One line through all rows, plane by plane.
+            "snake" => wide(y, 2) || (x == 0 && wide(y, 4)) || (x > 9 && x == sizes[sizes.len() - 1] - 1),
+            "spiral" => spiral(y as i64, x as i64),
+            "sparse" => random.below(100) < 12,
+            "half" => random.below(100) < 45,
+            "dense" => random.below(100) < 75,
+            _ => unreachable!("no mask `{name}`"),
+        };
+        u8::from(set)
+    })
+}
+
+/// A spiral of lines one voxel thick around the middle of a square of 25.
+fn spiral(y: i64, x: i64) -> bool {
+    let (y, x) = (y - 12, x - 12);
+    let ring = y.abs().max(x.abs());
+    (ring % 2 == 0) != (x == y + 1 && x > 0)
+}
+
+const MASKS: [&str; 9] =
+    ["nothing", "everything", "checkerboard", "comb", "snake", "spiral", "sparse", "half", "dense"];
+
+/// Numbers by flooding from each first voxel in raster order; neighbours differ by one along at most `connectivity`
+/// space axes.
+fn flood(image: &Image, connectivity: usize) -> Vec<u32> {
+    let shape = image.meta().shape;
+    let set = |at: PerAxis<u64>| image.at::<u8>(at) != 0;
+    let mut numbers = vec![0; voxels(&shape) as usize];
+    let mut count = 0;
+    for n in 0..numbers.len() {
+        if numbers[n] != 0 || !set(position(&shape, n)) {
+            continue;
+        }
+        count += 1;
+        numbers[n] = count;
+        let mut open = vec![position(&shape, n)];
+        while let Some(at) = open.pop() {
+            for near in neighbours(at, &shape, connectivity).filter(|near| set(*near)) {
+                let number = &mut numbers[linear(&shape, near)];
+                if *number == 0 {
+                    *number = count;
+                    open.push(near);
+                }
+            }
+        }
+    }
+    numbers
+}
+
+fn neighbours(at: PerAxis<u64>, shape: &Shape, connectivity: usize) -> impl Iterator<Item = PerAxis<u64>> {
+    let offsets = (0..27).map(|n| [0, 0, n / 9 - 1, n / 3 % 3 - 1, n % 3 - 1]);
+    let near = offsets.filter(move |o| (1..=connectivity).contains(&o.iter().filter(|d| **d != 0).count()));
+    let moved = near.map(move |o: PerAxis<i64>| std::array::from_fn(|a| (at[a] as i64 + o[a]) as u64));
+    moved.filter(move |p: &PerAxis<u64>| (0..5).all(|a| p[a] < shape[a]))
+}
+
+fn position(shape: &Shape, mut n: usize) -> PerAxis<u64> {
+    let mut at = [0; 5];
+    for a in (0..5).rev() {
+        at[a] = n as u64 % shape[a];
+        n /= shape[a] as usize;
+    }
+    at
+}
+
+fn linear(shape: &Shape, at: PerAxis<u64>) -> usize {
+    (0..5).fold(0, |n, a| n * shape[a] as usize + at[a] as usize)
+}
+
+#[test]
+fn labels_are_those_of_the_whole_image_in_any_tiling() {
+    for (axes, sizes) in SHAPES {
+        let space = axes.chars().filter(|a| "zyx".contains(*a)).count();
+        for name in MASKS {
+            let image = mask(name, axes, sizes);
+            for connectivity in 1..=space {
+                let want = flood(&image, connectivity);
+                let recipe = Recipe::parse(&format!("label connectivity={connectivity}")).unwrap();
+                for (n, tile) in TILES.iter().enumerate() {
+                    let workers = 1 + n % 2;
+                    let make =
+                        || from_memory(&image, [1, 1, 4, 5, 6]).recipe(recipe.clone()).workers(workers);
+                    let (got, _) = collect(|| make().tile(last(tile, sizes.len())));
+                    let wanted = Image::from_values(got.meta().clone(), &want);
+                    let context = || format!("{name} {axes}, connectivity {connectivity}, tile {tile:?}");
+                    got.assert_same(&wanted, Float::Exact, context);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_masks_are_what_their_names_say() {
+    let parts =
+        |name: &str| flood(&mask(name, "yx", &[23, 31]), 1).into_iter().collect::<HashSet<u32>>().len();
+    assert_eq!(parts("everything"), 1);
+    assert_eq!(parts("comb"), 2);
+    assert_eq!(parts("checkerboard"), 1 + 23 * 31 / 2 + 1);
+    assert!(parts("snake") < 5, "{}", parts("snake"));
+    assert!(parts("spiral") < 30, "{}", parts("spiral"));
+}
