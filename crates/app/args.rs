@@ -74,11 +74,15 @@ pub(crate) struct Run {
     /// Image to read: Zarr, TIFF, .npy, PNG or JPEG
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
-    /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr
+    /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr; of a recipe that ends in a table,
+    /// .csv or .parquet
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
+    /// Also measure the objects of the result, a label image, into a .csv or .parquet
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) table: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
     #[command(flatten)]

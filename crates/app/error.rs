@@ -37,6 +37,29 @@ pub enum Error {
         /// Its extension, in lower case.
         extension: String,
     },
+    /// A recipe that makes a table, and an output that is an image by its name.
+    #[error("`{step}` makes a table, and `{}` is an image by its name", output.display())]
+    MakesTable {
+        /// The step.
+        step: String,
+        /// The output.
+        output: PathBuf,
+    },
+    /// A recipe that makes an image, and an output that is a table by its name.
+    #[error("`{}` is a table by its name, and the recipe makes an image", output.display())]
+    MakesImage {
+        /// The output.
+        output: PathBuf,
+    },
+    /// A table was asked for beside a result that has no objects.
+    #[error("the result is neither a label image nor a mask: nothing to measure")]
+    NoLabels,
+    /// A table of a format that is not written.
+    #[error("`{}`: a table is a .csv or a .parquet", table.display())]
+    TableFormat {
+        /// Where it should go.
+        table: PathBuf,
+    },
     /// A pipeline without a place for its result was run.
     #[error("the pipeline has no output")]
     NoOutput,

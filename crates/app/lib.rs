@@ -25,4 +25,5 @@ pub use output::Output;
 pub use pipeline::{Pipeline, Plan, Value};
 pub use recipe::Recipe;
 pub use voxtile_io::{Codec, Info, OpenOptions, RawOptions, RawType};
+pub use voxtile_sched::contract::{Column, Table, Values};
 pub use voxtile_sched::engine::{Cancel, Progress, Report, Summary};

@@ -19,7 +19,7 @@ pub struct Output {
     shard: Option<Vec<u64>>,
     codec: Option<Codec>,
     zarr_v2: bool,
-    overwrite: bool,
+    pub(crate) overwrite: bool,
 }
 
 impl Output {

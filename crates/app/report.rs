@@ -131,6 +131,18 @@ fn library(error: &Error, words: &Words<'_>) -> Explained {
             error.to_string(),
             Some(format!("`{}` makes a Zarr, `{}` a TIFF", with(output, "zarr"), with(output, "tif"))),
         ),
+        Error::MakesTable { output, .. } => (
+            error.to_string(),
+            Some(format!("`{}` or `{}` can hold it", with(output, "csv"), with(output, "parquet"))),
+        ),
+        Error::MakesImage { .. } => (
+            error.to_string(),
+            Some("end the recipe with `measure`, or name an image and `--table` besides".to_owned()),
+        ),
+        Error::NoLabels => (
+            error.to_string(),
+            Some("end the recipe with `label`, as in `threshold otsu | label`".to_owned()),
+        ),
         Error::Sizes { axes, .. } => {
             (error.to_string(), Some(format!("give one number for all space axes, or up to {}", axes.len())))
         }

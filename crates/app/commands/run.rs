@@ -10,7 +10,10 @@ use voxtile::{Output, Pipeline, Recipe, Report};
 
 pub(super) fn run(args: &Run, global: Global) -> Done {
     let recipe = args.recipe.recipe()?;
-    let pipeline = pipeline(&args.input, recipe, &args.read, &args.write, &args.engine)?;
+    let mut pipeline = pipeline(&args.input, recipe, &args.read, &args.write, &args.engine)?;
+    if let Some(table) = &args.table {
+        pipeline = pipeline.table(table);
+    }
     process(pipeline, &args.input, &args.output, &args.write, global)
 }
 
@@ -62,6 +65,7 @@ fn process(pipeline: Pipeline, input: &Path, output: &Path, write: &WriteArgs, g
         report::say(&format!("{plan}"));
     }
     let result = plan.result().clone();
+    let makes_table = plan.makes_table();
     let report = plan.run();
     bar.finish_and_clear();
     let report = report?;
@@ -70,7 +74,13 @@ fn process(pipeline: Pipeline, input: &Path, output: &Path, write: &WriteArgs, g
     } else if !global.quiet {
         let sizes = text::sizes(&result.dims());
         let (from, to) = (input.display(), output.display());
-        report::say(&format!("{from} → {to}: {sizes} {}, {}", result.dtype, last_line(&report, in_voxels)));
+        let rows = report.table.as_ref().map(|table| text::counted(table.rows() as u64, "row"));
+        let what = match &rows {
+            Some(rows) if makes_table => rows.clone(),
+            Some(rows) => format!("{sizes} {}, a table of {rows}", result.dtype),
+            None => format!("{sizes} {}", result.dtype),
+        };
+        report::say(&format!("{from} → {to}: {what}, {}", last_line(&report, in_voxels)));
     }
     Ok(Outcome::Done)
 }

@@ -4,6 +4,7 @@ mod array;
 mod name;
 mod plan;
 mod steps;
+mod table;
 
 #[cfg(test)]
 mod tests;
@@ -11,13 +12,14 @@ mod tests;
 pub use plan::Plan;
 pub use steps::Value;
 
+use self::table::{Measuring, NoImage};
 use crate::machine;
 use crate::output::{Output, spread};
 use crate::recipe::{Recipe, RecipeError};
 use crate::{Cancel, Error, Progress, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxtile_io::{Info, OpenOptions, Opened};
+use voxtile_io::{Info, OpenOptions, Opened, TableOptions};
 use voxtile_sched::contract::{Joins, Sink, Source};
 use voxtile_sched::engine::{Graph, Hooks, Input, Options};
 use voxtile_sched::model::{Border, Dtype, Meta};
@@ -62,6 +64,8 @@ pub struct Pipeline {
     workers: Option<usize>,
     tile: Vec<u64>,
     hooks: Hooks,
+    /// Where the objects of the result are listed, besides.
+    table: Option<PathBuf>,
 }
 
 /// Where a result goes.
@@ -107,6 +111,7 @@ impl Pipeline {
             workers: None,
             tile: Vec::new(),
             hooks: Hooks::default(),
+            table: None,
         }
     }
 
@@ -127,7 +132,8 @@ impl Pipeline {
         Self { recipe: Ok(recipe), ..self }
     }
 
-    /// Writes an image: TIFF if the path ends in `.tif` or `.tiff`, else Zarr; cut and encoded as the input.
+    /// Writes an image: TIFF if the path ends in `.tif` or `.tiff`, else Zarr; cut and encoded as the input. If the
+    /// last step makes a table, a table: `.csv` or `.parquet`.
     ///
     /// # Errors
     /// [`Error::Extension`] for a format that is not written.
@@ -147,6 +153,12 @@ impl Pipeline {
     /// Writes into any store. Its shape and sample type must be the result's.
     pub fn write_sink(self, sink: Arc<dyn Sink>) -> Self {
         Self { target: Target::Sink(sink), ..self }
+    }
+
+    /// Also measures the result, a label image or mask that is written, into a table: `.csv` or `.parquet`. Intensities
+    /// are those of the image that the recipe is applied to, if its shape is the result's.
+    pub fn table(self, path: impl Into<PathBuf>) -> Self {
+        Self { table: Some(path.into()), ..self }
     }
 
     /// Converts the result to a sample type, rounding once (half to even) and saturating.
@@ -227,6 +239,45 @@ impl Pipeline {
         }
         let result = graph.output_meta().clone();
         let tile = spread("--tile", &self.tile, result.axes)?;
+        let options = Options {
+            memory: self.memory.unwrap_or_else(machine::default_memory),
+            workers: self.workers.unwrap_or_else(machine::default_workers),
+            tile,
+            joins: Joins { components: voxtile_merge::components },
+        };
+        let place = match &self.target {
+            Target::Image(output) if output.is_placed() => Some(output),
+            _ => None,
+        };
+        let as_table = place.and_then(|output| TableOptions::new(&output.path, output.overwrite));
+        if graph.makes_table() {
+            if let (Some(output), None) = (place, &as_table) {
+                let step = recipe.last_words().to_owned();
+                return Err(Error::MakesTable { step, output: output.path.clone() });
+            }
+            as_table.as_ref().map_or(Ok(()), TableOptions::check)?;
+            let layout = NoImage::layout(self.source.chunk());
+            let target = plan::Target::Table { place: as_table, image: self.input };
+            return Plan::new(graph, self.source, layout, &options, target, self.hooks);
+        }
+        if let (Some(output), Some(_)) = (place, &as_table) {
+            return Err(Error::MakesImage { output: output.path.clone() });
+        }
+        let measuring = match (&self.table, place) {
+            (Some(path), Some(output)) => {
+                let table = TableOptions::new(path, output.overwrite)
+                    .ok_or_else(|| Error::TableFormat { table: path.clone() })?;
+                Measuring::check(&result, &table)?;
+                Some(Measuring {
+                    table,
+                    labels: output.path.clone(),
+                    intensity: Some(self.source.clone()).filter(|_| input.shape == result.shape),
+                    image: self.input.clone(),
+                    options: options.clone(),
+                })
+            }
+            _ => None,
+        };
         let (layout, target) = match self.target {
             Target::Image(output) => {
                 let options = output.options(&self.info, &input, &result)?;
@@ -243,13 +294,9 @@ impl Pipeline {
             }
             Target::Sink(sink) => (sink.layout().clone(), plan::Target::Sink(sink)),
         };
-        let options = Options {
-            memory: self.memory.unwrap_or_else(machine::default_memory),
-            workers: self.workers.unwrap_or_else(machine::default_workers),
-            tile,
-            joins: Joins { components: voxtile_merge::components },
-        };
-        Plan::new(graph, self.source, layout, &options, target, self.hooks)
+        let mut plan = Plan::new(graph, self.source, layout, &options, target, self.hooks)?;
+        plan.measuring = measuring;
+        Ok(plan)
     }
 
     /// Plans and runs, and returns when the output is complete.

@@ -1,10 +1,11 @@
 //! A planned run.
 
+use super::table::{Measuring, NoImage, named};
 use crate::{Error, Report, Summary};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxtile_io::{OutputOptions, SpillDir};
+use voxtile_io::{OutputOptions, SpillDir, TableOptions};
 use voxtile_sched::contract::{Layout, Sink, Source};
 use voxtile_sched::engine::{self, Graph, Hooks, Options};
 use voxtile_sched::model::{Meta, Shape};
@@ -17,6 +18,8 @@ pub struct Plan {
     layout: Layout,
     target: Target,
     hooks: Hooks,
+    /// What follows when the result is written.
+    pub(super) measuring: Option<Measuring>,
 }
 
 /// Where the result goes.
@@ -24,6 +27,11 @@ pub(super) enum Target {
     Nowhere,
     Image(OutputOptions),
     Sink(Arc<dyn Sink>),
+    /// A table of the image at a path, which may be asked for without a place.
+    Table {
+        place: Option<TableOptions>,
+        image: Option<PathBuf>,
+    },
 }
 
 impl Plan {
@@ -37,7 +45,7 @@ impl Plan {
     ) -> Result<Self, Error> {
         let sources = vec![source];
         let plan = engine::Plan::new(graph, &sources, &layout, options)?;
-        Ok(Self { plan, sources, layout, target, hooks })
+        Ok(Self { plan, sources, layout, target, hooks, measuring: None })
     }
 
     /// Stages, tiles, bytes and time, as data.
@@ -46,7 +54,13 @@ impl Plan {
         self.plan.summary()
     }
 
-    /// Shape, axes, sample type and physical size of the result.
+    /// Whether the result is a table.
+    #[must_use]
+    pub fn makes_table(&self) -> bool {
+        self.plan.graph().makes_table()
+    }
+
+    /// Shape, axes, sample type and physical size of the result; of a table, of the image that it is about.
     #[must_use]
     pub fn result(&self) -> &Meta {
         self.plan.graph().output_meta()
@@ -58,7 +72,8 @@ impl Plan {
     /// [`Error::NoOutput`], [`Error::Io`] if the output cannot be made, [`Error::Run`] for what happens on the way.
     pub fn run(self) -> Result<Report, Error> {
         let (sink, spill) = self.stores()?;
-        Ok(self.plan.run(&self.sources, sink, &spill, &self.hooks)?)
+        let report = self.plan.run(&self.sources, sink, &spill, &self.hooks)?;
+        self.conclude(report)
     }
 
     /// As [`run`](Self::run), for async code on a tokio runtime: the work happens on threads of its own, the future
@@ -68,7 +83,21 @@ impl Plan {
     /// Those of [`run`](Self::run).
     pub async fn run_async(self) -> Result<Report, Error> {
         let (sink, spill) = self.stores()?;
-        Ok(self.plan.run_async(&self.sources, sink, &spill, &self.hooks).await?)
+        let report = self.plan.run_async(&self.sources, sink, &spill, &self.hooks).await?;
+        self.conclude(report)
+    }
+
+    /// Writes the table, or makes the one that follows.
+    fn conclude(mut self, mut report: Report) -> Result<Report, Error> {
+        if let Target::Table { place, image } = &self.target {
+            let table = named(report.table.take().unwrap_or_default(), image.as_deref());
+            place.as_ref().map_or(Ok(()), |place| place.write(&table))?;
+            report.table = Some(table);
+        }
+        if let Some(measuring) = self.measuring.take() {
+            report.table = measuring.run(&self.hooks)?.table;
+        }
+        Ok(report)
     }
 
     /// Shape of the unit that is written at once.
@@ -89,6 +118,10 @@ impl Plan {
             Target::Image(options) => {
                 let spill = SpillDir::new(parent(&options.path));
                 Ok((options.create(self.result())?, spill))
+            }
+            Target::Table { place, .. } => {
+                let dir = place.as_ref().map_or_else(std::env::temp_dir, |p| parent(p.path()));
+                Ok((NoImage::new(self.result(), &self.layout), SpillDir::new(dir)))
             }
             Target::Sink(sink) => Ok((sink.clone(), SpillDir::new(std::env::temp_dir()))),
         }

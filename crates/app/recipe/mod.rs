@@ -76,6 +76,11 @@ enum Ref {
 }
 
 impl Recipe {
+    /// The last step as the user wrote it; empty without steps.
+    pub(crate) fn last_words(&self) -> &str {
+        self.steps.last().map_or("", |step| &step.words)
+    }
+
     /// Reads the one-line form.
     ///
     /// # Errors
@@ -167,7 +172,7 @@ impl Recipe {
         args.push(Arg { param: known.name, value: value.to_owned(), span: 0..0 });
         args.sort_by_key(|a| spec.params.iter().position(|p| p.name == a.param));
         step.inputs.truncate(spec.inputs);
-        step.inputs.extend(self.named_in_formula(spec, args, |_| place.clone())?);
+        step.inputs.extend(self.named_inside(spec, args, |_| place.clone())?);
         self.steps.push(step);
         self.rewrite_last();
         Ok(self)

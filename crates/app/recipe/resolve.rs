@@ -4,7 +4,7 @@ use super::{Arg, Place, Problem, Recipe, RecipeError, Ref, SOURCE, Step, What, s
 use std::ops::Range;
 use std::sync::Arc;
 use voxtile_kernels::ops;
-use voxtile_kernels::spec::{Spec, Value};
+use voxtile_kernels::spec::Spec;
 
 /// A word and the bytes of the text where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Recipe {
             let (op, wanted) = (spec.name.to_owned(), spec.inputs);
             return fail(Problem::Inputs { op, wanted, given: inputs.len() }, &word.span);
         }
-        inputs.extend(self.named_in_formula(spec, &args, |span| place(span))?);
+        inputs.extend(self.named_inside(spec, &args, |span| place(span))?);
         let name = match raw.name {
             None => None,
             Some(n) => Some(self.new_name(&n.text, place(&n.span))?),
@@ -107,17 +107,15 @@ impl Recipe {
         Err(RecipeError::new(Problem::UnknownName { name: name.to_owned(), nearest, known }, place))
     }
 
-    /// The results that the formula of a step names, if it has one.
-    pub(super) fn named_in_formula(
+    /// The results that the formula or the list of a step names, if it has one.
+    pub(super) fn named_inside(
         &self,
         spec: &'static Spec,
         args: &[Arg],
         place: impl Fn(&Range<usize>) -> Place,
     ) -> Result<Vec<Ref>, RecipeError> {
-        let Some(formula) = spec.params.iter().find(|p| p.value == Value::Formula) else {
-            return Ok(Vec::new());
-        };
-        let Some(arg) = args.iter().find(|a| a.param == formula.name) else { return Ok(Vec::new()) };
+        let Some(naming) = spec.naming() else { return Ok(Vec::new()) };
+        let Some(arg) = args.iter().find(|a| a.param == naming.name) else { return Ok(Vec::new()) };
         let names = spec.names(|_| Some(arg.value.as_str()));
         let names = names.map_err(|e| RecipeError::new(Problem::Argument(e), place(&arg.span)))?;
         names.iter().map(|name| self.find(name, place(&arg.span))).collect()

@@ -20,6 +20,7 @@ mod output;
 mod picture;
 mod scratch;
 mod spill;
+mod table;
 mod tiff;
 mod zarr;
 
@@ -32,3 +33,4 @@ pub use memory::{MemoryError, MemorySink, MemorySource};
 pub use output::{Format, OutputOptions};
 pub use scratch::Buffer;
 pub use spill::SpillDir;
+pub use table::{TableFormat, TableOptions};

@@ -13,6 +13,7 @@ mod formula;
 mod functions;
 mod histogram;
 mod math;
+mod objects;
 pub mod ops;
 mod pointwise;
 mod rank;

@@ -42,12 +42,24 @@ impl Spec {
                 stages.push(Stage { op, inputs });
                 Ok(stages)
             }
-            Build::Chain(make) => make(args),
+            Build::Chain(make) | Build::Table(make) => make(args),
         }
     }
 
-    /// The names in the formula of a step, which are its inputs after those that `on=` names; none, if the operation
-    /// takes no formula or is given none. `given` is the text of a parameter.
+    /// The parameter whose text names inputs, if there is one.
+    #[must_use]
+    pub fn naming(&self) -> Option<&'static Param> {
+        self.params.iter().find(|p| matches!(p.value, Value::Formula | Value::Names))
+    }
+
+    /// Whether the result is a table instead of an image.
+    #[must_use]
+    pub fn makes_table(&self) -> bool {
+        matches!(self.build, Build::Table(_))
+    }
+
+    /// The names in the formula or the list of a step, which are its inputs after those that `on=` names; none, if the
+    /// operation takes no such parameter or is given none. `given` is the text of a parameter.
     ///
     /// # Errors
     /// [`ArgError::Value`], if the formula is none.
@@ -55,10 +67,11 @@ impl Spec {
         &'static self,
         given: impl Fn(&str) -> Option<&'a str>,
     ) -> Result<Vec<String>, ArgError> {
-        let Some(param) = self.params.iter().find(|p| p.value == Value::Formula) else {
-            return Ok(Vec::new());
-        };
+        let Some(param) = self.naming() else { return Ok(Vec::new()) };
         let Some(text) = given(param.name) else { return Ok(Vec::new()) };
+        if param.value == Value::Names {
+            return Ok(text.split(',').map(|name| name.trim().to_owned()).collect());
+        }
         let args = Args::new(self, BTreeMap::from([(param.name, text)]), &[], None);
         args.formula(param.name).map(|formula| formula.names)
     }
@@ -74,6 +87,8 @@ pub enum Build {
     /// Several: what one makes is a neighbourhood's input again, and must be padded at the image edge by the border
     /// rule before the next one reads it. `open` is `erode`, then `dilate`.
     Chain(fn(&Args<'_>) -> Result<Vec<Stage>, ArgError>),
+    /// One or several, the last of which makes a table.
+    Table(fn(&Args<'_>) -> Result<Vec<Stage>, ArgError>),
 }
 
 /// One operation of a step.
@@ -128,6 +143,8 @@ pub enum Value {
     Ranges,
     /// A formula: `(a-b)/(a+b+1)`. The results that it names are inputs of the step, in the order of its names.
     Formula,
+    /// Names of results, with commas between them: inputs of the step, in that order.
+    Names,
 }
 
 /// The parameter `border`, for the list of every operation with a neighbourhood.
@@ -298,6 +315,12 @@ impl<'a> Args<'a> {
     #[must_use]
     pub fn input(&self) -> &Meta {
         &self.inputs[0]
+    }
+
+    /// All images that the step is applied to.
+    #[must_use]
+    pub fn inputs(&self) -> &[Meta] {
+        self.inputs
     }
 
     /// The text given, or the default; `None` if there is neither or if it is empty.

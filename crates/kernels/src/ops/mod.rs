@@ -27,6 +27,7 @@ mod log_filter;
 mod mask;
 mod max;
 mod mean;
+mod measure;
 mod median;
 mod min;
 mod open;
@@ -92,6 +93,7 @@ pub static TABLE: &[&Spec] = &[
     &hysteresis::SPEC,
     &label::SPEC,
     &fill_holes::SPEC,
+    &measure::SPEC,
 ];
 
 /// The operation of that name.

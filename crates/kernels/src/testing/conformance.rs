@@ -52,7 +52,7 @@ pub fn inputs(spec: &'static Spec, text: &str) -> usize {
 }
 
 /// Axes and sizes of the images that every operation meets.
-const IMAGES: &[(&str, &[u64])] = &[
+pub(super) const IMAGES: &[(&str, &[u64])] = &[
     ("x", &[1]),
     ("x", &[7]),
     ("x", &[131]),
@@ -78,7 +78,7 @@ const IMAGES: &[(&str, &[u64])] = &[
 ];
 
 /// Tile shapes: one voxel, primes, smaller than most halos, flat, long, larger than any image.
-const TILES: &[Shape] = &[
+pub(super) const TILES: &[Shape] = &[
     [1; NDIM],
     [1, 1, 2, 3, 5],
     [2, 2, 7, 7, 7],
@@ -90,7 +90,7 @@ const TILES: &[Shape] = &[
 ];
 
 /// Voxels of output above which tiles of a few voxels are left out: each of them costs a whole halo.
-const SMALL: u64 = 700;
+pub(super) const SMALL: u64 = 700;
 
 /// The oracle: what the step makes of whole images, written as plainly as possible.
 type Oracle<'a> = Box<dyn Fn(&[Image]) -> Image + 'a>;

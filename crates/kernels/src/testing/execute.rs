@@ -8,7 +8,7 @@ use super::joins::JOINS;
 use crate::spec::{From as Reads, Stage};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use voxtile_sched::contract::{Fold, Global, Merge, Op, Pass, Propagate, Resolved, Statistic};
+use voxtile_sched::contract::{Fold, Global, Merge, Op, Pass, Propagate, Resolved, Statistic, Table};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Axis, Border, Element, Grid, Halo, Meta, NDIM, PerAxis, Region, Shape, Tile};
 
@@ -51,6 +51,35 @@ pub(super) fn apply_guarded(stages: &[Stage], inputs: &[&Image], tile: Shape, gu
     made.pop().expect("a step has a stage")
 }
 
+/// The table that the last stage of a step makes of whole images.
+///
+/// # Panics
+/// If the operation refuses the inputs, or makes no table.
+#[must_use]
+pub fn tabulate(stages: &[Stage], inputs: &[&Image], tile: Shape) -> Table {
+    let (Stage { op, inputs: from }, before) = stages.split_last().expect("a step has a stage");
+    let Pass::Tally(tally) = op.pass() else { panic!("`{}` makes no table", op.name()) };
+    let made: Vec<Image> = (1..=before.len()).map(|n| apply(&before[..n], inputs, tile)).collect();
+    let inputs: Vec<&Image> = from
+        .iter()
+        .map(|from| match *from {
+            Reads::Input(n) => inputs[n],
+            Reads::Stage(n) => &made[n],
+        })
+        .collect();
+    let metas: Vec<Meta> = inputs.iter().map(|i| i.meta().clone()).collect();
+    op.output(&metas).unwrap_or_else(|refused| panic!("`{}` {refused}", op.name()));
+    let mut table = tally.tabulator(&metas[0]);
+    let grid = Grid::new(metas[0].shape, tile);
+    let regions: Vec<Region> = grid.iter().map(|i| grid.region(&i)).collect();
+    for region in regions.iter().rev() {
+        let read = cut_inputs(&**op, &inputs, region);
+        let tiles: Vec<Tile<'_>> = read.iter().map(Image::tile).collect();
+        table.absorb(tally.local(&tiles, region));
+    }
+    table.finish().unwrap_or_else(|refused| panic!("`{}` {refused}", op.name()))
+}
+
 fn execute(op: &dyn Op, inputs: &[&Image], tile: Shape, guard: Option<u64>) -> Image {
     let metas: Vec<Meta> = inputs.iter().map(|i| i.meta().clone()).collect();
     let meta = op.output(&metas).unwrap_or_else(|refused| panic!("`{}` {refused}", op.name()));
@@ -76,6 +105,7 @@ fn execute(op: &dyn Op, inputs: &[&Image], tile: Shape, guard: Option<u64>) -> I
         }
         Pass::Merge(merge) => merged(op, merge, inputs, &grid, &mut out),
         Pass::Propagate(propagate) => propagated(propagate, inputs, &grid, &mut out),
+        Pass::Tally(_) => panic!("`{}` makes a table", op.name()),
     }
     out
 }

@@ -24,12 +24,14 @@ mod conformance;
 mod execute;
 mod image;
 mod joins;
+mod tables;
 #[cfg(test)]
 mod tests;
 
 pub use conformance::{Check, inputs, stages};
-pub use execute::{WHOLE, apply, cut, run};
+pub use execute::{WHOLE, apply, cut, run, tabulate};
 pub use image::{Fill, Float, Image, Random, meta};
+pub use tables::{check_table, same};
 
 use crate::ops;
 use crate::spec::Spec;
@@ -56,6 +58,24 @@ pub fn steps(text: &str, image: &Image) -> Image {
 pub fn step(spec: &'static Spec, text: &str, image: &Image) -> Image {
     let stages = stages(spec, text, &[image.meta().clone()]).unwrap_or_else(|refused| panic!("{refused}"));
     apply(&stages, &[image], WHOLE)
+}
+
+/// Makes a test that runs [`testing::check_table`](crate::testing::check_table):
+///
+/// ```text
+/// conforms_table!(sizes: &SPEC, "measure", [U8, I32], |meta| true, |images| oracle(&images[0]));
+/// ```
+#[macro_export]
+macro_rules! conforms_table {
+    ($name:ident: $spec:expr, $step:expr, [$($dtype:ident),*], |$meta:ident| $accepts:expr, |$images:ident| $oracle:expr $(,)?) => {
+        #[test]
+        fn $name() {
+            let dtypes = [$(voxtile_sched::model::Dtype::$dtype),*];
+            let accepts = |$meta: &voxtile_sched::model::Meta| $accepts;
+            let oracle = |$images: &[$crate::testing::Image]| $oracle;
+            $crate::testing::check_table($spec, $step, &dtypes, accepts, oracle);
+        }
+    };
 }
 
 /// Makes a test that runs [`testing::Check`](crate::testing::Check):

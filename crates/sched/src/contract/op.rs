@@ -1,6 +1,6 @@
 //! An operation: what it makes, how far it reads, and its arithmetic on one tile.
 
-use super::passes::{Fold, Global, Merge, Propagate};
+use super::passes::{Fold, Global, Merge, Propagate, Tally};
 use crate::model::{AxisSet, Border, Halo, Meta, NDIM, PerAxis, Region, Shape, Tile, TileMut};
 
 /// Why an operation refuses its inputs; found while planning.
@@ -29,6 +29,12 @@ pub enum Refused {
         axis: crate::model::Axis,
         /// The axes that exist.
         axes: AxisSet,
+    },
+    /// An input is a table.
+    #[error("needs an image, and `{step}` makes a table: it must come last")]
+    Table {
+        /// The step that makes it.
+        step: String,
     },
     /// A parameter does not fit this image.
     #[error("{param}: {why}")]
@@ -132,6 +138,8 @@ pub enum Pass<'a> {
     Merge(&'a dyn Merge),
     /// Tiles are revisited until no border changes.
     Propagate(&'a dyn Propagate),
+    /// Tiles are counted into a table; no image follows.
+    Tally(&'a dyn Tally),
 }
 
 /// What the scheduler may ask of an operation. It asks nothing else.

@@ -3,8 +3,8 @@
 //! None of them sees the image; each sees tiles, and what it keeps between tiles is its own, bounded and merged by
 //! the scheduler in plan order.
 
-use super::{Joins, Op, Refused};
-use crate::model::{Axis, Region, Shape, Tile, TileMut};
+use super::{Joins, Op, Refused, Table};
+use crate::model::{Axis, Meta, Region, Shape, Tile, TileMut};
 use std::any::Any;
 use std::sync::Arc;
 
@@ -104,6 +104,27 @@ pub trait Merger: Send {
     /// # Errors
     /// [`Refused`] if the result does not fit, as more labels than the output type counts.
     fn finish(self: Box<Self>) -> Result<Resolution, Refused>;
+}
+
+/// An operation that makes a table of the whole image instead of an image: measurements, peaks. It ends a recipe.
+pub trait Tally: Send + Sync {
+    /// What one tile tells; `region` is its place in the image.
+    fn local(&self, inputs: &[Tile<'_>], region: &Region) -> Box<dyn Any + Send>;
+
+    /// The empty table of an image described by `image`.
+    fn tabulator(&self, image: &Meta) -> Box<dyn Tabulator>;
+}
+
+/// Gathers what tiles tell. Tiles arrive in any order; the table must not depend on it.
+pub trait Tabulator: Send {
+    /// Takes in one tile's part.
+    fn absorb(&mut self, part: Box<dyn Any + Send>);
+
+    /// The table.
+    ///
+    /// # Errors
+    /// [`Refused`] if this image has none.
+    fn finish(self: Box<Self>) -> Result<Table, Refused>;
 }
 
 /// An operation whose values travel any distance: watershed, reconstruction. Its output is its own state; tiles are

@@ -119,7 +119,7 @@ fn one(
     let scratch = workers * (read_scratch + layout.scratch) + (workers + 1) * statistic;
     let allowed = room.bytes.saturating_sub(scratch);
     let end_op = match stage.end {
-        End::Fold(step) | End::Merge(step) => Some(graph.steps[step].op.clone()),
+        End::Fold(step) | End::Merge(step) | End::Tally(step) => Some(graph.steps[step].op.clone()),
         _ => None,
     };
     let end_op = end_op.as_deref();

@@ -81,8 +81,8 @@ pub(crate) fn tile_bytes(stage: &Stage, tiling: &Tiling, end: Option<&dyn Op>) -
     }
     let group = Region::whole(std::array::from_fn(|a| tiling.group[a].min(tiling.image[a])));
     let sample = stage.output.dtype.size() as u64;
-    if let (End::Merge(_), Some(op)) = (stage.end, end) {
-        // In the first pass what labelling works with, in the second the painted tile.
+    if let (End::Merge(_) | End::Tally(_), Some(op)) = (stage.end, end) {
+        // In a first pass what the operation works with, in a second one the painted tile.
         let painted = rounded(voxels(&tiling.tile) * sample);
         out.total = (out.total + op.scratch(&tiling.tile)).max(painted);
     }
@@ -91,7 +91,7 @@ pub(crate) fn tile_bytes(stage: &Stage, tiling: &Tiling, end: Option<&dyn Op>) -
             let n = voxels(&group.with_axis(fold.axis(), 0, 1).shape);
             rounded(n * fold.state_size() as u64) + rounded(n * sample)
         }
-        (None, End::Observe(_)) => 0,
+        (None, End::Observe(_) | End::Tally(_)) => 0,
         // A tile's state with its surroundings, and the chunk through which it is read.
         (None, End::Propagate(_)) => 4 * rounded(voxels(&tiling.tile) * sample.max(8)),
         (None, _) if (0..NDIM).any(|a| tiling.tile[a] < group.shape[a]) => {
@@ -131,7 +131,7 @@ pub(crate) fn work_ns(
     // The middle tile may be thin: scale by its share of a full one.
     let full = voxels(&tiling.image) as f64 / (middle.voxels().max(1) as f64);
     let slow = if bytes.total + bytes.group > CACHE_BYTES { DRAM_FACTOR } else { 1.0 };
-    let encode = if matches!(stage.end, End::Observe(_)) { 0.0 } else { layout.ns_per_voxel };
+    let encode = if matches!(stage.end, End::Observe(_) | End::Tally(_)) { 0.0 } else { layout.ns_per_voxel };
     let ending = end.map_or(0.0, Op::ns_per_voxel) * voxels(&tiling.image) as f64;
     compute_ns(stage, &demand) * full * slow
         + ending

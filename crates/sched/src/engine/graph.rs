@@ -63,6 +63,13 @@ impl Graph {
         let label = label.into();
         let metas: Vec<Meta> = inputs.iter().map(|&i| self.meta(i).clone()).collect();
         let refused = |refused| GraphError { step: label.clone(), refused };
+        for input in inputs {
+            if let Input::Step(i) = *input
+                && matches!(self.steps[i].op.pass(), Pass::Tally(_))
+            {
+                return Err(refused(Refused::Table { step: self.steps[i].label.clone() }));
+            }
+        }
         let meta = op.output(&metas).map_err(refused)?;
         if let Pass::Fold(fold) = op.pass()
             && metas[0].shape[fold.axis().index()] == 0
@@ -89,7 +96,13 @@ impl Graph {
         }
     }
 
-    /// What is known of the result.
+    /// Whether the result is a table instead of an image.
+    #[must_use]
+    pub fn makes_table(&self) -> bool {
+        matches!(self.output, Input::Step(i) if matches!(self.steps[i].op.pass(), Pass::Tally(_)))
+    }
+
+    /// What is known of the result; of a table, what is known of the image that it describes.
     #[must_use]
     pub fn output_meta(&self) -> &Meta {
         self.meta(self.output)

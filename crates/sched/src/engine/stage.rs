@@ -52,6 +52,8 @@ pub(crate) enum End {
     Merge(usize),
     /// Propagated by this step, then written.
     Propagate(usize),
+    /// Counted into a table by this step; nothing is written.
+    Tally(usize),
 }
 
 #[derive(Clone)]
@@ -104,7 +106,7 @@ pub(crate) fn forced_cuts(graph: &Graph) -> BTreeSet<usize> {
     let mut cuts = BTreeSet::new();
     for (i, step) in graph.steps.iter().enumerate() {
         let whole_inputs = match step.op.pass() {
-            Pass::Local | Pass::Global(_) => {
+            Pass::Local | Pass::Global(_) | Pass::Tally(_) => {
                 let halo = |n: usize| matches!(step.op.footprint(n), Footprint::Halo(h) if !h.is_none());
                 step.op.border() == Border::Wrap && (0..step.inputs.len()).any(halo)
             }
@@ -158,8 +160,10 @@ pub(crate) fn stages(graph: &Graph, cuts: &BTreeSet<usize>) -> Vec<Stage> {
             Pass::Fold(_) => (End::Fold(end), step.inputs.clone()),
             Pass::Merge(_) => (End::Merge(end), step.inputs.clone()),
             Pass::Propagate(_) => (End::Propagate(end), step.inputs.clone()),
+            Pass::Tally(_) => (End::Tally(end), step.inputs.clone()),
         };
-        let stage = build(graph, &ends, &roots, kind, Some(end));
+        let result = Some(end).filter(|_| !matches!(kind, End::Tally(_)));
+        let stage = build(graph, &ends, &roots, kind, result);
         observe(graph, &ends, &stage, &mut observed, &mut out);
         out.push(stage);
     }

@@ -117,6 +117,10 @@ impl Plan {
                 shown.push(step);
                 to.to_owned()
             }
+            End::Tally(step) => {
+                shown.push(step);
+                "a table".to_owned()
+            }
             End::Observe(step) => format!("nothing: statistics for `{}`", label(step)),
         };
         let steps = shown.into_iter().map(|step| self.step_summary(step)).collect();

@@ -1,5 +1,6 @@
 //! What a run counts: for progress, for the report, and for the promises.
 
+use crate::contract::Table;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ pub struct Progress {
 }
 
 /// What a finished run did.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Report {
     /// Tiles computed, over all stages.
     pub tiles: u64,
@@ -45,6 +46,9 @@ pub struct Report {
     pub peak_rss_bytes: u64,
     /// What the plan allowed.
     pub planned_bytes: u64,
+    /// The table, where the graph ends in one.
+    #[serde(skip)]
+    pub table: Option<Table>,
 }
 
 pub(super) struct Meters {
@@ -119,6 +123,7 @@ impl Meters {
             bytes_written: p.bytes_written,
             peak_rss_bytes: peak_rss(),
             planned_bytes: self.planned,
+            table: None,
         }
     }
 }

@@ -15,7 +15,7 @@ use super::GraphError;
 use super::plan::{Plan, Planned};
 use super::pool::{OutOfMemory, Pool};
 use super::stage::{End, Origin, Stage};
-use crate::contract::{Op, Sink, Source, Spill, StoreError};
+use crate::contract::{Op, Sink, Source, Spill, StoreError, Table};
 use crate::model::Region;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -227,6 +227,7 @@ impl Plan {
         });
         let mut temps: HashMap<usize, Arc<dyn Source>> = HashMap::new();
         let mut resolved: HashMap<usize, Arc<dyn Op>> = HashMap::new();
+        let mut table = None;
         for (n, planned) in self.stages.iter().enumerate() {
             shared.meters.stage(n);
             tracing::debug!(stage = n + 1, tiles = planned.tiling.len(), "stage starts");
@@ -250,7 +251,7 @@ impl Plan {
                 (sink.clone(), None)
             };
             let place = Place { stage, feeds, target: target.clone() };
-            self.run_stage(planned, place, spill, &shared, &mut resolved).await?;
+            table = self.run_stage(planned, place, spill, &shared, &mut resolved).await?;
             if let Some((step, from)) = temp {
                 target.finish().map_err(|source| RunError::Finish { source })?;
                 temps.insert(step, from);
@@ -261,7 +262,7 @@ impl Plan {
             shared.trace.write(path).map_err(|source| RunError::Trace { path: path.clone(), source })?;
         }
         let in_image: u64 = sources.iter().map(|s| crate::model::voxels(&s.meta().shape)).sum();
-        Ok(shared.meters.report(in_image))
+        Ok(Report { table, ..shared.meters.report(in_image) })
     }
 
     async fn run_stage(
@@ -271,29 +272,30 @@ impl Plan {
         spill: &dyn Spill,
         shared: &Arc<Shared>,
         resolved: &mut HashMap<usize, Arc<dyn Op>>,
-    ) -> Result<(), RunError> {
+    ) -> Result<Option<Table>, RunError> {
         let end = place.stage.end;
         let step = |n: usize| &self.graph.steps[n];
         let run = StageRun::new(planned, place, shared.clone());
         match end {
-            End::Write => run.dispatch(group::Finish::Write).await,
-            End::Fold(n) => run.dispatch(group::Finish::Fold(step(n).op.clone())).await,
+            End::Write => run.dispatch(group::Finish::Write).await?,
+            End::Fold(n) => run.dispatch(group::Finish::Fold(step(n).op.clone())).await?,
+            End::Tally(n) => return passes::tally(&run, &step(n).op, &step(n).label).await.map(Some),
             End::Observe(n) => {
                 let local = passes::observe(&run, &step(n).op, &step(n).label).await?;
                 resolved.insert(n, local);
-                Ok(())
             }
             End::Merge(n) => {
                 let heap = spill.heap().map_err(|source| RunError::Spill { source })?;
-                passes::merge(&run, &step(n).op, &step(n).label, heap, &self.options.joins).await
+                passes::merge(&run, &step(n).op, &step(n).label, heap, &self.options.joins).await?;
             }
             End::Propagate(n) => {
                 let tile = planned.tiling.tile;
                 let state = spill.create(&run.stage.output, tile);
                 let state = state.map_err(|source| RunError::Spill { source })?;
-                passes::propagate(&run, &step(n).op, state, tile).await
+                passes::propagate(&run, &step(n).op, state, tile).await?;
             }
         }
+        Ok(None)
     }
 
     /// Frees what no later stage reads.

@@ -7,7 +7,7 @@ use super::super::tile_run::{Block, Held};
 use super::dispatch::StageRun;
 use super::group::Finish;
 use super::{GraphError, RunError};
-use crate::contract::{Heap, Joins, Op, Pass, Place, Propagate, Resolved, Sink, Source, Statistic};
+use crate::contract::{Heap, Joins, Op, Pass, Place, Propagate, Resolved, Sink, Source, Statistic, Table};
 use crate::model::{Axis, Dtype, Grid, Halo, Region, Shape, Tile, TileMut};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -88,6 +88,27 @@ pub(super) async fn merge(
         Ok(())
     };
     run.clone().paint(Box::new(paint)).await
+}
+
+/// Counts tiles into a table.
+pub(super) async fn tally(run: &Arc<StageRun>, op: &Arc<dyn Op>, label: &str) -> Result<Table, RunError> {
+    let Pass::Tally(tally) = op.pass() else { unreachable!("planned as a table") };
+    let table = Arc::new(Mutex::new(Some(tally.tabulator(&run.stage.domain))));
+    let (to_table, by) = (table.clone(), op.clone());
+    let hand = move |_: &StageRun, region: &Region, tiles: &[Tile<'_>]| {
+        let Pass::Tally(tally) = by.pass() else { return };
+        let part = tally.local(tiles, region);
+        if let Some(table) = to_table.lock().expect("table lock").as_mut() {
+            table.absorb(part);
+        }
+    };
+    run.clone().dispatch(Finish::Hand(Box::new(hand))).await?;
+    let table = table.lock().expect("table lock").take().expect("taken once");
+    let whole = Region::whole(run.stage.domain.shape);
+    let Some(table) = run.on_cpu("table", whole, move |_| table.finish()).await else {
+        return Err(run.outcome().expect_err("a worker that gave nothing has failed"));
+    };
+    table.map_err(|refused| RunError::Refused(GraphError { step: label.to_owned(), refused }))
 }
 
 /// Where a tile's piece lies in the heap.

@@ -1,0 +1,162 @@
+//! What is counted of objects: the voxels of one value. Tiles count alone, and their counts add up.
+
+mod shape;
+mod sums;
+
+pub(crate) use shape::{Ellipse, ellipse};
+pub(crate) use sums::Summary;
+
+use self::sums::Intensity;
+use crate::pointwise::{Sample, for_rows};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use voxtile_sched::dispatch;
+use voxtile_sched::model::{Region, Tile};
+
+/// Which object: t, c, and its value.
+pub(crate) type Key = (i64, i64, u64);
+
+/// One object, or the part of it in some tiles. Positions are along z, y, x of the whole image, and all sums are exact.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    pub(crate) voxels: u64,
+    /// Its first place along each axis, and the one after its last.
+    pub(crate) low: [i64; 3],
+    pub(crate) high: [i64; 3],
+    /// Sums of z, y, x.
+    pub(crate) first: [i128; 3],
+    /// Sums of zz, zy, zx, yy, yx, xx.
+    pub(crate) second: [i128; 6],
+    /// Of each image beside the labels.
+    intensities: Vec<Intensity>,
+}
+
+/// Pairs of axes in the order of [`Object::second`].
+pub(crate) const PAIRS: [(usize, usize); 6] = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)];
+
+/// Bytes of one object with so many images beside the labels, at most.
+pub(crate) fn bytes_each(images: usize) -> u64 {
+    (size_of::<(Key, Object)>() + images * size_of::<Intensity>()) as u64
+}
+
+impl Object {
+    fn new(images: usize) -> Self {
+        Self {
+            voxels: 0,
+            low: [i64::MAX; 3],
+            high: [i64::MIN; 3],
+            first: [0; 3],
+            second: [0; 6],
+            intensities: vec![Intensity::new(); images],
+        }
+    }
+
+    /// Adds `len` voxels along x from `at`.
+    fn add(&mut self, at: [i64; 3], len: i64) {
+        let [z, y, x] = at;
+        self.voxels += len as u64;
+        self.low = std::array::from_fn(|a| self.low[a].min(at[a]));
+        let end = [z + 1, y + 1, x + len];
+        self.high = std::array::from_fn(|a| self.high[a].max(end[a]));
+        let [z, y, x, n] = [z, y, x, len].map(i128::from);
+        let xs = n * x + n * (n - 1) / 2;
+        // Σ (x + k)² for k below n.
+        let squares = n * x * x + x * n * (n - 1) + (n - 1) * n * (2 * n - 1) / 6;
+        let first = [n * z, n * y, xs];
+        let second = [n * z * z, n * z * y, z * xs, n * y * y, y * xs, squares];
+        self.first.iter_mut().zip(first).for_each(|(sum, more)| *sum += more);
+        self.second.iter_mut().zip(second).for_each(|(sum, more)| *sum += more);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.voxels += other.voxels;
+        self.low = std::array::from_fn(|a| self.low[a].min(other.low[a]));
+        self.high = std::array::from_fn(|a| self.high[a].max(other.high[a]));
+        self.first.iter_mut().zip(other.first).for_each(|(sum, more)| *sum += more);
+        self.second.iter_mut().zip(other.second).for_each(|(sum, more)| *sum += more);
+        self.intensities.iter_mut().zip(&other.intensities).for_each(|(a, b)| a.merge(b));
+    }
+
+    /// The values of image number `n` beside the labels.
+    pub(crate) fn intensity(&self, n: usize, dtype: voxtile_sched::model::Dtype) -> Summary {
+        self.intensities[n].finish(self.voxels, dtype)
+    }
+}
+
+/// The objects of some tiles.
+#[derive(Debug, Default)]
+pub(crate) struct Objects(HashMap<Key, Object>);
+
+impl Objects {
+    /// Counts a tile of labels and the same region of other images.
+    pub(crate) fn of(tiles: &[Tile<'_>], region: &Region) -> Self {
+        let mut out = Found { keys: HashMap::new(), objects: Vec::new(), last: None };
+        dispatch!(tiles[0].dtype(), T => out.count::<T>(tiles, region));
+        let mut objects: Vec<Option<Object>> = out.objects.into_iter().map(Some).collect();
+        let take = |(key, n): (Key, usize)| (key, objects[n].take().expect("one key each"));
+        Self(out.keys.into_iter().map(take).collect())
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (key, object) in other.0 {
+            match self.0.entry(key) {
+                Entry::Vacant(free) => {
+                    free.insert(object);
+                }
+                Entry::Occupied(mut known) => known.get_mut().merge(&object),
+            }
+        }
+    }
+
+    /// By t, c and value.
+    pub(crate) fn sorted(self) -> Vec<(Key, Object)> {
+        let mut all: Vec<(Key, Object)> = self.0.into_iter().collect();
+        all.sort_unstable_by_key(|(key, _)| *key);
+        all
+    }
+}
+
+struct Found {
+    keys: HashMap<Key, usize>,
+    objects: Vec<Object>,
+    /// The object met last: most often the next one too.
+    last: Option<(Key, usize)>,
+}
+
+impl Found {
+    fn count<T: Sample>(&mut self, tiles: &[Tile<'_>], region: &Region) {
+        let view = tiles[0].view::<T>();
+        for_rows(tiles[0].shape(), |t, c, z, y| {
+            let row = view.row(t, c, z, y);
+            let place = |a: usize, n: usize| region.start[a] + n as i64;
+            let mut x = 0;
+            while let Some(skip) = row[x..].iter().position(|v| *v > T::default()) {
+                let start = x + skip;
+                let value = row[start];
+                let same = row[start..].iter().position(|v| *v != value);
+                x = same.map_or(row.len(), |n| start + n);
+                let key = (place(0, t), place(1, c), value.to_word());
+                let at = [place(2, z), place(3, y), place(4, start)];
+                let object = self.object(key, tiles.len() - 1);
+                object.add(at, (x - start) as i64);
+                for (intensity, tile) in object.intensities.iter_mut().zip(&tiles[1..]) {
+                    dispatch!(tile.dtype(), U => {
+                        intensity.add(&tile.view::<U>().row(t, c, z, y)[start..x], at);
+                    });
+                }
+            }
+        });
+    }
+
+    fn object(&mut self, key: Key, images: usize) -> &mut Object {
+        let n = match self.last {
+            Some((last, n)) if last == key => n,
+            _ => *self.keys.entry(key).or_insert_with(|| {
+                self.objects.push(Object::new(images));
+                self.objects.len() - 1
+            }),
+        };
+        self.last = Some((key, n));
+        &mut self.objects[n]
+    }
+}
