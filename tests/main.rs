@@ -7,5 +7,6 @@ mod house;
 mod labels;
 mod memory;
 mod reference;
+mod tables;
 mod tidy;
 mod tiling;

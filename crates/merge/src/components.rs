@@ -217,3 +217,62 @@ impl Merger for Join {
         Ok(Arc::new(Numbers { tiles: self.tiles, numbers, count: roots.len() as u32 }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tile(first: u64) -> Box<Components> {
+        Box::new(Components { first: vec![first, first + 2], voxels: vec![1, 1], ..Components::default() })
+    }
+
+    #[test]
+    fn more_components_than_numbers_are_refused() {
+        let joining = Joining { connectivity: 1, voxels: 1..=u64::MAX, marked: None };
+        let image = [1, 1, 1, 1, 12];
+        let parts = |most: u32| {
+            let mut join = Join::new(&joining, &image, most);
+            for start in [0, 4, 8] {
+                let region = Region::new([0, 0, 0, 0, start], [1, 1, 1, 1, 4]);
+                let mut part = tile(start as u64);
+                // Nothing at the faces.
+                part.faces[2] = [0, 1].map(|_| vec![0]);
+                join.absorb(&region, part);
+            }
+            Box::new(join).finish()
+        };
+        let refused = parts(5).err().map(|r| r.to_string());
+        assert_eq!(refused.as_deref(), Some("image: 6 components in its tiles; at most 5 are numbered"));
+        let Ok(all) = parts(6) else { panic!("six components have six numbers") };
+        assert_eq!(
+            all.downcast_ref::<Numbers>().map(|n| (n.count, n.numbers.clone())),
+            Some((6, (1..=6).collect()))
+        );
+    }
+
+    #[test]
+    fn the_order_of_tiles_does_not_matter() {
+        // A bar through three tiles, and a voxel of its own in the last.
+        let joining = Joining { connectivity: 1, voxels: 2..=u64::MAX, marked: Some(true) };
+        let part = |start: u64, marked: bool| {
+            let face = |inner: bool| if inner { vec![1] } else { Vec::new() };
+            Components {
+                first: vec![start],
+                voxels: vec![4],
+                marked: vec![marked],
+                value: Vec::new(),
+                faces: [Default::default(), Default::default(), [face(start > 0), face(start < 8)]],
+            }
+        };
+        for order in [[0, 4, 8], [8, 0, 4], [4, 8, 0], [8, 4, 0]] {
+            let mut join = Join::new(&joining, &[1, 1, 1, 1, 12], 100);
+            for start in order {
+                let region = Region::new([0, 0, 0, 0, start as i64], [1, 1, 1, 1, 4]);
+                join.absorb(&region, Box::new(part(start, start == 4)));
+            }
+            let Ok(all) = Box::new(join).finish() else { panic!("one component") };
+            let numbers: &Numbers = all.downcast_ref().unwrap();
+            assert_eq!((numbers.count, numbers.numbers.clone()), (1, vec![1; 3]), "{order:?}");
+        }
+    }
+}

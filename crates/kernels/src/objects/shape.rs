@@ -34,14 +34,11 @@ pub(crate) fn ellipse(object: &Object, axes: &[usize]) -> Ellipse {
             },
         };
     }
-    let whole = |a: usize, b: usize| {
-        let trace = if a == b { (0..3).map(|n| moment(n, n)).sum() } else { 0.0 };
-        trace - moment(a, b)
-    };
-    let [large, middle, small] = eigenvalues(std::array::from_fn(|a| std::array::from_fn(|b| whole(a, b))));
+    // The tensor of inertia has the eigenvalues of the covariance, each taken from their sum.
+    let [large, _, small] = eigenvalues(std::array::from_fn(|a| std::array::from_fn(|b| moment(a, b))));
     Ellipse {
-        major: (10.0 * (large + middle - small)).max(0.0).sqrt(),
-        minor: (10.0 * (middle + small - large)).max(0.0).sqrt(),
+        major: (20.0 * large).sqrt(),
+        minor: (20.0 * small).sqrt(),
         eccentricity: f64::NAN,
         orientation: f64::NAN,
     }
@@ -62,9 +59,10 @@ fn covariance(object: &Object, a: usize, b: usize) -> f64 {
     }
 }
 
-/// Of a symmetric matrix, the largest first, none below 0: by Jacobi's rotations.
+/// Of a symmetric matrix, the largest first, by Jacobi's rotations. What is rounding beside the largest is 0.
 fn eigenvalues(mut m: [[f64; 3]; 3]) -> [f64; 3] {
     const SWEEPS: usize = 30;
+    const ROUNDING: f64 = 1e-13;
     for _ in 0..SWEEPS {
         for (p, q) in [(0, 1), (0, 2), (1, 2)] {
             if m[p][q] == 0.0 {
@@ -84,9 +82,10 @@ fn eigenvalues(mut m: [[f64; 3]; 3]) -> [f64; 3] {
             (m[q][r], m[r][q]) = (s * mpr + c * mqr, s * mpr + c * mqr);
         }
     }
-    let mut out = [m[0][0].max(0.0), m[1][1].max(0.0), m[2][2].max(0.0)];
+    let mut out = [m[0][0], m[1][1], m[2][2]];
     out.sort_unstable_by(|a, b| b.total_cmp(a));
-    out
+    let least = out[0] * ROUNDING;
+    out.map(|v| if v > least { v } else { 0.0 })
 }
 
 #[cfg(test)]

@@ -370,8 +370,10 @@ mod tests {
                 orientation.push(angle(o, y, x));
             } else {
                 let [large, middle, small] = roots(|a, b| moment(o, axes[a], axes[b]));
-                major.push((10.0 * (large + middle - small)).max(0.0).sqrt());
-                minor.push((10.0 * (middle + small - large)).max(0.0).sqrt());
+                let (long, short) = (10.0 * (large + middle - small), 10.0 * (middle + small - large));
+                major.push(long.max(0.0).sqrt());
+                // A flat object: what is left of the difference is rounding.
+                minor.push(if short < 1e-12 * long { 0.0 } else { short.sqrt() });
             }
         }
         table.push("axis_major_px", Values::Real(major));

@@ -31,6 +31,7 @@ mod measure;
 mod median;
 mod min;
 mod open;
+mod peaks;
 mod prewitt;
 mod project;
 mod rescale;
@@ -94,6 +95,7 @@ pub static TABLE: &[&Spec] = &[
     &label::SPEC,
     &fill_holes::SPEC,
     &measure::SPEC,
+    &peaks::SPEC,
 ];
 
 /// The operation of that name.
