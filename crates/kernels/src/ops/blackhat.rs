@@ -3,19 +3,21 @@
 //! Every sample type, which is kept; equal to `scipy.ndimage.black_tophat(size=…)` except that the difference stops at
 //! the ends of an integer type (scipy wraps: unsigned images with a constant border, or mirrored with an even size).
 
-use crate::rank::{Difference, SIZE, closing};
+use crate::rank::{Difference, FOOTPRINT, RADIUS, SHAPE, SIZE, closing};
 use crate::spec::{BORDER, Build, CVAL, From, Spec, Stage};
 
 /// The operation.
 pub(crate) static SPEC: Spec = Spec {
     name: "blackhat",
     about: "Closing minus image: keeps small dark objects",
-    params: &[SIZE, BORDER, CVAL],
+    params: &[SIZE, SHAPE, RADIUS, FOOTPRINT, BORDER, CVAL],
     inputs: 1,
     example: "blackhat size=15",
     build: Build::Chain(|args| {
         let mut stages = closing(args)?;
-        stages.push(Stage { op: Difference::of("blackhat"), inputs: vec![From::Stage(1), From::Input(0)] });
+        let last = stages.len() - 1;
+        stages
+            .push(Stage { op: Difference::of("blackhat"), inputs: vec![From::Stage(last), From::Input(0)] });
         Ok(stages)
     }),
 };

@@ -3,14 +3,14 @@
 //! Every sample type, which is kept; equal to `scipy.ndimage.grey_closing(size=…)`. The dilated image is padded anew at
 //! the image edge before it is eroded, so this is a step of two stages.
 
-use crate::rank::{SIZE, closing};
+use crate::rank::{FOOTPRINT, ITERATIONS, RADIUS, SHAPE, SIZE, closing};
 use crate::spec::{BORDER, Build, CVAL, Spec};
 
 /// The operation.
 pub(crate) static SPEC: Spec = Spec {
     name: "close",
     about: "Dilation, then erosion: fills small dark gaps",
-    params: &[SIZE, BORDER, CVAL],
+    params: &[SIZE, SHAPE, RADIUS, FOOTPRINT, ITERATIONS, BORDER, CVAL],
     inputs: 1,
     example: "close size=3",
     build: Build::Chain(closing),

@@ -3,17 +3,17 @@
 //! Equal to `scipy.ndimage.grey_dilation(size=…)`: as `max`, but a box of even size is reflected: it reaches one
 //! voxel further after the centre, so that an opening does not move objects. NaN, −0 and cost as in `max`.
 
-use crate::rank::{SIZE, dilation};
+use crate::rank::{FOOTPRINT, ITERATIONS, RADIUS, SHAPE, SIZE, dilation};
 use crate::spec::{BORDER, Build, CVAL, Spec};
 
 /// The operation.
 pub(crate) static SPEC: Spec = Spec {
     name: "dilate",
     about: "Grey dilation with a box: bright objects grow",
-    params: &[SIZE, BORDER, CVAL],
+    params: &[SIZE, SHAPE, RADIUS, FOOTPRINT, ITERATIONS, BORDER, CVAL],
     inputs: 1,
     example: "dilate size=3",
-    build: Build::One(dilation),
+    build: Build::Chain(dilation),
 };
 
 #[cfg(test)]

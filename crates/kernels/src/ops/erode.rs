@@ -3,17 +3,17 @@
 //! The same as `min` in every respect, under the name that morphology gives it; equal to
 //! `scipy.ndimage.grey_erosion(size=…)`.
 
-use crate::rank::{SIZE, erosion};
+use crate::rank::{FOOTPRINT, ITERATIONS, RADIUS, SHAPE, SIZE, erosion};
 use crate::spec::{BORDER, Build, CVAL, Spec};
 
 /// The operation.
 pub(crate) static SPEC: Spec = Spec {
     name: "erode",
     about: "Grey erosion with a box: bright objects shrink",
-    params: &[SIZE, BORDER, CVAL],
+    params: &[SIZE, SHAPE, RADIUS, FOOTPRINT, ITERATIONS, BORDER, CVAL],
     inputs: 1,
     example: "erode size=3",
-    build: Build::One(erosion),
+    build: Build::Chain(erosion),
 };
 
 #[cfg(test)]

@@ -6,14 +6,14 @@
 //! We differ from scipy where it goes through `double` or depends on the order of comparison: 64-bit integers are
 //! exact, −0 is below 0, and NaN counts as larger than every number.
 
-use crate::rank::{Extreme, Extremum, Origin, SIZE, Window};
+use crate::rank::{Extreme, Extremum, FOOTPRINT, Origin, RADIUS, SHAPE, SIZE, Window};
 use crate::spec::{BORDER, Build, CVAL, Spec};
 
 /// The operation.
 pub(crate) static SPEC: Spec = Spec {
     name: "min",
     about: "Smallest value in a box",
-    params: &[SIZE, BORDER, CVAL],
+    params: &[SIZE, SHAPE, RADIUS, FOOTPRINT, BORDER, CVAL],
     inputs: 1,
     example: "min size=3",
     build: Build::One(|args| Ok(Extremum::of("min", Extreme::Min, Window::from_args(args, Origin::Centre)?))),
@@ -22,7 +22,7 @@ pub(crate) static SPEC: Spec = Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rank::testing::{Rank, conforms_over_boxes, oracle};
+    use crate::rank::testing::{Rank, conforms_over_boxes, conforms_over_sets, oracle, oracle_over};
     use crate::testing::Image;
     use voxtile_sched::model::Border;
 
@@ -31,5 +31,16 @@ mod tests {
         oracle(image, size, Origin::Centre, border, Rank::Least)
     }
 
+    /// The same over any window.
+    fn naive_over(
+        image: &Image,
+        reach: [i64; 3],
+        window: &dyn Fn([i64; 3]) -> bool,
+        border: Border,
+    ) -> Image {
+        oracle_over(image, reach, window, border, Rank::Least)
+    }
+
     conforms_over_boxes!("min", naive);
+    conforms_over_sets!("min", naive_over);
 }

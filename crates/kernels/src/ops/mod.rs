@@ -27,8 +27,10 @@ mod mean;
 mod median;
 mod min;
 mod open;
+mod percentile;
 mod prewitt;
 mod project;
+mod rank;
 mod rescale;
 mod scharr;
 mod sobel;
@@ -67,6 +69,8 @@ pub static TABLE: &[&Spec] = &[
     &unsharp::SPEC,
     &dog::SPEC,
     &median::SPEC,
+    &percentile::SPEC,
+    &rank::SPEC,
     &min::SPEC,
     &max::SPEC,
     &erode::SPEC,

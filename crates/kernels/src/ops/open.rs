@@ -3,14 +3,14 @@
 //! Every sample type, which is kept; equal to `scipy.ndimage.grey_opening(size=…)`. The eroded image is padded anew at
 //! the image edge before it is dilated, so this is a step of two stages.
 
-use crate::rank::{SIZE, opening};
+use crate::rank::{FOOTPRINT, ITERATIONS, RADIUS, SHAPE, SIZE, opening};
 use crate::spec::{BORDER, Build, CVAL, Spec};
 
 /// The operation.
 pub(crate) static SPEC: Spec = Spec {
     name: "open",
     about: "Erosion, then dilation: removes small bright objects",
-    params: &[SIZE, BORDER, CVAL],
+    params: &[SIZE, SHAPE, RADIUS, FOOTPRINT, ITERATIONS, BORDER, CVAL],
     inputs: 1,
     example: "open size=3",
     build: Build::Chain(opening),

@@ -3,19 +3,20 @@
 //! Every sample type, which is kept; equal to `scipy.ndimage.white_tophat(size=…)` except that the difference stops at
 //! the ends of an integer type (scipy wraps: unsigned images with a constant border, or mirrored with an even size).
 
-use crate::rank::{Difference, SIZE, opening};
+use crate::rank::{Difference, FOOTPRINT, RADIUS, SHAPE, SIZE, opening};
 use crate::spec::{BORDER, Build, CVAL, From, Spec, Stage};
 
 /// The operation.
 pub(crate) static SPEC: Spec = Spec {
     name: "tophat",
     about: "Image minus its opening: keeps small bright objects",
-    params: &[SIZE, BORDER, CVAL],
+    params: &[SIZE, SHAPE, RADIUS, FOOTPRINT, BORDER, CVAL],
     inputs: 1,
     example: "tophat size=15",
     build: Build::Chain(|args| {
         let mut stages = opening(args)?;
-        stages.push(Stage { op: Difference::of("tophat"), inputs: vec![From::Input(0), From::Stage(1)] });
+        let last = stages.len() - 1;
+        stages.push(Stage { op: Difference::of("tophat"), inputs: vec![From::Input(0), From::Stage(last)] });
         Ok(stages)
     }),
 };

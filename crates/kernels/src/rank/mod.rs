@@ -6,9 +6,12 @@
 mod codec;
 mod difference;
 mod extremum;
-mod median;
 mod network;
+mod ranked;
+mod runs;
 mod select;
+mod set;
+mod sliding;
 mod small;
 mod three;
 mod vector;
@@ -16,41 +19,82 @@ mod window;
 
 pub(crate) use difference::Difference;
 pub(crate) use extremum::{Extreme, Extremum};
-pub(crate) use median::Median;
-pub(crate) use window::{Origin, SIZE, Window};
+pub(crate) use ranked::Ranked;
+pub(crate) use window::{FOOTPRINT, Origin, RADIUS, SHAPE, SIZE, Window};
 
 #[cfg(test)]
 pub(crate) mod testing;
 
-use crate::spec::{ArgError, Args, From, Stage};
-use std::sync::Arc;
+use crate::spec::{ArgError, Args, From, Number, Param, Stage, Value};
 use voxtile_sched::contract::Op;
+
+use std::sync::Arc;
+
+/// The parameter `iterations` of morphology.
+pub(crate) const ITERATIONS: Param = Param {
+    name: "iterations",
+    value: Value::Number,
+    default: Some("1"),
+    about: "how many times one after the other",
+};
 
 /// Erosion, then dilation.
 pub(crate) fn opening(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
-    Ok(one_after_the_other(erosion(args)?, dilation(args)?))
+    Ok(one_after_the_other(eroded(args)?, dilated(args)?))
 }
 
 /// Dilation, then erosion.
 pub(crate) fn closing(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
-    Ok(one_after_the_other(dilation(args)?, erosion(args)?))
+    Ok(one_after_the_other(dilated(args)?, eroded(args)?))
 }
 
 /// Grey erosion: the minimum.
-pub(crate) fn erosion(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
-    Ok(Extremum::of("erode", Extreme::Min, Window::from_args(args, Origin::Centre)?))
+pub(crate) fn erosion(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
+    Ok(one_after_the_other(eroded(args)?, Vec::new()))
 }
 
-/// Grey dilation: the maximum over the reflected box.
-pub(crate) fn dilation(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
-    Ok(Extremum::of("dilate", Extreme::Max, Window::from_args(args, Origin::Reflected)?))
+/// Grey dilation: the maximum over the reflected window.
+pub(crate) fn dilation(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
+    Ok(one_after_the_other(dilated(args)?, Vec::new()))
 }
 
-fn one_after_the_other(first: Arc<dyn Op>, second: Arc<dyn Op>) -> Vec<Stage> {
-    vec![
-        Stage { op: first, inputs: vec![From::Input(0)] },
-        Stage { op: second, inputs: vec![From::Stage(0)] },
-    ]
+fn eroded(args: &Args<'_>) -> Result<Vec<Arc<dyn Op>>, ArgError> {
+    repeated(args, "erode", Extreme::Min, Origin::Centre)
+}
+
+fn dilated(args: &Args<'_>) -> Result<Vec<Arc<dyn Op>>, ArgError> {
+    repeated(args, "dilate", Extreme::Max, Origin::Reflected)
+}
+
+/// As many filters as `iterations` says, or one that does the same.
+fn repeated(
+    args: &Args<'_>,
+    name: &'static str,
+    extreme: Extreme,
+    origin: Origin,
+) -> Result<Vec<Arc<dyn Op>>, ArgError> {
+    /// More are an absurd chain.
+    const MOST: i128 = 1000;
+    let window = Window::from_args(args, origin)?;
+    let times = match args.text(ITERATIONS.name) {
+        None => 1,
+        Some(text) => match args.exact(ITERATIONS.name)? {
+            Number::Whole(times @ 1..=MOST) => times as usize,
+            _ => return Err(args.wrong(ITERATIONS.name, text, format!("a whole number from 1 to {MOST}"))),
+        },
+    };
+    let (window, times) = match window.repeated(times) {
+        Some(all) => (all, 1),
+        None => (window, times),
+    };
+    Ok((0..times).map(|_| Extremum::of(name, extreme, window.clone())).collect())
+}
+
+/// Filters in a row.
+fn one_after_the_other(first: Vec<Arc<dyn Op>>, then: Vec<Arc<dyn Op>>) -> Vec<Stage> {
+    let reads = |n: usize| if n == 0 { From::Input(0) } else { From::Stage(n - 1) };
+    let ops = first.into_iter().chain(then).enumerate();
+    ops.map(|(n, op)| Stage { op, inputs: vec![reads(n)] }).collect()
 }
 
 /// Bytes of the largest vectors that extrema are taken of: two side by side.
