@@ -1,7 +1,8 @@
-//! The largest value in a box.
+//! The largest value in a window.
 //!
-//! Every sample type, which is kept; acts on the space axes. A box of even size reaches one voxel further before
-//! the centre than after it, as in `scipy.ndimage.maximum_filter`, which the result is equal to.
+//! Every sample type, which is kept; acts on the space axes. A window of even size reaches one voxel further
+//! before the centre than after it, as in `scipy.ndimage.maximum_filter(size=…, footprint=…)`, which the result is equal
+//! to. A ball is `skimage.morphology.ball` or `disk` (an ellipsoid, if its radii differ), a diamond `octahedron` or `diamond`.
 //! Cost and scratch as `min`.
 //! We differ from scipy where it goes through `double` or depends on the order of comparison: 64-bit integers are
 //! exact, −0 is below 0, and NaN counts as larger than every number.
@@ -12,7 +13,7 @@ use crate::spec::{BORDER, Build, CVAL, Spec};
 /// The operation.
 pub(crate) static SPEC: Spec = Spec {
     name: "max",
-    about: "Largest value in a box",
+    about: "Largest value in a window",
     params: &[SIZE, SHAPE, RADIUS, FOOTPRINT, BORDER, CVAL],
     inputs: 1,
     example: "max size=3",

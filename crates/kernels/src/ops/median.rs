@@ -1,9 +1,10 @@
-//! The middle value of a box: removes single bright or dark voxels and keeps edges.
+//! The middle value of a window: removes single bright or dark voxels and keeps edges.
 //!
 //! Every sample type, which is kept; acts on the space axes. Of `n` values it is the one of rank `n / 2` from below,
-//! for even `n` too, as in `scipy.ndimage.median_filter(size=…)`, which the result is equal to.
-//! Boxes of up to 65535 voxels. Squares and cubes of 3 and 5 go through networks of comparators (`rank/small.rs`), all
-//! others are found bit by bit (`rank/select.rs`).
+//! for even `n` too, as in `scipy.ndimage.median_filter(size=…, footprint=…)`, which the result is equal to.
+//! Windows of up to 2²⁰ voxels. Squares and cubes of 3 and 5 go through networks of comparators (`rank/small.rs`), large
+//! windows of 8 and 16 bits are counted from one voxel to the next (`rank/sliding.rs`), all others are found bit by bit
+//! (`rank/select.rs`).
 //! NaN counts as larger than every number and −0 as smaller than 0 (scipy's answer depends on their places).
 
 use crate::rank::{FOOTPRINT, RADIUS, Ranked, SHAPE, SIZE};
@@ -12,7 +13,7 @@ use crate::spec::{BORDER, Build, CVAL, Spec};
 /// The operation.
 pub(crate) static SPEC: Spec = Spec {
     name: "median",
-    about: "Middle value of a box",
+    about: "Middle value of a window",
     params: &[SIZE, SHAPE, RADIUS, FOOTPRINT, BORDER, CVAL],
     inputs: 1,
     example: "median size=3",

@@ -36,6 +36,7 @@ mod scharr;
 mod sobel;
 mod sqrt;
 mod std;
+mod subtract_background;
 mod threshold;
 mod tophat;
 mod unsharp;
@@ -79,6 +80,7 @@ pub static TABLE: &[&Spec] = &[
     &close::SPEC,
     &tophat::SPEC,
     &blackhat::SPEC,
+    &subtract_background::SPEC,
     &sobel::SPEC,
     &scharr::SPEC,
     &prewitt::SPEC,
@@ -100,7 +102,12 @@ pub fn find(name: &str) -> Option<&'static Spec> {
 
 /// The cast that precedes an operation on f32.
 pub(crate) fn as_f32() -> Arc<dyn Op> {
-    Arc::new(cast::Cast { to: Dtype::F32 })
+    as_dtype(Dtype::F32)
+}
+
+/// A cast to that sample type.
+pub(crate) fn as_dtype(to: Dtype) -> Arc<dyn Op> {
+    Arc::new(cast::Cast { to })
 }
 
 #[cfg(test)]

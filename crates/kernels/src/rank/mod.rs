@@ -3,6 +3,7 @@
 //! Samples are compared as keys ([`codec`]): integers as they are, floats as integers in their order, so that the
 //! result does not depend on the order of comparison, and with that not on the tile.
 
+mod background;
 mod codec;
 mod difference;
 mod extremum;
@@ -17,6 +18,7 @@ mod three;
 mod vector;
 mod window;
 
+pub(crate) use background::RollingBall;
 pub(crate) use difference::Difference;
 pub(crate) use extremum::{Extreme, Extremum};
 pub(crate) use ranked::Ranked;
@@ -29,6 +31,7 @@ use crate::spec::{ArgError, Args, From, Number, Param, Stage, Value};
 use voxtile_sched::contract::Op;
 
 use std::sync::Arc;
+use voxtile_sched::model::{Border, Dtype};
 
 /// The parameter `iterations` of morphology.
 pub(crate) const ITERATIONS: Param = Param {
@@ -41,6 +44,17 @@ pub(crate) const ITERATIONS: Param = Param {
 /// Erosion, then dilation.
 pub(crate) fn opening(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
     Ok(one_after_the_other(eroded(args)?, dilated(args)?))
+}
+
+/// The most voxels of a box around a ball, and around any other set that is no box: they are walked while planning.
+pub(crate) const BALL_LIMIT: f64 = (1 << 24) as f64;
+
+/// Erosion, then dilation with a ball of these radii along `z, y, x`.
+pub(crate) fn opening_with_ball(radius: [f64; 3], border: Border, dtype: Dtype) -> Vec<Stage> {
+    let window = |origin| Window::of(set::ball(radius), origin, border, dtype);
+    let eroded = Extremum::of("erode", Extreme::Min, window(Origin::Centre));
+    let dilated = Extremum::of("dilate", Extreme::Max, window(Origin::Reflected));
+    one_after_the_other(vec![eroded], vec![dilated])
 }
 
 /// Dilation, then erosion.
@@ -116,4 +130,55 @@ fn carve<K: bytemuck::Pod>(scratch: &mut [u8], count: usize) -> (&mut [K], &mut 
 /// Bytes that [`carve`] takes.
 const fn carved_bytes<K>(count: usize) -> usize {
     (count * size_of::<K>()).next_multiple_of(64)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ops::find;
+    use crate::testing::{meta, stages};
+    use voxtile_sched::model::Dtype;
+
+    #[test]
+    fn iterations_become_one_filter_where_that_is_the_same_and_costs_less() {
+        let image = [meta("zyx", &[9, 9, 9], Dtype::U8)];
+        for (step, count) in [
+            ("erode shape=cross radius=1 iterations=5", 1),
+            ("dilate 5 iterations=10", 1),
+            ("open shape=ball radius=1.5 iterations=4", 2),
+            ("erode 4 iterations=3", 3),
+            ("erode footprint=110 iterations=3", 3),
+            ("erode footprint=010/111/010 iterations=3", 1),
+            ("close shape=ball radius=7 iterations=50", 100),
+        ] {
+            let spec = find(step.split(' ').next().expect("a name")).expect("in the table");
+            assert_eq!(stages(spec, step, &image).expect(step).len(), count, "{step}");
+        }
+    }
+
+    #[test]
+    fn windows_that_are_not_described_are_refused() {
+        let image = [meta("yx", &[9, 9], Dtype::U8)];
+        for (step, wanted) in [
+            ("min", "`min` needs `size`"),
+            ("min shape=ball", "`min` needs `size`"),
+            ("min 4 shape=ball", "`min`: `size=4` is not odd, as the width of that shape is"),
+            ("min 3 radius=2", "`min`: `radius=2` is not for a step that gives its `size`"),
+            ("min footprint=11 radius=2", "`min`: `radius=2` is not for a drawn `footprint`"),
+            ("min footprint=11 shape=cross", "`min`: `shape=cross` is not for a drawn `footprint`"),
+            (
+                "min footprint=11/1",
+                "`min`: `footprint=11/1` is not rows of 0 and 1 of one length, with a 1 in them, such as 010/111/010",
+            ),
+            (
+                "min footprint=11//11",
+                "`min`: `footprint=11//11` is not drawn along the space axes of the image (yx)",
+            ),
+            ("min shape=ball radius=5000", "`min`: `radius=5000` is not a shape of at most 16777216 voxels"),
+            ("erode 3 iterations=0", "`erode`: `iterations=0` is not a whole number from 1 to 1000"),
+        ] {
+            let spec = find(step.split(' ').next().expect("a name")).expect("in the table");
+            let refused = stages(spec, step, &image).map(|_| ()).expect_err(step);
+            assert_eq!(refused.to_string(), wanted);
+        }
+    }
 }

@@ -159,10 +159,8 @@ impl<K: Key, const FLOAT: bool> Kernel<K> for Minima<'_, K, FLOAT> {
     #[inline(always)]
     fn run<V: Vector<Key = K>>(self, proof: V::Proof) {
         let panel = panel(self.out[2], self.runs.panel, GROUP_BYTES / size_of::<K>());
-        if panel < Two::<V>::COUNT {
+        if panel < Two::<Two<V>>::COUNT {
             self.windows::<V>(proof, panel);
-        } else if panel < Two::<Two<V>>::COUNT {
-            self.windows::<Two<V>>(proof, panel);
         } else {
             self.windows::<Two<Two<V>>>(proof, panel);
         }

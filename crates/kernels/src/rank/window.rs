@@ -1,6 +1,7 @@
 //! The voxels around a voxel that a filter looks at, as the arguments `size`, `shape`, `radius`, `footprint`, `border`
 //! and `cval` describe them.
 
+use super::BALL_LIMIT;
 use super::runs::Runs;
 use super::set::{Drawing, Run, Set, ball, cross, diamond};
 use crate::spec::{ArgError, Args, Param, Value};
@@ -65,8 +66,6 @@ pub(crate) struct Window {
 impl Window {
     /// The largest edge of a box: far more than any image can use, and no sum of a few overflows.
     const LIMIT: u64 = 1 << 30;
-    /// The most voxels of a box around any other set: they are walked while planning.
-    const SET_LIMIT: f64 = (1 << 24) as f64;
 
     pub(crate) fn new(size: PerAxis<u64>, origin: Origin, border: Border, dtype: Dtype) -> Self {
         let half = size.map(|n| n / 2);
@@ -226,8 +225,8 @@ fn radii(args: &Args<'_>) -> Result<PerAxis<f64>, ArgError> {
         return Err(args.wrong(name, text, format!("a radius of at most {limit} voxels")));
     }
     let volume: f64 = radius.iter().map(|r| 2.0 * r.floor() + 1.0).product();
-    if args.choice(SHAPE.name)? != "box" && volume > Window::SET_LIMIT {
-        return Err(args.wrong(name, text, format!("a shape of at most {} voxels", Window::SET_LIMIT)));
+    if args.choice(SHAPE.name)? != "box" && volume > BALL_LIMIT {
+        return Err(args.wrong(name, text, format!("a shape of at most {} voxels", BALL_LIMIT)));
     }
     Ok(radius)
 }
