@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::conforms;
     use crate::rank::testing::minus;
-    use crate::testing::{Image, meta, stages, steps};
+    use crate::testing::{Float, Image, meta, stages, steps};
     use voxtile_sched::dispatch;
     use voxtile_sched::model::{Axis, Dtype, Element, NDIM};
 
@@ -161,6 +161,14 @@ mod tests {
         gaussian: &SPEC, "subtract-background radius=1.5 method=gaussian",
         |image| minus(image, &steps(&format!("gaussian 1.5 | cast {}", image.meta().dtype.name()), image))
     );
+
+    /// Voxels at which the ball is lower than a sample can be high.
+    #[test]
+    fn a_ball_may_be_higher_than_the_samples() {
+        let image = Image::from_fn(meta("x", &[700], Dtype::U8), |p| if p[4] == 350 { 0u8 } else { 255 });
+        let got = steps("subtract-background 300", &image);
+        got.assert_same(&rolled(&image, 300.0, &[]), Float::Exact, || "radius 300".to_owned());
+    }
 
     #[test]
     fn a_ball_is_round_and_not_larger_than_a_limit() {

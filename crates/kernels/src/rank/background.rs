@@ -83,7 +83,7 @@ fn steps(set: &Set, radius: f64) -> Vec<(Run, u64)> {
             match steps.last_mut() {
                 // Further out, and no lower: it holds the one before.
                 Some((before, last)) if *last == step && (before.z, before.y) == (run.z, run.y) => {
-                    *before = run
+                    *before = run;
                 }
                 _ => steps.push((run, step)),
             }

@@ -39,8 +39,8 @@ impl Ranked {
         let window = Window::from_args(args, Origin::Centre)?;
         let count = window.count();
         match rank(count)? {
-            0 => return Ok(Extremum::of(name, Extreme::Min, window)),
-            rank if rank + 1 == count => return Ok(Extremum::of(name, Extreme::Max, window)),
+            0 => Ok(Extremum::of(name, Extreme::Min, window)),
+            rank if rank + 1 == count => Ok(Extremum::of(name, Extreme::Max, window)),
             _ if count > Self::LIMIT => {
                 let param = if args.text(SIZE.name).is_some() { SIZE.name } else { RADIUS.name };
                 let text = args.text(param).unwrap_or_default();
@@ -132,7 +132,7 @@ enum Method {
 
 impl Ranked {
     /// From how many voxels of a run on, on average, counting beats comparing, for one byte and for two.
-    const RUN: [usize; 2] = [30, 14];
+    const RUN: [usize; 2] = [20, 12];
 
     /// The method for output rows of that many voxels.
     fn method<T: Sample>(&self, width: usize) -> Method {

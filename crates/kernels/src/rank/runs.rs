@@ -159,8 +159,10 @@ impl<K: Key, const FLOAT: bool> Kernel<K> for Minima<'_, K, FLOAT> {
     #[inline(always)]
     fn run<V: Vector<Key = K>>(self, proof: V::Proof) {
         let panel = panel(self.out[2], self.runs.panel, GROUP_BYTES / size_of::<K>());
-        if panel < Two::<Two<V>>::COUNT {
+        if panel < Two::<V>::COUNT {
             self.windows::<V>(proof, panel);
+        } else if panel < Two::<Two<V>>::COUNT {
+            self.windows::<Two<V>>(proof, panel);
         } else {
             self.windows::<Two<Two<V>>>(proof, panel);
         }
@@ -191,11 +193,12 @@ impl<K: Key, const FLOAT: bool> Minima<'_, K, FLOAT> {
                             &src[plane * src_step[0] + (top + y) * src_step[1] + left..][..panel + kx - 1];
                         runs.level::<V>(proof, samples, row, &mut levels[y * runs.pitch..]);
                     }
-                    for slice in &runs.slices {
-                        if !slice.planes.iter().any(|&at| output(at).is_some()) {
-                            continue;
-                        }
-                        for y in 0..rows {
+                    // Row by row, so that the minima above and below it are in L1.
+                    for y in 0..rows {
+                        for slice in &runs.slices {
+                            if !slice.planes.iter().any(|&at| output(at).is_some()) {
+                                continue;
+                            }
                             for x in (0..panel).step_by(V::COUNT) {
                                 let x = x.min(panel - V::COUNT);
                                 let least = slice.least::<V>(proof, &levels[y * runs.pitch + x..]);

@@ -93,12 +93,9 @@ impl Window {
         let (border, dtype) = (args.border()?, args.input().dtype);
         let shape = args.choice(SHAPE.name)?;
         if let Some(text) = args.text(FOOTPRINT.name) {
-            for other in [SIZE.name, RADIUS.name].into_iter().filter(|&other| args.text(other).is_some()) {
-                return Err(args.wrong(
-                    other,
-                    args.text(other).unwrap_or_default(),
-                    "for a drawn `footprint`",
-                ));
+            let others = [SIZE.name, RADIUS.name].into_iter();
+            if let Some((other, given)) = others.filter_map(|name| Some((name, args.text(name)?))).next() {
+                return Err(args.wrong(other, given, "for a drawn `footprint`"));
             }
             if shape != "box" {
                 return Err(args.wrong(SHAPE.name, shape, "for a drawn `footprint`"));
@@ -226,7 +223,7 @@ fn radii(args: &Args<'_>) -> Result<PerAxis<f64>, ArgError> {
     }
     let volume: f64 = radius.iter().map(|r| 2.0 * r.floor() + 1.0).product();
     if args.choice(SHAPE.name)? != "box" && volume > BALL_LIMIT {
-        return Err(args.wrong(name, text, format!("a shape of at most {} voxels", BALL_LIMIT)));
+        return Err(args.wrong(name, text, format!("a shape of at most {BALL_LIMIT} voxels")));
     }
     Ok(radius)
 }
