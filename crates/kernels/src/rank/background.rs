@@ -43,14 +43,16 @@ struct Row {
 impl RollingBall {
     /// The operation of that name. The ball has `radius` and reaches along the axes of `z, y, x` that are in `along`.
     pub(crate) fn of(name: &'static str, radius: f64, along: [bool; 3], dtype: Dtype) -> Arc<dyn Op> {
-        let set = ball(along.map(|along| if along { radius } else { 0.0 }));
+        let whole = ball(along.map(|along| if along { radius } else { 0.0 }));
+        let unsigned = !dtype.is_float() && !dtype.is_signed_integer();
+        let steps = if unsigned { steps(&whole, radius, dtype) } else { Vec::new() };
+        // What is lower by more than a sample can be high touches nothing.
+        let set = if unsigned { Set::joined(steps.iter().map(|&(run, _)| run).collect()) } else { whole };
         let (lo, hi) = set.reach();
         let centre = lo.map(|n| n as usize);
-        let size = centre.map(|n| 2 * n + 1);
         let halo = Halo { lo: [0, 0, lo[0], lo[1], lo[2]], hi: [0, 0, hi[0], hi[1], hi[2]] };
-        let unsigned = !dtype.is_float() && !dtype.is_signed_integer();
         let surface = if unsigned {
-            Surface::Steps(Runs::new(size, centre, &steps(&set, radius), dtype.size()))
+            Surface::Steps(Runs::new(centre.map(|n| 2 * n + 1), centre, &steps, dtype.size()))
         } else {
             let row = |run: &Run| {
                 let at = [run.z, run.y];
@@ -73,13 +75,18 @@ fn fall(radius: f64, d: [i64; 3], dtype: Dtype) -> f64 {
     if dtype == Dtype::F32 { f64::from(top as f32 - here as f32) } else { top - here }
 }
 
-/// For each row of the ball and each whole step, the voxels at which the ball is at most so much lower.
-fn steps(set: &Set, radius: f64) -> Vec<(Run, u64)> {
+/// For each row of the ball and each whole step that such unsigned samples can count, the voxels at which the ball is at
+/// most so much lower.
+fn steps(set: &Set, radius: f64, dtype: Dtype) -> Vec<(Run, u64)> {
+    let most = u64::MAX >> (64 - 8 * dtype.size());
     let mut steps: Vec<(Run, u64)> = Vec::new();
     for &run in set.runs() {
         for x in 0..=run.len / 2 {
-            let (run, step) =
-                (Run { x: -x, len: 2 * x + 1, ..run }, fall(radius, [run.z, run.y, x], Dtype::F64) as u64);
+            let step = fall(radius, [run.z, run.y, x], Dtype::F64) as u64;
+            let run = Run { x: -x, len: 2 * x + 1, ..run };
+            if step >= most {
+                break;
+            }
             match steps.last_mut() {
                 // Further out, and no lower: it holds the one before.
                 Some((before, last)) if *last == step && (before.z, before.y) == (run.z, run.y) => {

@@ -90,7 +90,7 @@ impl Op for Ranked {
             Method::Square5 => 0.09 * size * size,
             Method::Cube3 => 0.3 * size,
             Method::Cube5 => 4.5 * size,
-            Method::Sliding => 10.0 + 1.2 * self.rows.len() as f64,
+            Method::Sliding => 10.0 + 1.6 * self.rows.len() as f64,
             Method::Select => 0.06 * size * size * self.window.count() as f64,
         }
     }

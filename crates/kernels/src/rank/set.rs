@@ -33,7 +33,7 @@ impl Set {
     }
 
     /// The union of runs.
-    fn joined(mut runs: Vec<Run>) -> Self {
+    pub(crate) fn joined(mut runs: Vec<Run>) -> Self {
         runs.sort_unstable();
         runs.dedup_by(|next, run| {
             let joins = (next.z, next.y) == (run.z, run.y) && next.x <= run.x + run.len;

@@ -162,16 +162,16 @@ macro_rules! conforms_over_boxes {
 }
 pub(crate) use conforms_over_boxes;
 
-/// Windows that are no boxes: balls with a run of each length, of large radius in the plane, an ellipsoid, and a set that
-/// a text draws, neither symmetric nor connected along x.
+/// Windows that are no boxes: a ball with a level for each length of its runs, a diamond with more lengths than that, a
+/// flat one, and sets that a text draws, neither symmetric nor without gaps.
 macro_rules! conforms_over_sets {
     ($name:literal, $naive:ident) => {
         $crate::conforms!(ball: &SPEC, concat!($name, " shape=ball radius=3"), |image| $naive(
             image, [3; 3], &$crate::rank::testing::ball(3), Border::Reflect
         ));
         $crate::conforms!(
-            disk: &SPEC, concat!($name, " shape=ball radius=18 border=nearest"),
-            |image| $naive(image, [18; 3], &$crate::rank::testing::ball(18), Border::Nearest),
+            many_lengths: &SPEC, concat!($name, " shape=diamond radius=17 border=wrap"),
+            |image| $naive(image, [17; 3], &|[_, y, x]| y.abs() + x.abs() <= 17, Border::Wrap),
             only(|meta| meta.axes.space().len() == 2 && meta.shape[4] < 20)
         );
         $crate::conforms!(
