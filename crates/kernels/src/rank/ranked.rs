@@ -134,10 +134,16 @@ impl Ranked {
     /// From how many voxels of a run on, on average, counting beats comparing, for one byte and for two.
     const RUN: [usize; 2] = [20, 12];
 
+    /// What two lanes of one byte count.
+    const COUNTED_IN_LANES: usize = u16::MAX as usize;
+
     /// The method for output rows of that many voxels.
     fn method<T: Sample>(&self, width: usize) -> Method {
-        if size_of::<T>() <= 2 && self.rows.len() * Self::RUN[size_of::<T>() - 1] < self.window.count() {
-            return Method::Sliding;
+        if let Some(run) = size_of::<T>().checked_sub(1).and_then(|n| Self::RUN.get(n)) {
+            let count = self.window.count();
+            if count > self.rows.len() * run || count > Self::COUNTED_IN_LANES {
+                return Method::Sliding;
+            }
         }
         let middle = self.window.is_box() && self.rank == self.window.count() / 2;
         if !middle || !T::Key::NETWORKS || !vector::is_vector::<T::Key>(width) {
@@ -223,8 +229,17 @@ fn networks<T: Sample, S: Small>(from: &View<'_, T>, to: &mut ViewMut<'_, T>, sc
 #[cfg(test)]
 mod tests {
     use crate::ops;
-    use crate::testing::{meta, stages};
-    use voxtile_sched::model::Dtype;
+    use crate::rank::Origin;
+    use crate::rank::testing::{Rank, oracle};
+    use crate::testing::{Fill, Float, Image, meta, stages, steps};
+    use voxtile_sched::model::{Border, Dtype};
+
+    #[test]
+    fn more_than_two_bytes_count_in_runs_of_one_voxel() {
+        let image = Image::filled(meta("zyx", &[2, 3, 2], Dtype::U8), Fill::Noise, 1);
+        let wanted = oracle(&image, [300, 300, 1], Origin::Centre, Border::Reflect, Rank::Middle);
+        steps("median 300,300,1", &image).assert_same(&wanted, Float::Exact, || "300²".to_owned());
+    }
 
     #[test]
     fn windows_that_are_absurd_are_refused() {

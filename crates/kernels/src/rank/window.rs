@@ -171,6 +171,9 @@ impl Window {
             let fits = self.halo.lo == self.halo.hi && size.iter().all(|&n| n <= Self::LIMIT);
             return fits.then(|| Self::new(size, Origin::Centre, border, dtype));
         };
+        if times == 1 {
+            return Some(self.clone());
+        }
         if !set.is_solid() {
             return None;
         }
