@@ -7,7 +7,7 @@ operation of `voxtile ops` that has a reference appears at least once in 2-D and
 import numpy as np
 import tifffile
 from scipy import ndimage as ndi
-from skimage import exposure, filters, measure, morphology, segmentation
+from skimage import exposure, filters, measure, morphology, restoration, segmentation
 
 BORDERS = ["reflect", "constant", "nearest", "mirror", "wrap"]
 
@@ -71,6 +71,14 @@ def above(image, level):
     return (image > level).astype(np.uint8)
 
 
+def round_set(radius, ndim):
+    return {2: morphology.disk, 3: morphology.ball}[ndim](radius)
+
+
+def diamond(radius, ndim):
+    return {2: morphology.diamond, 3: morphology.octahedron}[ndim](radius)
+
+
 def neighbourhoods(image):
     """Recipes with a neighbourhood: name, recipe, function of the border rule."""
     ndim = image.ndim
@@ -104,6 +112,19 @@ def neighbourhoods(image):
     yield f"close size={text}", lambda m: ndi.grey_closing(image, mode=m, **plain)
     yield f"tophat size={text}", lambda m: clip_difference(image, ndi.grey_opening(image, mode=m, **plain))
     yield f"blackhat size={text}", lambda m: clip_difference(ndi.grey_closing(image, mode=m, **plain), image)
+    ball = round_set(2, ndim)
+    drawn = np.array([[0, 1, 1, 0], [1, 1, 1, 1], [0, 0, 0, 1]]).reshape((1,) * (ndim - 2) + (3, 4))
+    yield "percentile 20 size=5", lambda m: ndi.percentile_filter(image, 20, 5, mode=m)
+    yield f"percentile -12.5 size={text}", lambda m: ndi.percentile_filter(image, -12.5, size, mode=m)
+    yield "rank -3 shape=ball radius=2", lambda m: ndi.rank_filter(image, -3, footprint=ball, mode=m)
+    yield "rank 2 footprint=0110/1111/0001", lambda m: ndi.rank_filter(image, 2, footprint=drawn, mode=m)
+    yield "median shape=ball radius=2", lambda m: ndi.median_filter(image, footprint=ball, mode=m)
+    yield "min shape=ball radius=2", lambda m: ndi.minimum_filter(image, footprint=ball, mode=m)
+    yield "max footprint=0110/1111/0001", lambda m: ndi.maximum_filter(image, footprint=drawn, mode=m)
+    yield "erode footprint=0110/1111/0001", lambda m: ndi.grey_erosion(image, footprint=drawn, mode=m)
+    yield "dilate footprint=0110/1111/0001", lambda m: ndi.grey_dilation(image, footprint=drawn, mode=m)
+    yield "open shape=ball radius=7", lambda m: ndi.grey_opening(image, footprint=round_set(7, ndim), mode=m)
+    yield "close shape=diamond size=5", lambda m: ndi.grey_closing(image, footprint=diamond(2, ndim), mode=m)
     yield "tophat size=9", lambda m: clip_difference(image, ndi.grey_opening(image, size=(9,) * ndim, mode=m))
 
 
@@ -136,6 +157,26 @@ def points(image):
     yield "clamp min=120 max=400", np.clip(image, 120, 400)
     middle = int(np.median(image))
     yield f"threshold {middle}", (image > middle).astype(np.uint8)
+    mask, second = image > middle, ndi.generate_binary_structure(ndim, 2)
+    yield f"threshold {middle} | erode shape=cross radius=1 iterations=3 border=constant", ndi.binary_erosion(
+        mask, iterations=3
+    ).astype(np.uint8)
+    yield f"threshold {middle} | dilate shape=cross radius=1 iterations=10 border=constant", ndi.binary_dilation(
+        mask, iterations=10
+    ).astype(np.uint8)
+    yield f"threshold {middle} | open shape=ball radius=1.5 iterations=2 border=constant", ndi.binary_opening(
+        mask, second, iterations=2
+    ).astype(np.uint8)
+    yield f"threshold {middle} | close size=3 iterations=2 border=constant", ndi.binary_closing(
+        mask, ndi.generate_binary_structure(ndim, ndim), iterations=2
+    ).astype(np.uint8)
+    yield "subtract-background radius=10", image - restoration.rolling_ball(image, radius=10)
+    yield "cast f32 | subtract-background radius=6.5", f32(image) - restoration.rolling_ball(f32(image), radius=6.5)
+    yield "subtract-background 4 method=tophat", clip_difference(
+        image, ndi.grey_opening(image, footprint=round_set(4, ndim))
+    )
+    blurred = np.rint(ndi.gaussian_filter(f32(image), 5)).astype(image.dtype)
+    yield "subtract-background 5 method=gaussian", clip_difference(image, blurred)
     yield "crop " + ",".join(["3:19", "11:60", ":40"][3 - ndim :]), image[(slice(3, 19), slice(11, 60), slice(40))[3 - ndim :]]
     factor = (2, 3, 4)[3 - ndim :]
     text = ",".join(map(str, factor))

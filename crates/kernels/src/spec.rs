@@ -141,6 +141,8 @@ pub enum Value {
     Axis,
     /// Half-open ranges, one per axis: `0:100,50:150`, `:` for all of an axis.
     Ranges,
+    /// Voxels of a window, in rows of 0 and 1: `010/111/010`.
+    Footprint,
     /// A formula: `(a-b)/(a+b+1)`. The results that it names are inputs of the step, in the order of its names.
     Formula,
     /// Names of results, with commas between them: inputs of the step, in that order.

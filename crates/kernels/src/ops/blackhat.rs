@@ -1,21 +1,23 @@
-//! Black top-hat with a box: the closing minus the image. Keeps dark objects smaller than the box.
+//! Black top-hat: the closing minus the image. Keeps dark objects that the window does not fit into.
 //!
-//! Every sample type, which is kept; equal to `scipy.ndimage.black_tophat(size=…)` except that the difference stops at
-//! the ends of an integer type (scipy wraps: unsigned images with a constant border, or mirrored with an even size).
+//! Every sample type, which is kept; equal to `scipy.ndimage.black_tophat(size=…, footprint=…)` except that the difference
+//! stops at the ends of an integer type (scipy wraps: unsigned images with a constant border, or mirrored with an even size).
 
-use crate::rank::{Difference, SIZE, closing};
+use crate::rank::{Difference, FOOTPRINT, RADIUS, SHAPE, SIZE, closing};
 use crate::spec::{BORDER, Build, CVAL, From, Spec, Stage};
 
 /// The operation.
 pub(crate) static SPEC: Spec = Spec {
     name: "blackhat",
     about: "Closing minus image: keeps small dark objects",
-    params: &[SIZE, BORDER, CVAL],
+    params: &[SIZE, SHAPE, RADIUS, FOOTPRINT, BORDER, CVAL],
     inputs: 1,
     example: "blackhat size=15",
     build: Build::Chain(|args| {
         let mut stages = closing(args)?;
-        stages.push(Stage { op: Difference::of("blackhat"), inputs: vec![From::Stage(1), From::Input(0)] });
+        let last = stages.len() - 1;
+        stages
+            .push(Stage { op: Difference::of("blackhat"), inputs: vec![From::Stage(last), From::Input(0)] });
         Ok(stages)
     }),
 };
@@ -23,8 +25,9 @@ pub(crate) static SPEC: Spec = Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conforms;
     use crate::rank::Origin;
-    use crate::rank::testing::{Rank, conforms_over_boxes, minus, oracle};
+    use crate::rank::testing::{Rank, ball, conforms_over_boxes, minus, oracle, oracle_over};
     use crate::testing::Image;
     use voxtile_sched::model::Border;
 
@@ -34,5 +37,13 @@ mod tests {
         minus(&oracle(&first, size, Origin::Centre, border, Rank::Least), image)
     }
 
+    /// The same with a ball.
+    fn naive_ball(image: &Image, radius: i64, border: Border) -> Image {
+        let filter = |image, rank| oracle_over(image, [radius; 3], &ball(radius), border, rank);
+        let second = filter(&filter(image, Rank::Largest), Rank::Least);
+        minus(&second, image)
+    }
+
     conforms_over_boxes!("blackhat", naive, composed);
+    conforms!(ball_of_two: &SPEC, "blackhat shape=ball radius=2 border=wrap", |image| naive_ball(image, 2, Border::Wrap));
 }

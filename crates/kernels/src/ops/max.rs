@@ -1,19 +1,20 @@
-//! The largest value in a box.
+//! The largest value in a window.
 //!
-//! Every sample type, which is kept; acts on the space axes. A box of even size reaches one voxel further before
-//! the centre than after it, as in `scipy.ndimage.maximum_filter`, which the result is equal to.
+//! Every sample type, which is kept; acts on the space axes. A window of even size reaches one voxel further
+//! before the centre than after it, as in `scipy.ndimage.maximum_filter(size=…, footprint=…)`, which the result is equal
+//! to. A ball is `skimage.morphology.ball` or `disk` (an ellipsoid, if its radii differ), a diamond `octahedron` or `diamond`.
 //! Cost and scratch as `min`.
 //! We differ from scipy where it goes through `double` or depends on the order of comparison: 64-bit integers are
 //! exact, −0 is below 0, and NaN counts as larger than every number.
 
-use crate::rank::{Extreme, Extremum, Origin, SIZE, Window};
+use crate::rank::{Extreme, Extremum, FOOTPRINT, Origin, RADIUS, SHAPE, SIZE, Window};
 use crate::spec::{BORDER, Build, CVAL, Spec};
 
 /// The operation.
 pub(crate) static SPEC: Spec = Spec {
     name: "max",
-    about: "Largest value in a box",
-    params: &[SIZE, BORDER, CVAL],
+    about: "Largest value in a window",
+    params: &[SIZE, SHAPE, RADIUS, FOOTPRINT, BORDER, CVAL],
     inputs: 1,
     example: "max size=3",
     build: Build::One(|args| Ok(Extremum::of("max", Extreme::Max, Window::from_args(args, Origin::Centre)?))),
@@ -22,7 +23,7 @@ pub(crate) static SPEC: Spec = Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rank::testing::{Rank, conforms_over_boxes, oracle};
+    use crate::rank::testing::{Rank, conforms_over_boxes, conforms_over_sets, oracle, oracle_over};
     use crate::testing::Image;
     use voxtile_sched::model::Border;
 
@@ -31,5 +32,16 @@ mod tests {
         oracle(image, size, Origin::Centre, border, Rank::Largest)
     }
 
+    /// The same over any window.
+    fn naive_over(
+        image: &Image,
+        reach: [i64; 3],
+        window: &dyn Fn([i64; 3]) -> bool,
+        border: Border,
+    ) -> Image {
+        oracle_over(image, reach, window, border, Rank::Largest)
+    }
+
     conforms_over_boxes!("max", naive);
+    conforms_over_sets!("max", naive_over);
 }

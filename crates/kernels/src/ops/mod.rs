@@ -32,13 +32,16 @@ mod median;
 mod min;
 mod open;
 mod peaks;
+mod percentile;
 mod prewitt;
 mod project;
+mod rank;
 mod rescale;
 mod scharr;
 mod sobel;
 mod sqrt;
 mod std;
+mod subtract_background;
 mod threshold;
 mod tophat;
 mod unsharp;
@@ -72,6 +75,8 @@ pub static TABLE: &[&Spec] = &[
     &unsharp::SPEC,
     &dog::SPEC,
     &median::SPEC,
+    &percentile::SPEC,
+    &rank::SPEC,
     &min::SPEC,
     &max::SPEC,
     &erode::SPEC,
@@ -80,6 +85,7 @@ pub static TABLE: &[&Spec] = &[
     &close::SPEC,
     &tophat::SPEC,
     &blackhat::SPEC,
+    &subtract_background::SPEC,
     &sobel::SPEC,
     &scharr::SPEC,
     &prewitt::SPEC,
@@ -106,7 +112,12 @@ pub fn find(name: &str) -> Option<&'static Spec> {
 
 /// The cast that precedes an operation on f32.
 pub(crate) fn as_f32() -> Arc<dyn Op> {
-    Arc::new(cast::Cast { to: Dtype::F32 })
+    as_dtype(Dtype::F32)
+}
+
+/// A cast to that sample type.
+pub(crate) fn as_dtype(to: Dtype) -> Arc<dyn Op> {
+    Arc::new(cast::Cast { to })
 }
 
 #[cfg(test)]

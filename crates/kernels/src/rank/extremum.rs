@@ -1,4 +1,4 @@
-//! Minimum and maximum over a box, one axis after the other.
+//! Minimum and maximum: over a box, one axis after the other, and over any other set of voxels, by its runs.
 //!
 //! ```text
 //! z  blocks of planes: columns of vectors          → planes of keys in scratch
@@ -10,6 +10,7 @@
 //! Gil and Werman): it is cut into blocks of `k`; a window is the suffix of one block and the prefix of the next.
 
 use super::codec::{Codec, Encoded, Sample, Samples};
+use super::runs::{Minima, Runs};
 use super::vector::{self, Kernel, Key, Two, Vector};
 use super::window::{Window, space};
 use super::{GROUP_BYTES, carve, carved_bytes, panel, three};
@@ -27,17 +28,20 @@ pub(crate) enum Extreme {
     Max,
 }
 
-/// The smallest or largest value in a box.
+/// The smallest or largest value in a window.
 pub(crate) struct Extremum {
     name: &'static str,
     extreme: Extreme,
     window: Window,
+    /// Of a window that is no box.
+    runs: Option<Runs>,
 }
 
 impl Extremum {
     /// The operation of that name.
     pub(crate) fn of(name: &'static str, extreme: Extreme, window: Window) -> Arc<dyn Op> {
-        Arc::new(Self { name, extreme, window })
+        let runs = window.runs();
+        Arc::new(Self { name, extreme, window, runs })
     }
 }
 
@@ -59,11 +63,16 @@ impl Op for Extremum {
     }
 
     fn scratch(&self, output: &Shape) -> u64 {
-        dispatch!(self.window.dtype, T =>
-            Layout::new(space(output), self.window.size, size_of::<T>()).bytes::<<T as Sample>::Key>() as u64)
+        dispatch!(self.window.dtype, T => match &self.runs {
+            Some(runs) => runs.bytes::<T>(),
+            None => Layout::new(space(output), self.window.size, size_of::<T>()).bytes::<T>(),
+        } as u64)
     }
 
     fn ns_per_voxel(&self) -> f64 {
+        if let Some(runs) = &self.runs {
+            return 0.02 + 0.01 * runs.cost() * self.window.dtype.size() as f64;
+        }
         let axes = self.window.size.iter().filter(|&&k| k > 1).count();
         0.02 + 0.04 * axes as f64 * self.window.dtype.size() as f64
     }
@@ -79,16 +88,20 @@ impl Op for Extremum {
             let (fs, ts) = (from.strides(), to.strides());
             for t in 0..shape[0] {
                 for c in 0..shape[1] {
-                    let filter: Filter<'_, _, { <T as Sample>::FLOAT }> = Filter {
-                        layout: &layout,
-                        samples: Samples::of(dtype, self.extreme == Extreme::Max),
-                        src: T::raw(&from.raw()[t * fs[0] + c * fs[1]..]),
-                        src_step: [fs[2], fs[3]],
-                        dst: T::raw_mut(&mut to.raw()[t * ts[0] + c * ts[1]..]),
-                        dst_step: [ts[2], ts[3]],
-                        scratch,
-                    };
-                    vector::run(layout.out[2], filter);
+                    let samples: Samples<_, { <T as Sample>::FLOAT }> =
+                        Samples::of(dtype, self.extreme == Extreme::Max);
+                    let src = T::raw(&from.raw()[t * fs[0] + c * fs[1]..]);
+                    let dst = T::raw_mut(&mut to.raw()[t * ts[0] + c * ts[1]..]);
+                    let (src_step, dst_step) = ([fs[2], fs[3]], [ts[2], ts[3]]);
+                    if let Some(runs) = &self.runs {
+                        let out = layout.out;
+                        let minima = Minima { runs, out, samples, src, src_step, dst, dst_step, scratch };
+                        vector::run(out[2], minima);
+                    } else {
+                        let layout = &layout;
+                        let filter = Filter { layout, samples, src, src_step, dst, dst_step, scratch };
+                        vector::run(layout.out[2], filter);
+                    }
                 }
             }
         });
@@ -442,7 +455,7 @@ fn along<V: Vector>(
 
 /// The minimum of the keys at these distances, for a whole row of at least one vector.
 #[inline(always)]
-fn parts<V: Vector, const N: usize>(
+pub(super) fn parts<V: Vector, const N: usize>(
     proof: V::Proof,
     codec: impl Codec<V::Key>,
     row: &[V::Key],

@@ -1,6 +1,6 @@
-//! Medians over any box: each bit of the median, from the highest down, by counting.
+//! Values of any rank in any window: each bit of the value, from the highest down, by counting.
 //!
-//! Of `n` keys the one of rank `n / 2` is the largest `m` such that at least `n − n / 2` keys are `m` or more. Lanes
+//! Of `n` keys the one of rank `r` is the largest `m` such that at least `n − r` keys are `m` or more. Lanes
 //! are output voxels, so a count is one comparison and one addition for each key of the window, and all voxels of a
 //! vector are found in the same number of steps, whatever they hold. Bits above those in which the keys of a vector's
 //! windows differ are taken over from their minimum. Cost: keys of the window × bits, over the lanes.
@@ -14,6 +14,10 @@ use std::ops::Range;
 /// All windows of one volume.
 pub(super) struct Select<'a, K> {
     pub(super) layout: Layout,
+    /// The window's rows in its box, and the columns in each.
+    pub(super) rows: &'a [(usize, Range<usize>)],
+    /// How many keys come before the wanted one.
+    pub(super) rank: usize,
     pub(super) codec: Either<K>,
     pub(super) src: &'a [K],
     /// Keys between planes and rows.
@@ -59,9 +63,10 @@ impl Layout {
 impl<K: Key> Kernel<K> for Select<'_, K> {
     #[inline(always)]
     fn run<V: Vector<Key = K>>(self, proof: V::Proof) {
-        let Self { layout, codec, src, src_step, dst, dst_step, scratch } = self;
+        let Self { layout, rows: runs, rank, codec, src, src_step, dst, dst_step, scratch } = self;
         let [nz, ny, nx] = layout.out;
         let [kz, ky, kx] = layout.size;
+        let count = runs.iter().map(|(_, columns)| columns.len()).sum();
         let (rows, _) = carve::<K>(scratch, kz * ky * layout.pitch);
         let width = layout.panel + kx - 1;
         for z in 0..nz {
@@ -80,8 +85,8 @@ impl<K: Key> Kernel<K> for Select<'_, K> {
                     let dst = &mut dst[z * dst_step[0] + y * dst_step[1] + from..][..layout.panel];
                     for x in (0..layout.panel).step_by(V::COUNT) {
                         let x = x.min(layout.panel - V::COUNT);
-                        let window = Window { rows, pitch: layout.pitch, width: kx, x };
-                        codec.decode(proof, window.median::<V>(proof)).store(&mut dst[x..]);
+                        let window = Window { rows, runs, pitch: layout.pitch, count, rank, x };
+                        codec.decode(proof, window.ranked::<V>(proof)).store(&mut dst[x..]);
                     }
                 }
             }
@@ -93,44 +98,49 @@ impl<K: Key> Kernel<K> for Select<'_, K> {
 #[derive(Clone, Copy)]
 struct Window<'a, K> {
     rows: &'a [K],
+    runs: &'a [(usize, Range<usize>)],
     pitch: usize,
-    /// Voxels along x.
-    width: usize,
+    /// Keys of a window.
+    count: usize,
+    /// How many come before the wanted one.
+    rank: usize,
     /// First column of the first window.
     x: usize,
 }
 
-impl<K: Key> Window<'_, K> {
-    /// The windows' keys in a row, one vector for each of their columns.
+impl<'a, K: Key> Window<'a, K> {
+    /// The windows' keys in columns of a row, one vector for each of them.
     #[inline(always)]
-    fn steps(self, row: &[K], columns: Range<usize>, lanes: usize) -> impl Iterator<Item = &[K]> {
+    fn steps(self, row: usize, columns: Range<usize>, lanes: usize) -> impl Iterator<Item = &'a [K]> {
+        let row = &self.rows[row * self.pitch..][..self.pitch];
         row[self.x + columns.start..][..columns.len() + lanes - 1].windows(lanes)
     }
 
     #[inline(always)]
-    fn median<V: Vector<Key = K>>(self, proof: V::Proof) -> V {
-        let n = self.rows.len() / self.pitch * self.width;
+    fn ranked<V: Vector<Key = K>>(self, proof: V::Proof) -> V {
         let [least, differing] = self.range::<V>(proof);
         let bits = u64::BITS - differing.widest().leading_zeros();
         let known = u64::MAX.checked_shl(bits).unwrap_or(0);
-        let mut median = least.and(V::splat(proof, K::lowest_bits(known)));
+        let mut found = least.and(V::splat(proof, K::lowest_bits(known)));
         for bit in (0..bits).rev() {
-            let tried = median.or(V::splat(proof, K::lowest_bits(1 << bit)));
-            let reached =
-                if n <= K::MOST { self.reached(proof, tried, n) } else { self.reached_wide(proof, tried, n) };
+            let tried = found.or(V::splat(proof, K::lowest_bits(1 << bit)));
+            let reached = if self.count <= K::MOST {
+                self.reached(proof, tried)
+            } else {
+                self.reached_wide(proof, tried)
+            };
             let none = V::splat(proof, K::ZERO);
-            median = median.or(none.sub(reached).and(tried));
+            found = found.or(none.sub(reached).and(tried));
         }
-        median
+        found
     }
 
     /// The smallest key of each window, and the bits in which the smallest and the largest differ.
     #[inline(always)]
     fn range<V: Vector<Key = K>>(self, proof: V::Proof) -> [V; 2] {
-        let mut least = V::load(proof, &self.rows[self.x..]);
-        let mut most = least;
-        for row in self.rows.chunks_exact(self.pitch) {
-            for keys in self.steps(row, 0..self.width, V::COUNT) {
+        let (mut least, mut most) = (V::splat(proof, K::ONES), V::splat(proof, K::ZERO));
+        for (row, columns) in self.runs {
+            for keys in self.steps(*row, columns.clone(), V::COUNT) {
                 let key = V::load(proof, keys);
                 least = least.min(key);
                 most = most.max(key);
@@ -139,29 +149,29 @@ impl<K: Key> Window<'_, K> {
         [least, least.xor(most)]
     }
 
-    /// 1 where half of the keys are `tried` or more, else 0. A lane can hold the number of keys, `n`.
+    /// 1 where the wanted key is `tried` or more, else 0. A lane can hold the number of keys.
     #[inline(always)]
-    fn reached<V: Vector<Key = K>>(self, proof: V::Proof, tried: V, n: usize) -> V {
+    fn reached<V: Vector<Key = K>>(self, proof: V::Proof, tried: V) -> V {
         let none = V::splat(proof, K::ZERO);
         let mut count = none;
-        for row in self.rows.chunks_exact(self.pitch) {
-            for keys in self.steps(row, 0..self.width, V::COUNT) {
+        for (row, columns) in self.runs {
+            for keys in self.steps(*row, columns.clone(), V::COUNT) {
                 count = count.count(V::load(proof, keys), tried);
             }
         }
-        none.count(count, V::splat(proof, K::lowest_bits((n - n / 2) as u64)))
+        none.count(count, V::splat(proof, K::lowest_bits((self.count - self.rank) as u64)))
     }
 
     /// As [`reached`](Self::reached); counts are split over two lanes.
     #[inline(always)]
-    fn reached_wide<V: Vector<Key = K>>(self, proof: V::Proof, tried: V, n: usize) -> V {
+    fn reached_wide<V: Vector<Key = K>>(self, proof: V::Proof, tried: V) -> V {
         let none = V::splat(proof, K::ZERO);
         let one = V::splat(proof, K::lowest_bits(1));
         let (mut low, mut high) = (none, none);
-        for row in self.rows.chunks_exact(self.pitch) {
-            for from in (0..self.width).step_by(K::MOST) {
+        for (row, columns) in self.runs {
+            for from in columns.clone().step_by(K::MOST) {
                 let mut count = none;
-                for keys in self.steps(row, from..self.width.min(from + K::MOST), V::COUNT) {
+                for keys in self.steps(*row, from..columns.end.min(from + K::MOST), V::COUNT) {
                     count = count.count(V::load(proof, keys), tried);
                 }
                 low = low.sub(none.sub(count));
@@ -169,7 +179,7 @@ impl<K: Key> Window<'_, K> {
                 high = high.sub(none.count(low, count).sub(one));
             }
         }
-        let wanted = n - n / 2;
+        let wanted = self.count - self.rank;
         let [wanted_low, wanted_high, above] =
             [wanted % (K::MOST + 1), wanted / (K::MOST + 1), wanted / (K::MOST + 1) + 1];
         let wanted_low = V::splat(proof, K::lowest_bits(wanted_low as u64));

@@ -1,17 +1,21 @@
-//! The plain definition of a filter over a box, which the oracles of the operations share.
+//! The plain definition of a filter over a window, which the oracles of the operations share.
 
 use super::window::{Origin, Window};
 use crate::testing::Image;
 use std::cmp::Ordering;
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, Border, Element, NDIM, PerAxis, voxels};
+use voxtile_sched::model::{Axis, Border, Element, NDIM, PerAxis};
 
-/// Which of the sorted values of a box is wanted.
+/// Which of the sorted values of a window is wanted.
 #[derive(Clone, Copy)]
 pub(crate) enum Rank {
     Least,
     Middle,
     Largest,
+    /// That one, counted from 0.
+    At(usize),
+    /// So many hundredths of the way, as scipy rounds it.
+    Percent(f64),
 }
 
 /// Numbers by value, −0 before 0, NaN last.
@@ -26,31 +30,48 @@ fn order<T: Element>(a: &T, b: &T) -> Ordering {
     }
 }
 
-/// The definition: around every voxel all values in the box are collected and sorted, and one of them is taken.
-/// Along axes that the image lacks the box is one voxel.
+/// A filter over a box of that size. Along axes that the image lacks the box is one voxel.
 pub(crate) fn oracle(image: &Image, size: [u64; 3], origin: Origin, border: Border, rank: Rank) -> Image {
-    let meta = image.meta().clone();
+    let meta = image.meta();
     let mut sizes: PerAxis<u64> = [1, 1, size[0], size[1], size[2]];
     for axis in Axis::ALL.into_iter().filter(|&a| !meta.axes.contains(a)) {
         sizes[axis.index()] = 1;
     }
     let halo = Window::new(sizes, origin, border, meta.dtype).halo;
-    let position = |mut linear: u64| -> PerAxis<u64> {
-        let mut out = [0; NDIM];
-        for a in (0..NDIM).rev() {
-            out[a] = linear % sizes[a];
-            linear /= sizes[a];
-        }
-        out
+    let reach = std::array::from_fn(|a| halo.lo[a + NDIM - 3].max(halo.hi[a + NDIM - 3]) as i64);
+    let inside = |d: [i64; 3]| {
+        (0..3).all(|a| -(halo.lo[a + NDIM - 3] as i64) <= d[a] && d[a] <= halo.hi[a + NDIM - 3] as i64)
     };
+    oracle_over(image, reach, &inside, border, rank)
+}
+
+/// The definition: around every voxel the values at all distances `z, y, x` in the window are collected and sorted, and
+/// one of them is taken. Distances along axes that the image lacks are left out; none is larger than `reach`.
+pub(crate) fn oracle_over(
+    image: &Image,
+    reach: [i64; 3],
+    window: &dyn Fn([i64; 3]) -> bool,
+    border: Border,
+    rank: Rank,
+) -> Image {
+    let meta = image.meta().clone();
+    let along = |a: usize| {
+        let reach = if meta.axes.contains(Axis::ALL[a + NDIM - 3]) { reach[a] } else { 0 };
+        -reach..=reach
+    };
+    let mut distances = Vec::new();
+    for z in along(0) {
+        for y in along(1) {
+            distances.extend(along(2).map(|x| [z, y, x]).filter(|&d| window(d)));
+        }
+    }
     dispatch!(meta.dtype, T => Image::from_fn(meta.clone(), |p| {
-        let mut values: Vec<T> = (0..voxels(&sizes)).map(|n| {
-            let offset = position(n);
-            let mut at = [0; NDIM];
-            for a in 0..NDIM {
-                let place = (p[a] + offset[a]) as i64 - halo.lo[a] as i64;
-                match border.map(place, meta.shape[a]) {
-                    Some(inside) => at[a] = inside as u64,
+        let mut values: Vec<T> = distances.iter().map(|distance| {
+            let mut at = p;
+            for a in 0..3 {
+                let place = p[a + NDIM - 3] as i64 + distance[a];
+                match border.map(place, meta.shape[a + NDIM - 3]) {
+                    Some(inside) => at[a + NDIM - 3] = inside as u64,
                     None => {
                         let Border::Constant(value) = border else { unreachable!("all others name a voxel") };
                         return T::from_f64(value);
@@ -60,12 +81,28 @@ pub(crate) fn oracle(image: &Image, size: [u64; 3], origin: Origin, border: Bord
             image.at::<T>(at)
         }).collect();
         values.sort_by(order);
-        match rank {
-            Rank::Least => values[0],
-            Rank::Middle => values[values.len() / 2],
-            Rank::Largest => values[values.len() - 1],
-        }
+        let last = values.len() - 1;
+        values[match rank {
+            Rank::Least => 0,
+            Rank::Middle => values.len() / 2,
+            Rank::Largest => last,
+            Rank::At(n) => n,
+            Rank::Percent(percent) => last.min((values.len() as f64 * percent / 100.0) as usize),
+        }]
     }))
+}
+
+/// The sums of squares up to `radius²`.
+pub(crate) fn ball(radius: i64) -> impl Fn([i64; 3]) -> bool {
+    move |[z, y, x]| z * z + y * y + x * x <= radius * radius
+}
+
+/// What `footprint=0110/1111/0001` draws, or its reflection, as distances.
+pub(crate) fn drawn(reflected: bool) -> impl Fn([i64; 3]) -> bool {
+    move |[z, y, x]| {
+        let [y, x] = if reflected { [-y, -x] } else { [y, x] };
+        z == 0 && [(-1, -1), (-1, 0), (0, -2), (0, -1), (0, 0), (0, 1), (1, 1)].contains(&(y, x))
+    }
 }
 
 /// The difference of two images, stopping at the ends of an integer type.
@@ -124,3 +161,32 @@ macro_rules! conforms_over_boxes {
     };
 }
 pub(crate) use conforms_over_boxes;
+
+/// Windows that are no boxes: a ball with a level for each length of its runs, a diamond with more lengths than that, a
+/// flat one, and sets that a text draws, neither symmetric nor without gaps.
+macro_rules! conforms_over_sets {
+    ($name:literal, $naive:ident) => {
+        $crate::conforms!(ball: &SPEC, concat!($name, " shape=ball radius=3"), |image| $naive(
+            image, [3; 3], &$crate::rank::testing::ball(3), Border::Reflect
+        ));
+        $crate::conforms!(
+            many_lengths: &SPEC, concat!($name, " shape=diamond radius=17 border=wrap"),
+            |image| $naive(image, [17; 3], &|[_, y, x]| y.abs() + x.abs() <= 17, Border::Wrap),
+            only(|meta| meta.axes.space().len() == 2 && meta.shape[4] < 20)
+        );
+        $crate::conforms!(
+            rods: &SPEC, concat!($name, " shape=diamond radius=2,0,1 border=constant cval=9"),
+            |image| $naive(image, [2, 0, 1], &|[z, _, x]| z.abs() + 2 * x.abs() <= 2, Border::Constant(9.0)),
+            only(|meta| meta.axes.space().len() == 3)
+        );
+        $crate::conforms!(drawn: &SPEC, concat!($name, " footprint=0110/1111/0001 border=wrap"), |image| $naive(
+            image, [1, 1, 2], &$crate::rank::testing::drawn(false), Border::Wrap
+        ), only(|meta| meta.axes.space().len() > 1));
+        $crate::conforms!(
+            far: &SPEC, concat!($name, " footprint=10001//00000//00000 border=mirror"),
+            |image| $naive(image, [1, 0, 2], &|d| d == [-1, 0, -2] || d == [-1, 0, 2], Border::Mirror),
+            only(|meta| meta.axes.space().len() == 3)
+        );
+    };
+}
+pub(crate) use conforms_over_sets;

@@ -1,40 +1,62 @@
-//! The middle value of a box.
+//! A value of given rank in a window: the middle one, or another.
 
 use super::codec::{Either, Sample};
+use super::extremum::{Extreme, Extremum};
 use super::select::{Layout, Select};
+use super::sliding::{self, Sliding};
 use super::small::{self, Cube3, Cube5, Medians, Small, Square3, Square5};
 use super::vector::{self, Key};
-use super::window::{Origin, SIZE, Window, space};
+use super::window::{Origin, RADIUS, SIZE, Window, space};
 use crate::spec::{ArgError, Args};
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Arc;
 use voxtile_sched::contract::{Footprint, Op, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Border, Meta, Shape, Tile, TileMut, View, ViewMut};
 
-/// The value of rank `n / 2` of the `n` values in a box.
-pub(crate) struct Median {
+/// The value in a window that has a given number of others before it in their order.
+pub(crate) struct Ranked {
+    name: &'static str,
     window: Window,
+    /// How many come before it.
+    rank: usize,
+    /// The window's rows in its box, and the columns in each.
+    rows: Vec<(usize, Range<usize>)>,
 }
 
-impl Median {
-    /// The most voxels of a box: counts of them fit in two bytes.
-    const LIMIT: usize = u16::MAX as usize;
+impl Ranked {
+    /// The most voxels of a window: each is looked at for every voxel of the image.
+    const LIMIT: usize = 1 << 20;
 
-    /// From the arguments of a step.
-    pub(crate) fn from_args(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
+    /// The operation of that name; `rank` makes of the number of voxels in the window how many come before the wanted
+    /// one.
+    pub(crate) fn of(
+        name: &'static str,
+        args: &Args<'_>,
+        rank: impl Fn(usize) -> Result<usize, ArgError>,
+    ) -> Result<Arc<dyn Op>, ArgError> {
         let window = Window::from_args(args, Origin::Centre)?;
-        if window.volume() > Self::LIMIT {
-            let text = args.text(SIZE.name).unwrap_or_default();
-            return Err(args.wrong(SIZE.name, text, format!("a box of at most {} voxels", Self::LIMIT)));
+        let count = window.count();
+        match rank(count)? {
+            0 => Ok(Extremum::of(name, Extreme::Min, window)),
+            rank if rank + 1 == count => Ok(Extremum::of(name, Extreme::Max, window)),
+            _ if count > Self::LIMIT => {
+                let param = if args.text(SIZE.name).is_some() { SIZE.name } else { RADIUS.name };
+                let text = args.text(param).unwrap_or_default();
+                Err(args.wrong(param, text, format!("a window of at most {} voxels", Self::LIMIT)))
+            }
+            rank => {
+                let rows = window.rows();
+                Ok(Arc::new(Self { name, window, rank, rows }))
+            }
         }
-        Ok(Arc::new(Self { window }))
     }
 }
 
-impl Op for Median {
+impl Op for Ranked {
     fn name(&self) -> &'static str {
-        "median"
+        self.name
     }
 
     fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
@@ -55,6 +77,7 @@ impl Op for Median {
             Method::Square5 => small::bytes::<Square5>(),
             Method::Cube3 => small::bytes::<Cube3>(),
             Method::Cube5 => small::bytes::<Cube5>(),
+            Method::Sliding => sliding::bytes::<T>(self.rows.len()),
             Method::Select => self.layout::<T>(space(output)).bytes::<T>(),
         });
         bytes as u64
@@ -67,7 +90,8 @@ impl Op for Median {
             Method::Square5 => 0.09 * size * size,
             Method::Cube3 => 0.3 * size,
             Method::Cube5 => 4.5 * size,
-            Method::Select => 0.06 * size * size * self.window.volume() as f64,
+            Method::Sliding => 10.0 + 1.6 * self.rows.len() as f64,
+            Method::Select => 0.06 * size * size * self.window.count() as f64,
         }
     }
 
@@ -84,6 +108,7 @@ impl Op for Median {
                     Method::Square5 => return networks::<T, Square5>(&from, &mut to, scratch),
                     Method::Cube3 => return networks::<T, Cube3>(&from, &mut to, scratch),
                     Method::Cube5 => return networks::<T, Cube5>(&from, &mut to, scratch),
+                    Method::Sliding => return self.slide::<T>(&from, &mut to, scratch),
                     Method::Select => {}
                 }
             }
@@ -99,14 +124,29 @@ enum Method {
     Square5,
     Cube3,
     Cube5,
+    /// Large windows of 8 or 16 bits.
+    Sliding,
     /// Any window.
     Select,
 }
 
-impl Median {
+impl Ranked {
+    /// From how many voxels of a run on, on average, counting beats comparing, for one byte and for two.
+    const RUN: [usize; 2] = [20, 12];
+
+    /// What two lanes of one byte count.
+    const COUNTED_IN_LANES: usize = u16::MAX as usize;
+
     /// The method for output rows of that many voxels.
     fn method<T: Sample>(&self, width: usize) -> Method {
-        if !T::Key::NETWORKS || !vector::is_vector::<T::Key>(width) {
+        if let Some(run) = size_of::<T>().checked_sub(1).and_then(|n| Self::RUN.get(n)) {
+            let count = self.window.count();
+            if count > self.rows.len() * run || count > Self::COUNTED_IN_LANES {
+                return Method::Sliding;
+            }
+        }
+        let middle = self.window.is_box() && self.rank == self.window.count() / 2;
+        if !middle || !T::Key::NETWORKS || !vector::is_vector::<T::Key>(width) {
             return Method::Select;
         }
         match self.window.size {
@@ -122,6 +162,28 @@ impl Median {
         Layout::new(out, self.window.size, size_of::<T>())
     }
 
+    /// Large windows.
+    fn slide<T: Sample>(&self, from: &View<'_, T>, to: &mut ViewMut<'_, T>, scratch: &mut [u8]) {
+        let ([nt, nc, nz, ny, nx], fs, ts) = (to.shape(), from.strides(), to.strides());
+        for t in 0..nt {
+            for c in 0..nc {
+                let sliding = Sliding {
+                    out: [nz, ny, nx],
+                    height: self.window.size[1],
+                    rows: &self.rows,
+                    rank: self.rank,
+                    flip: if T::DTYPE.is_signed_integer() { T::Key::TOP } else { T::Key::ZERO },
+                    src: T::raw(&from.raw()[t * fs[0] + c * fs[1]..]),
+                    src_step: [fs[2], fs[3]],
+                    dst: T::raw_mut(&mut to.raw()[t * ts[0] + c * ts[1]..]),
+                    dst_step: [ts[2], ts[3]],
+                    scratch,
+                };
+                sliding.run();
+            }
+        }
+    }
+
     /// Any window.
     fn select<T: Sample>(&self, from: &View<'_, T>, to: &mut ViewMut<'_, T>, scratch: &mut [u8]) {
         let ([nt, nc, nz, ny, nx], fs, ts) = (to.shape(), from.strides(), to.strides());
@@ -129,6 +191,8 @@ impl Median {
             for c in 0..nc {
                 let select = Select {
                     layout: self.layout::<T>([nz, ny, nx]),
+                    rows: &self.rows,
+                    rank: self.rank,
                     codec: Either::of(T::DTYPE),
                     src: T::raw(&from.raw()[t * fs[0] + c * fs[1]..]),
                     src_step: [fs[2], fs[3]],
@@ -165,19 +229,28 @@ fn networks<T: Sample, S: Small>(from: &View<'_, T>, to: &mut ViewMut<'_, T>, sc
 #[cfg(test)]
 mod tests {
     use crate::ops;
-    use crate::testing::{meta, stages};
-    use voxtile_sched::model::Dtype;
+    use crate::rank::Origin;
+    use crate::rank::testing::{Rank, oracle};
+    use crate::testing::{Fill, Float, Image, meta, stages, steps};
+    use voxtile_sched::model::{Border, Dtype};
 
     #[test]
-    fn boxes_that_cannot_be_counted_are_refused() {
+    fn more_than_two_bytes_count_in_runs_of_one_voxel() {
+        let image = Image::filled(meta("zyx", &[2, 3, 2], Dtype::U8), Fill::Noise, 1);
+        let wanted = oracle(&image, [300, 300, 1], Origin::Centre, Border::Reflect, Rank::Middle);
+        steps("median 300,300,1", &image).assert_same(&wanted, Float::Exact, || "300²".to_owned());
+    }
+
+    #[test]
+    fn windows_that_are_absurd_are_refused() {
         let image = [meta("yx", &[9, 9], Dtype::U8)];
         let refused =
             |step| stages(ops::find("median").unwrap(), step, &image).map(|_| ()).unwrap_err().to_string();
-        assert_eq!(refused("median 256"), "`median`: `size=256` is not a box of at most 65535 voxels");
+        assert_eq!(refused("median 1025"), "`median`: `size=1025` is not a window of at most 1048576 voxels");
         assert_eq!(
             refused("median 99999999999"),
             "`median`: `size=99999999999` is not whole numbers from 1 to 1073741824"
         );
-        assert!(stages(ops::find("median").unwrap(), "median 255", &image).is_ok());
+        assert!(stages(ops::find("median").unwrap(), "median 1024", &image).is_ok());
     }
 }
