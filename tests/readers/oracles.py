@@ -130,6 +130,13 @@ def points(image):
     yield named + "expr \"exp(-a / 500) + ln(b) * a**1.3\"", f32(np.exp(-a / 500) + np.log(b) * a**1.3)
     yield named + "expr \"a > b\" as m | mask outside=7 on=input,m", np.where(a > b, image, 7).astype(image.dtype)
     yield named + "expr \"a > b\" as m | where on=m,a,b", f32(np.where(a > b, a, b))
+    low, high = (np.float32(np.percentile(image, p)) for p in (1, 99.8))
+    yield "normalize", (f32(image) - low) / (high - low + np.float32(1e-20))
+    yield "equalize", f32(exposure.equalize_hist(image))
+    yield "threshold yen", above(image, filters.threshold_yen(image))
+    yield "gaussian 1 | threshold otsu", above(
+        ndi.gaussian_filter(f32(image), 1), filters.threshold_otsu(ndi.gaussian_filter(f32(image), 1))
+    )
     yield "cast u8", np.clip(image, 0, 255).astype(np.uint8)
     yield "cast f32", f32(image)
     yield "invert", (top - image).astype(image.dtype)

@@ -10,6 +10,7 @@ mod crop;
 mod dilate;
 mod dog;
 mod downsample;
+mod equalize;
 mod erode;
 mod exp;
 mod expr;
@@ -26,6 +27,7 @@ mod max;
 mod mean;
 mod median;
 mod min;
+mod normalize;
 mod open;
 mod prewitt;
 mod project;
@@ -50,6 +52,8 @@ use voxtile_sched::model::Dtype;
 pub static TABLE: &[&Spec] = &[
     &cast::SPEC,
     &rescale::SPEC,
+    &normalize::SPEC,
+    &equalize::SPEC,
     &clamp::SPEC,
     &invert::SPEC,
     &gamma::SPEC,
