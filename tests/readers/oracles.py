@@ -7,7 +7,7 @@ operation of `voxtile ops` that has a reference appears at least once in 2-D and
 import numpy as np
 import tifffile
 from scipy import ndimage as ndi
-from skimage import exposure, filters
+from skimage import exposure, feature, filters, restoration
 
 BORDERS = ["reflect", "constant", "nearest", "mirror", "wrap"]
 
@@ -69,6 +69,12 @@ def window_moments(image, size, border):
 
 def above(image, level):
     return (image > level).astype(np.uint8)
+
+
+def whole(image, dtype):
+    """The nearest whole numbers, as `cast` makes them."""
+    info = np.iinfo(dtype)
+    return np.clip(np.rint(image), info.min, info.max).astype(dtype)
 
 
 def neighbourhoods(image):
@@ -137,6 +143,28 @@ def points(image):
     yield "gaussian 1 | threshold otsu", above(
         ndi.gaussian_filter(f32(image), 1), filters.threshold_otsu(ndi.gaussian_filter(f32(image), 1))
     )
+    for which, n in (("largest", 0), ("smallest", -1)):
+        values = feature.hessian_matrix_eigvals(
+            feature.hessian_matrix(f64(image), 2, mode="reflect", use_gaussian_derivatives=True)
+        )
+        yield f"hessian sigma=2 which={which} | expr \"input * 7 + 0.013\" | cast i16", whole(values[n] * 7 + 0.013, np.int16)
+    yield "sato sigmas=1.5,3 black-ridges=no | expr \"input * 7 + 0.013\" | cast i16", whole(
+        filters.sato(f64(image), [1.5, 3], black_ridges=False) * 7 + 0.013, np.int16
+    )
+    yield "frangi sigmas=1.5,3 black-ridges=no | expr \"input * 900 + 0.013\" | cast u16", whole(
+        filters.frangi(f64(image), [1.5, 3], black_ridges=False) * 900 + 0.013, np.uint16
+    )
+    yield "tv-denoise weight=30 iterations=12", restoration.denoise_tv_chambolle(
+        f32(image), 30, eps=0, max_num_iter=12
+    )
+    plane = image if ndim == 2 else image[0]
+    bilateral = restoration.denoise_bilateral(
+        f64(plane), 7, 60, 1.2, bins=10_000_000, mode="symmetric"
+    )
+    first = "" if ndim == 2 else "crop 0:1,:,: | "
+    bilateral = bilateral if ndim == 2 else bilateral[None]
+    size = "7" if ndim == 2 else "1,7,7"
+    yield f"{first}bilateral 60 sigma-spatial=1.2 size={size} | cast u16", whole(bilateral, np.uint16)
     yield "cast u8", np.clip(image, 0, 255).astype(np.uint8)
     yield "cast f32", f32(image)
     yield "invert", (top - image).astype(image.dtype)

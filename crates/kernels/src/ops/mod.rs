@@ -2,6 +2,7 @@
 
 mod abs;
 mod automatic;
+mod bilateral;
 mod blackhat;
 mod cast;
 mod clamp;
@@ -14,10 +15,12 @@ mod equalize;
 mod erode;
 mod exp;
 mod expr;
+mod frangi;
 mod gamma;
 mod gaussian;
 mod gradient;
 mod gray;
+mod hessian;
 mod invert;
 mod laplace;
 mod ln;
@@ -32,12 +35,14 @@ mod open;
 mod prewitt;
 mod project;
 mod rescale;
+mod sato;
 mod scharr;
 mod sobel;
 mod sqrt;
 mod std;
 mod threshold;
 mod tophat;
+mod tv_denoise;
 mod unsharp;
 mod variance;
 mod r#where;
@@ -71,6 +76,8 @@ pub static TABLE: &[&Spec] = &[
     &unsharp::SPEC,
     &dog::SPEC,
     &median::SPEC,
+    &bilateral::SPEC,
+    &tv_denoise::SPEC,
     &min::SPEC,
     &max::SPEC,
     &erode::SPEC,
@@ -85,6 +92,9 @@ pub static TABLE: &[&Spec] = &[
     &gradient::SPEC,
     &laplace::SPEC,
     &log_filter::SPEC,
+    &hessian::SPEC,
+    &sato::SPEC,
+    &frangi::SPEC,
     &variance::SPEC,
     &std::SPEC,
     &crop::SPEC,

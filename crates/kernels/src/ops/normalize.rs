@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn what_is_no_range_is_refused_and_a_constant_image_becomes_0() {
         let image = [meta("yx", &[3, 4], Dtype::U16)];
-        for step in ["normalize 5", "normalize 5,5", "normalize 9,101", "normalize -1,50", "normalize nan,3"] {
+        for step in ["normalize 5", "normalize 5,5", "normalize 9,101", "normalize -1,50", "normalize nan,3"]
+        {
             assert!(stages(&SPEC, step, &image).is_err(), "{step}");
         }
         assert_eq!(steps("normalize", &Image::of::<i32>("x", &[3], &[-7; 3])).values::<f32>(), [0.0; 3]);

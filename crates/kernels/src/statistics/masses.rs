@@ -4,8 +4,8 @@
 //! pass has a counter and a sum for each of 2^16 bins; the iteration takes each bin as one voxel of its mean. Where it
 //! comes to rest, another pass cuts that bin into 2^16, and it goes on from there.
 
-use super::key::value;
 use super::Extent;
+use super::key::value;
 use crate::pointwise::{Sample, for_rows};
 use std::any::Any;
 use voxtile_sched::contract::Statistic;
