@@ -147,11 +147,11 @@ def points(image):
         values = feature.hessian_matrix_eigvals(
             feature.hessian_matrix(f64(image), 2, mode="reflect", use_gaussian_derivatives=True)
         )
-        yield f"hessian sigma=2 which={which} | expr \"input * 7 + 0.013\" | cast i16", whole(values[n] * 7 + 0.013, np.int16)
-    yield "sato sigmas=1.5,3 black-ridges=no | expr \"input * 7 + 0.013\" | cast i16", whole(
+        yield f"hessian sigma=2 which={which} as it | expr \"it * 7 + 0.013\" | cast i16", whole(values[n] * 7 + 0.013, np.int16)
+    yield "sato sigmas=1.5,3 black-ridges=no as it | expr \"it * 7 + 0.013\" | cast i16", whole(
         filters.sato(f64(image), [1.5, 3], black_ridges=False) * 7 + 0.013, np.int16
     )
-    yield "frangi sigmas=1.5,3 black-ridges=no | expr \"input * 900 + 0.013\" | cast u16", whole(
+    yield "frangi sigmas=1.5,3 black-ridges=no as it | expr \"it * 900 + 0.013\" | cast u16", whole(
         filters.frangi(f64(image), [1.5, 3], black_ridges=False) * 900 + 0.013, np.uint16
     )
     yield "tv-denoise weight=30 iterations=12", restoration.denoise_tv_chambolle(

@@ -163,23 +163,24 @@ pub(crate) fn eigenvalues2(a: f32, b: f32, c: f32) -> [f32; 2] {
     [middle + root, middle - root]
 }
 
-/// Sweeps of Jacobi's method after which nothing is left beside the diagonal that f32 could show.
-const SWEEPS: usize = 5;
-
-/// The three eigenvalues, falling: Jacobi's rotations in f64.
+/// The three eigenvalues, falling: five sweeps of Jacobi's rotations in f64, after which nothing is left beside the diagonal
+/// that f32 could show. Written out, so that matrices are turned side by side.
 #[inline(always)]
 pub(crate) fn eigenvalues3(matrix: [f32; 6]) -> [f64; 3] {
-    let [mut a, mut b, mut c, mut d, mut e, mut f] = matrix.map(f64::from);
-    for _ in 0..SWEEPS {
-        // Of rows 1 and 2, 1 and 3, 2 and 3; the other two elements turn with them.
-        (a, d, b, c, e) = rotated(a, d, b, c, e);
-        (a, f, c, b, e) = rotated(a, f, c, b, e);
-        (d, f, e, b, c) = rotated(d, f, e, b, c);
-    }
-    let (a, d) = falling(a, d);
-    let (d, f) = falling(d, f);
+    let turned = sweep(sweep(sweep(sweep(sweep(matrix.map(f64::from))))));
+    let (a, d) = falling(turned[0], turned[3]);
+    let (d, f) = falling(d, turned[5]);
     let (a, d) = falling(a, d);
     [a, d, f]
+}
+
+/// Rotations of rows 1 and 2, 1 and 3, 2 and 3; the other two elements turn with them.
+#[inline(always)]
+fn sweep([a, b, c, d, e, f]: [f64; 6]) -> [f64; 6] {
+    let (a, d, b, c, e) = rotated(a, d, b, c, e);
+    let (a, f, c, b, e) = rotated(a, f, c, b, e);
+    let (d, f, e, b, c) = rotated(d, f, e, b, c);
+    [a, b, c, d, e, f]
 }
 
 /// A rotation that leaves nothing of `off`, which stands between the rows of `p` and `q`. `u` stands in the row of `p`

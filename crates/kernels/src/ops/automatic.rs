@@ -3,7 +3,7 @@
 //! Each method finds a value in the counts of all values of the whole image, every axis and channel together, in the
 //! arithmetic of scikit-image 0.26: counts are rounded to f32 where it does so, and of equal criteria the lowest value
 //! wins. Integers are counted value by value, those of 32 and 64 bits up to 2^20 values from the lowest to the highest;
-//! floats in 256 bins, whose centres are of their type. Voxels that are not finite do not count. A constant image has its
+//! those farther apart and floats in 256 bins, whose centres are f64, of f32 images f32. Voxels that are not finite do not count. A constant image has its
 //! value as threshold, an image without voxels has none; so in both nothing is above it. Cost: one pass more over what
 //! the step reads, two for the wider types, three for Li's of floats.
 //! Otsu 1979; Li and Tam 1998; Zack, Rogers and Latt 1977 (triangle); Yen, Chang and Chang 1995; Ridler and Calvard 1978
@@ -77,7 +77,7 @@ impl Method {
             dtype,
             needs: self.needs(),
             output: |input| input.with_dtype(Dtype::U8).with_kind(Kind::Mask),
-            then: Box::new(move |found| Ok(then(found))),
+            then: Box::new(then),
         })
     }
 }

@@ -86,7 +86,7 @@ fn build(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
                     Found::Numbers(ends) => ends[1] / 2.0,
                     _ => 0.0,
                 };
-                Ok(Arc::new(Vesselness { gamma: if half == 0.0 { 1.0 } else { half } }))
+                Arc::new(Vesselness { gamma: if half == 0.0 { 1.0 } else { half } })
             }),
         }),
     };

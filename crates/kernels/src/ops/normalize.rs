@@ -58,7 +58,7 @@ fn build(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
         dtype: args.input().dtype,
         needs: Needs::Percentiles(vec![low, high]),
         output: |input| input.with_dtype(Dtype::F32).with_kind(Kind::Image),
-        then: Box::new(move |found| Ok(then(found))),
+        then: Box::new(then),
     }))
 }
 

@@ -116,9 +116,13 @@ impl Denoise {
             // What lies within the reach of the iterations to come is enough.
             walk.lines(i, |at, len| {
                 let from = pad + at;
+                let (image, out) = (&image[from..][..len], &mut out[from..][..len]);
+                if i == 0 {
+                    return out.copy_from_slice(image);
+                }
                 let own = [0, 1, 2].map(|a| &p[a][from..][..len]);
                 let before = [0, 1, 2].map(|a| &p[a][from - walk.step[a]..][..len]);
-                descend(i == 0, &image[from..][..len], own, before, &walk.step, &mut out[from..][..len]);
+                descend(image, own, before, out);
             });
             if i + 1 == self.iterations {
                 break;
@@ -126,56 +130,47 @@ impl Denoise {
             walk.lines(i, |at, len| {
                 let from = pad + at;
                 let after = [0, 1, 2].map(|a| &out[from + walk.step[a]..][..len]);
-                let [p0, p1, p2] = &mut *p;
-                let p = [&mut p0[from..][..len], &mut p1[from..][..len], &mut p2[from..][..len]];
-                ascend(&out[from..][..len], after, &walk.step, scales, p);
+                let [p0, p1, p2] = p.each_mut().map(|p| &mut p[from..][..len]);
+                ascend(&out[from..][..len], after, scales, p0, p1, p2);
             });
         }
     }
 }
 
 vectorised! {
-    /// The image less the divergence. Terms of axes that the image has not are left out.
-    fn descend(first: bool, image: &[f32], p: [&[f32]; 3], before: [&[f32]; 3], step: &[usize; 3], out: &mut [f32]) {
-        if first {
-            out.copy_from_slice(image);
-            return;
-        }
-        let has = step.map(|step| step > 0);
-        let lens = p.map(<[f32]>::len);
-        assert!(lens == [out.len(); 3] && image.len() == out.len());
-        for n in 0..out.len() {
-            let mut sum = -0.0;
-            for a in 0..3 {
-                sum = if has[a] { sum + p[a][n] } else { sum };
-            }
-            let mut d = -sum;
-            for a in 0..3 {
-                d = if has[a] { d + before[a][n] } else { d };
-            }
+    /// The image less the divergence. Along axes that the image has not, everything is 0.
+    fn descend(image: &[f32], p: [&[f32]; 3], before: [&[f32]; 3], out: &mut [f32]) {
+        let len = out.len();
+        let image = &image[..len];
+        let [p0, p1, p2] = p.map(|row| &row[..len]);
+        let [b0, b1, b2] = before.map(|row| &row[..len]);
+        for n in 0..len {
+            let d = -(p0[n] + p1[n] + p2[n]) + b0[n] + b1[n] + b2[n];
             out[n] = image[n] + d;
         }
     }
 }
 
+/// The difference to a neighbour; 0 beyond the edge, and where the image has no neighbours along an axis.
+#[inline(always)]
+fn difference(own: f32, after: f32) -> f32 {
+    let g = after - own;
+    if g.is_nan() { 0.0 } else { g }
+}
+
 vectorised! {
-    /// Steps along the gradient. Differences with NaN, beyond the edge, are 0.
-    fn ascend(own: &[f32], after: [&[f32]; 3], step: &[usize; 3], scales: [f32; 2], p: [&mut [f32]; 3]) {
-        let has = step.map(|step| step > 0);
-        let [p0, p1, p2] = p;
+    /// Steps along the gradient.
+    fn ascend(own: &[f32], after: [&[f32]; 3], scales: [f32; 2], p0: &mut [f32], p1: &mut [f32], p2: &mut [f32]) {
         let len = own.len();
-        let (p0, p1, p2) = (&mut p0[..len], &mut p1[..len], &mut p2[..len]);
         let [a0, a1, a2] = after.map(|row| &row[..len]);
+        let (p0, p1, p2) = (&mut p0[..len], &mut p1[..len], &mut p2[..len]);
         for n in 0..len {
-            let difference = |after: f32, has: bool| {
-                let g = after - own[n];
-                if has && !g.is_nan() { g } else { 0.0 }
-            };
-            let g = [difference(a0[n], has[0]), difference(a1[n], has[1]), difference(a2[n], has[2])];
-            let norm = (g[0] * g[0] + g[1] * g[1] + g[2] * g[2]).sqrt() * scales[1] + 1.0;
-            p0[n] = (p0[n] - scales[0] * g[0]) / norm;
-            p1[n] = (p1[n] - scales[0] * g[1]) / norm;
-            p2[n] = (p2[n] - scales[0] * g[2]) / norm;
+            let own = own[n];
+            let (g0, g1, g2) = (difference(own, a0[n]), difference(own, a1[n]), difference(own, a2[n]));
+            let norm = (g0 * g0 + g1 * g1 + g2 * g2).sqrt() * scales[1] + 1.0;
+            p0[n] = (p0[n] - scales[0] * g0) / norm;
+            p1[n] = (p1[n] - scales[0] * g1) / norm;
+            p2[n] = (p2[n] - scales[0] * g2) / norm;
         }
     }
 }

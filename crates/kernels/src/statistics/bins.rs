@@ -18,19 +18,23 @@ pub(super) const BINS: usize = 256;
 pub(super) struct Bins {
     dtype: Dtype,
     first: u64,
-    /// Of floats; one more than counters.
+    /// Of bins; one more than counters.
     edges: Arc<[f64]>,
     counts: Vec<u64>,
 }
 
 impl Bins {
-    /// Of all values between the ends of integers, which are fewer than [`MOST_VALUES`] apart; of [`BINS`] between
-    /// those of floats, which differ.
+    /// Whether values between those ends are counted in bins, and not one by one.
+    pub(super) fn cut(extent: &Extent) -> bool {
+        extent.dtype.is_float() || extent.ends[1] - extent.ends[0] >= MOST_VALUES
+    }
+
+    /// Of all values between the ends, or of [`BINS`]. The ends differ.
     pub(super) fn new(extent: &Extent) -> Self {
         let [first, last] = extent.ends;
-        let float = extent.dtype.is_float();
-        let count = if float { BINS } else { (last - first) as usize + 1 };
-        let edges = match float {
+        let cut = Self::cut(extent);
+        let count = if cut { BINS } else { (last - first) as usize + 1 };
+        let edges = match cut {
             true => edges(value(extent.dtype, first), value(extent.dtype, last), extent.dtype == Dtype::F32),
             false => Vec::new(),
         };
@@ -51,7 +55,7 @@ impl Bins {
     }
 
     /// A bin is found by division, then corrected by the edges, as numpy does; so the edges alone decide.
-    fn count_floats<T: Sample>(&mut self, row: &[T]) {
+    fn count_bins<T: Sample>(&mut self, row: &[T]) {
         let edges: &[f64; BINS + 1] = (&*self.edges).try_into().expect("made with that many");
         let counts: &mut [u64; BINS] = (&mut *self.counts).try_into().expect("made with that many");
         let (low, high) = (edges[0], edges[BINS]);
@@ -93,7 +97,7 @@ impl Statistic for Bins {
             let view = tile.view::<T>();
             for_rows(tile.shape(), |t, c, z, y| match self.edges.is_empty() {
                 true => self.count_values::<T>(view.row(t, c, z, y)),
-                false => self.count_floats::<T>(view.row(t, c, z, y)),
+                false => self.count_bins::<T>(view.row(t, c, z, y)),
             });
         });
     }

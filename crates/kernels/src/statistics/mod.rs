@@ -2,8 +2,8 @@
 //!
 //! All voxels count together, of every axis and channel; of floats the finite ones: NaN and infinities do not count.
 //! Integers of 8 and 16 bits are counted value by value in one pass. Of wider ones the ends are found first, then what
-//! lies between is counted value by value, up to 2^20 of them; of floats, 256 bins. Percentiles are exact in every
-//! type, 16 bits in each pass.
+//! lies between is counted value by value, up to 2^20 of them; of floats, and of integers farther apart, in 256 bins.
+//! Percentiles are exact in every type, 16 bits in each pass.
 
 mod bins;
 mod counts;
@@ -15,12 +15,12 @@ mod ranks;
 mod sums;
 
 pub(crate) use histogram::Histogram;
+pub use ranks::{Ranks, Step};
 
 use bins::Bins;
 use counts::Counts;
 use extent::Extent;
 use masses::Masses;
-use ranks::Ranks;
 use std::sync::Arc;
 use sums::Sums;
 use voxtile_sched::contract::{Footprint, Global, Op, Pass, Refused, Resolved, Statistic};
@@ -31,7 +31,7 @@ use voxtile_sched::model::{Dtype, Meta, Tile, TileMut};
 pub(crate) enum Needs {
     /// The counts of all values, or of bins.
     Histogram,
-    /// The level at which Li's iteration rests, of floats; of integers as [`Histogram`](Self::Histogram).
+    /// The level at which Li's iteration rests; of integers that are counted one by one, their counts.
     Li,
     Mean,
     Percentiles(Vec<f64>),
@@ -78,32 +78,31 @@ impl Needs {
             Self::Ends => 64,
             Self::Percentiles(percents) => Ranks::bytes(percents.len()),
             Self::Li if dtype.is_float() => Masses::bytes(),
-            _ if dtype.is_float() => 8 << 10,
+            Self::Histogram if dtype.is_float() => 8 << 10,
             Self::Histogram | Self::Li => bins::MOST_VALUES * 8,
         }
     }
 
     /// Another pass, or what was found.
-    fn next(&self, statistic: Box<dyn Statistic>) -> Result<Next, Refused> {
+    fn next(&self, statistic: Box<dyn Statistic>) -> Next {
         let any = statistic.into_any();
         let any = match any.downcast::<Counts>() {
-            Ok(counts) => return Ok(Next::Found(self.of_values(counts.histogram()))),
+            Ok(counts) => return Next::Found(self.of_values(counts.histogram())),
             Err(any) => any,
         };
         let any = match any.downcast::<Ranks>() {
             Ok(ranks) => {
-                return Ok(match ranks.next() {
+                return match ranks.next() {
                     ranks::Step::Again(next) => Next::Again(Box::new(next)),
                     ranks::Step::Found(values) if values.is_empty() => Next::Found(Found::Nothing),
                     ranks::Step::Found(values) => Next::Found(Found::Numbers(values)),
-                });
+                };
             }
             Err(any) => any,
         };
         let any = match any.downcast::<Sums>() {
             Ok(sums) => {
-                let found = sums.mean().map_or(Found::Nothing, |mean| Found::Numbers(vec![mean]));
-                return Ok(Next::Found(found));
+                return Next::Found(sums.mean().map_or(Found::Nothing, |mean| Found::Numbers(vec![mean])));
             }
             Err(any) => any,
         };
@@ -113,15 +112,15 @@ impl Needs {
         };
         let any = match any.downcast::<Masses>() {
             Ok(masses) => {
-                return Ok(match masses.next() {
+                return match masses.next() {
                     masses::Step::Again(next) => Next::Again(Box::new(next)),
                     masses::Step::Found(level) => Next::Found(Found::Numbers(vec![level])),
-                });
+                };
             }
             Err(any) => any,
         };
         let bins = any.downcast::<Bins>().expect("a statistic that this asked for");
-        Ok(Next::Found(Found::Histogram(bins.histogram())))
+        Next::Found(Found::Histogram(bins.histogram()))
     }
 
     /// What follows from counts of every value.
@@ -148,33 +147,22 @@ impl Needs {
     }
 
     /// What follows from the ends.
-    fn within(&self, extent: &Extent) -> Result<Next, Refused> {
+    fn within(&self, extent: &Extent) -> Next {
         if extent.ends[0] > extent.ends[1] {
-            return Ok(Next::Found(Found::Nothing));
+            return Next::Found(Found::Nothing);
         }
         let ends = extent.ends.map(|end| key::value(extent.dtype, end));
-        let integer = !extent.dtype.is_float();
         if *self == Self::Ends {
-            return Ok(Next::Found(Found::Numbers(ends.to_vec())));
+            return Next::Found(Found::Numbers(ends.to_vec()));
         }
         // Zeros of both signs are one value.
-        if extent.ends[0] == extent.ends[1] || (!integer && ends[0] == ends[1]) {
-            return Ok(Next::Found(Found::Constant(ends[0])));
+        if extent.ends[0] == extent.ends[1] || (extent.dtype.is_float() && ends[0] == ends[1]) {
+            return Next::Found(Found::Constant(ends[0]));
         }
-        if integer && extent.ends[1] - extent.ends[0] >= bins::MOST_VALUES {
-            let why = format!(
-                "its values lie from {} to {}, and a statistic of integers counts at most {} values; \
-                 `cast f32` before it makes 256 bins of them",
-                ends[0],
-                ends[1],
-                bins::MOST_VALUES
-            );
-            return Err(Refused::Dtype { dtype: extent.dtype, why });
-        }
-        Ok(Next::Again(match self {
-            Self::Li if !integer => Box::new(Masses::new(extent)),
+        Next::Again(match self {
+            Self::Li if Bins::cut(extent) => Box::new(Masses::new(extent)),
             _ => Box::new(Bins::new(extent)),
-        }))
+        })
     }
 }
 
@@ -184,7 +172,7 @@ enum Next {
 }
 
 /// The local operation that follows from what was found.
-type Then = Box<dyn Fn(Found) -> Result<Arc<dyn Op>, Refused> + Send + Sync>;
+type Then = Box<dyn Fn(Found) -> Arc<dyn Op> + Send + Sync>;
 
 /// An operation that waits for a statistic of its first input. `output` is that of the local operation.
 pub(crate) struct Deferred {
@@ -235,9 +223,9 @@ impl Global for Deferred {
     }
 
     fn resolve(&self, statistic: Box<dyn Statistic>) -> Result<Resolved, Refused> {
-        Ok(match self.needs.next(statistic)? {
+        Ok(match self.needs.next(statistic) {
             Next::Again(next) => Resolved::Again(next),
-            Next::Found(found) => Resolved::Local((self.then)(found)?),
+            Next::Found(found) => Resolved::Local((self.then)(found)),
         })
     }
 }

@@ -14,8 +14,9 @@ use voxtile_sched::model::{Dtype, Tile};
 const DIGIT: u32 = 16;
 const DIGITS: usize = 1 << DIGIT;
 
-/// Percentiles of the finite voxels on the way to be found.
-pub(super) struct Ranks {
+/// Percentiles of the finite voxels on the way to be found: a statistic that is shown the whole image, then asked for the
+/// [`next`](Self::next) step, and shown the image again until there is none.
+pub struct Ranks {
     dtype: Dtype,
     percents: Vec<f64>,
     /// Bits below the digit that is counted.
@@ -37,15 +38,17 @@ struct Wanted {
 }
 
 /// After a pass.
-pub(super) enum Step {
-    /// Another pass.
+pub enum Step {
+    /// Another pass, with this.
     Again(Ranks),
     /// The percentiles; none if no voxel counts.
     Found(Vec<f64>),
 }
 
 impl Ranks {
-    pub(super) fn new(dtype: Dtype, percents: Vec<f64>) -> Self {
+    /// Looks for percentiles, numbers from 0 to 100, in images of that type.
+    #[must_use]
+    pub fn new(dtype: Dtype, percents: Vec<f64>) -> Self {
         let shift = (8 * dtype.size() as u32).saturating_sub(DIGIT);
         Self { dtype, percents, shift, prefixes: vec![0], wanted: Vec::new(), counts: vec![0; DIGITS] }
     }
@@ -85,7 +88,9 @@ impl Ranks {
         self.percents.iter().flat_map(pair).collect()
     }
 
-    pub(super) fn next(mut self) -> Step {
+    /// Given a pass over the whole image, another one or the percentiles, in the order in which they were asked for.
+    #[must_use]
+    pub fn next(mut self) -> Step {
         if self.wanted.is_empty() {
             match self.counts.iter().sum() {
                 0 => return Step::Found(Vec::new()),

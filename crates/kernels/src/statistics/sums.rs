@@ -4,7 +4,7 @@ use crate::pointwise::{Sample, for_rows};
 use std::any::Any;
 use voxtile_sched::contract::Statistic;
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Element, Tile};
+use voxtile_sched::model::{Dtype, Tile};
 
 /// Exponents of `f64`.
 const EXPONENTS: usize = 2048;
