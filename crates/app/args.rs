@@ -127,7 +127,7 @@ pub(crate) struct Info {
     /// Image to look at
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
-    /// Also read every voxel: smallest, largest and mean value
+    /// Also read every voxel: ends, mean, standard deviation and percentiles, of each channel
     #[arg(long)]
     pub(crate) stats: bool,
     #[command(flatten)]

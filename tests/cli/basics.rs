@@ -93,6 +93,13 @@ fn info_says_what_an_image_is() {
     let json = place.ok(&["info", "in.zarr", "--stats", "--json"]).json();
     assert_eq!(json["shape"], serde_json::json!([20, 33, 47]));
     assert_eq!(json["stats"]["max"].as_f64(), Some(f64::from(*max)));
+    let mut sorted: Vec<f64> = image.iter().map(|&v| f64::from(v)).collect();
+    sorted.sort_by(f64::total_cmp);
+    let median = (sorted[(sorted.len() - 1) / 2] + sorted[sorted.len() / 2]) / 2.0;
+    assert_eq!(json["stats"]["channels"][0]["percentiles"]["50"].as_f64(), Some(median));
+    assert!(text.contains(&format!("50 %: {median}, ")), "{text}");
+    let variance = sorted.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / sorted.len() as f64;
+    assert!((json["stats"]["std"].as_f64().unwrap() / variance.sqrt() - 1.0).abs() < 1e-12);
     assert_eq!(json["axes"][0]["axis"], "z");
     assert!(place.ok(&["info", "in.zarr", "--json"]).json().get("stats").is_none());
 }

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 import scipy.stats
 import skimage
+import skimage.exposure
 import skimage.filters
 from skimage.measure import block_reduce
 from skimage.transform import downscale_local_mean
@@ -50,6 +51,25 @@ def saturated(values, dtype):
         return values.astype(dtype)
     info = np.iinfo(dtype)
     return np.clip(np.nan_to_num(np.rint(values)), info.min, info.max).astype(dtype)
+
+
+def thresholds(axes, image, names=("otsu", "li", "triangle", "yen", "isodata", "mean")):
+    for name in names:
+        if name == "yen" and image.dtype.kind == "f" and image.min() == image.max():
+            continue  # bins reach half below the one value, and it is above their first
+        try:
+            # Li's works in place on images without NaN.
+            value = getattr(skimage.filters, "threshold_" + name)(image.copy())
+        except IndexError:
+            continue  # isodata without a solution
+        case(f"threshold {name}", axes, image, (image > value).astype(np.uint8))
+
+
+def normalized(image, percents, clip):
+    """csbdeep.utils.normalize: float32 throughout."""
+    low, high = (np.float32(np.percentile(image, p)) for p in percents)
+    out = (image.astype(np.float32) - low) / (high - low + np.float32(1e-20))
+    return np.clip(out, 0, 1) if clip else out
 
 
 volume = blobs((6, 12, 18))
@@ -112,6 +132,23 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     case("project z method=sum", "zyx", f32, f32.sum(0, dtype=float), "yx")
     case("project z method=mean", "zyx", f32, f32.mean(0, dtype=float).astype(np.float32), "yx")
+
+rng = np.random.default_rng(21)
+for image in (u8, u16, i16, skewed, extremes, two, same, zero):
+    thresholds("zyx"[-image.ndim :], image, ["yen"])
+floats = skewed.astype(np.float32) / 7 - 30 + rng.normal(0, 1, skewed.shape).astype(np.float32)
+peaks = np.where(rng.random((5, 16, 20)) < 0.7, rng.normal(-3, 1, (5, 16, 20)), rng.normal(4, 2, (5, 16, 20)))
+wide, signed = u16.astype(np.uint32) + 70_000, i16.astype(np.int64) * 3
+for image in (floats, peaks, peaks.astype(np.float32), wide, signed, two.astype(np.float32), same.astype(float)):
+    axes = "zyx"[-image.ndim :]
+    thresholds(axes, image)
+    for q in (0, 12.5, 99.8, 100):
+        case(f"threshold percentile={q}", axes, image, (image > np.percentile(image, q)).astype(np.uint8))
+for image in (u8, i16, two, floats, peaks, wide, signed):
+    axes = "zyx"[-image.ndim :]
+    case("equalize", axes, image, skimage.exposure.equalize_hist(image).astype(np.float32))
+    case("normalize", axes, image, normalized(image, (1, 99.8), False))
+    case("normalize 0.1,50 clip=yes", axes, image, normalized(image, (0.1, 50), True))
 
 (OUT / "cases.txt").write_text("\n".join(lines) + "\n")
 print(len(lines), "cases,", sum(f.stat().st_size for f in OUT.iterdir()), "bytes")

@@ -7,7 +7,7 @@ operation of `voxtile ops` that has a reference appears at least once in 2-D and
 import numpy as np
 import tifffile
 from scipy import ndimage as ndi
-from skimage import exposure, filters, measure, morphology, restoration, segmentation
+from skimage import exposure, feature, filters, measure, morphology, restoration, segmentation
 
 BORDERS = ["reflect", "constant", "nearest", "mirror", "wrap"]
 
@@ -77,6 +77,12 @@ def round_set(radius, ndim):
 
 def diamond(radius, ndim):
     return {2: morphology.diamond, 3: morphology.octahedron}[ndim](radius)
+
+
+def whole(image, dtype):
+    """The nearest whole numbers, as `cast` makes them."""
+    info = np.iinfo(dtype)
+    return np.clip(np.rint(image), info.min, info.max).astype(dtype)
 
 
 def neighbourhoods(image):
@@ -151,6 +157,35 @@ def points(image):
     yield named + "expr \"exp(-a / 500) + ln(b) * a**1.3\"", f32(np.exp(-a / 500) + np.log(b) * a**1.3)
     yield named + "expr \"a > b\" as m | mask outside=7 on=input,m", np.where(a > b, image, 7).astype(image.dtype)
     yield named + "expr \"a > b\" as m | where on=m,a,b", f32(np.where(a > b, a, b))
+    low, high = (np.float32(np.percentile(image, p)) for p in (1, 99.8))
+    yield "normalize", (f32(image) - low) / (high - low + np.float32(1e-20))
+    yield "equalize", f32(exposure.equalize_hist(image))
+    yield "threshold yen", above(image, filters.threshold_yen(image))
+    yield "gaussian 1 | threshold otsu", above(
+        ndi.gaussian_filter(f32(image), 1), filters.threshold_otsu(ndi.gaussian_filter(f32(image), 1))
+    )
+    for which, n in (("largest", 0), ("smallest", -1)):
+        values = feature.hessian_matrix_eigvals(
+            feature.hessian_matrix(f64(image), 2, mode="reflect", use_gaussian_derivatives=True)
+        )
+        yield f"hessian sigma=2 which={which} as it | expr \"it * 7 + 0.013\" | cast i16", whole(values[n] * 7 + 0.013, np.int16)
+    yield "sato sigmas=1.5,3 black-ridges=no as it | expr \"it * 7 + 0.013\" | cast i16", whole(
+        filters.sato(f64(image), [1.5, 3], black_ridges=False) * 7 + 0.013, np.int16
+    )
+    yield "frangi sigmas=1.5,3 black-ridges=no as it | expr \"it * 900 + 0.013\" | cast u16", whole(
+        filters.frangi(f64(image), [1.5, 3], black_ridges=False) * 900 + 0.013, np.uint16
+    )
+    yield "tv-denoise weight=30 iterations=12", restoration.denoise_tv_chambolle(
+        f32(image), 30, eps=0, max_num_iter=12
+    )
+    plane = image if ndim == 2 else image[0]
+    bilateral = restoration.denoise_bilateral(
+        f64(plane), 7, 60, 1.2, bins=10_000_000, mode="symmetric"
+    )
+    first = "" if ndim == 2 else "crop 0:1,:,: | "
+    bilateral = bilateral if ndim == 2 else bilateral[None]
+    size = "7" if ndim == 2 else "1,7,7"
+    yield f"{first}bilateral 60 sigma-spatial=1.2 size={size} | cast u16", whole(bilateral, np.uint16)
     yield "cast u8", np.clip(image, 0, 255).astype(np.uint8)
     yield "cast f32", f32(image)
     yield "invert", (top - image).astype(image.dtype)

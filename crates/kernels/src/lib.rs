@@ -2,7 +2,7 @@
 //!
 //! [`ops::TABLE`] lists them; each lives in one file under `ops/` with its contract, its CPU kernel, its naive oracle
 //! and its tests. [`spec`] describes parameters, so that the command line, its help, the documentation and the
-//! benches are made from the table. [`testing`] is the harness that every operation passes.
+//! benches are made from the table. [`statistics`] finds exact percentiles of an image that is seen in parts. [`testing`] is the harness that every operation passes.
 
 mod blocks;
 mod choice;
@@ -11,7 +11,6 @@ mod conv;
 pub mod cpu;
 mod formula;
 mod functions;
-mod histogram;
 mod math;
 mod objects;
 pub mod ops;
@@ -19,5 +18,6 @@ mod pointwise;
 mod rank;
 mod simd;
 pub mod spec;
+pub mod statistics;
 pub mod testing;
 mod totals;

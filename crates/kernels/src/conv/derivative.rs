@@ -2,7 +2,7 @@
 
 use super::{Half, Separable, derivative_weights, gaussian_weights, radius, sigmas, truncation};
 use crate::spec::{ArgError, Args, From, Stage};
-use voxtile_sched::model::Border;
+use voxtile_sched::model::{Border, PerAxis};
 
 /// Which derivative is taken along the axis of a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,30 +29,45 @@ pub(crate) fn components(
     let source = args.as_linear(stages)?;
     let mut made = Vec::new();
     for &along in &axes {
-        let half = |axis: usize| {
-            let (sigma, radius) = (sigma[axis], radius(sigma[axis], truncate) as usize);
-            match (axis == along, order) {
-                (false, _) if radius == 0 => Half::even(vec![1.0]),
-                (false, _) => Half::even(gaussian_weights(sigma, radius)),
-                (true, Order::First) => Half { weights: derivative_weights(sigma, radius, 1), odd: true },
-                (true, Order::Second) => Half::even(derivative_weights(sigma, radius, 2)),
-            }
-        };
-        let filter = |axes: &[usize]| {
-            let weights = [2, 3, 4].map(|a| if axes.contains(&a) { half(a) } else { Half::even(vec![1.0]) });
-            Separable::Exact(weights).op(name, border)
-        };
-        // A level has no derivative. So where a constant other than 0 stands beyond the edge, it is no longer there once
-        // an axis was differentiated, and must be put there again before the next.
-        let anew = matches!(border, Border::Constant(c) if c != 0.0) && along != axes[axes.len() - 1];
-        let mut at = source;
-        for axes in axes.chunks(if anew { 1 } else { 3 }) {
-            stages.push(Stage { op: filter(axes), inputs: vec![at] });
-            at = From::Stage(stages.len() - 1);
-        }
-        made.push(at);
+        made.push(derived(name, &sigma, truncate, (along, order), border, source, stages));
     }
     Ok(made)
+}
+
+/// Appends the stages of one component, and returns where it comes from. Every axis with a standard deviation is
+/// smoothed but one, along which a derivative is taken.
+pub(super) fn derived(
+    name: &'static str,
+    sigma: &PerAxis<f64>,
+    truncate: f64,
+    (along, order): (usize, Order),
+    border: Border,
+    source: From,
+    stages: &mut Vec<Stage>,
+) -> From {
+    let axes: Vec<usize> = (2..5).filter(|&a| sigma[a] > 0.0).collect();
+    let half = |axis: usize| {
+        let (sigma, radius) = (sigma[axis], radius(sigma[axis], truncate) as usize);
+        match (axis == along, order) {
+            (false, _) if radius == 0 => Half::even(vec![1.0]),
+            (false, _) => Half::even(gaussian_weights(sigma, radius)),
+            (true, Order::First) => Half { weights: derivative_weights(sigma, radius, 1), odd: true },
+            (true, Order::Second) => Half::even(derivative_weights(sigma, radius, 2)),
+        }
+    };
+    let filter = |axes: &[usize]| {
+        let weights = [2, 3, 4].map(|a| if axes.contains(&a) { half(a) } else { Half::even(vec![1.0]) });
+        Separable::Exact(weights).op(name, border)
+    };
+    // A level has no derivative. So where a constant other than 0 stands beyond the edge, it is no longer there once
+    // an axis was differentiated, and must be put there again before the next.
+    let anew = matches!(border, Border::Constant(c) if c != 0.0) && along != axes[axes.len() - 1];
+    let mut at = source;
+    for axes in axes.chunks(if anew { 1 } else { 3 }) {
+        stages.push(Stage { op: filter(axes), inputs: vec![at] });
+        at = From::Stage(stages.len() - 1);
+    }
+    at
 }
 
 #[cfg(test)]
@@ -64,8 +79,17 @@ pub(crate) mod tests {
 
     /// One component, truncated at 4 σ: one axis after the other, every voxel on its own.
     pub(crate) fn component(image: &Image, sigma: f64, along: Axis, order: Order, border: Border) -> Image {
+        cut_at(image, sigma, 4.0, along, order, border)
+    }
+
+    /// A first derivative, truncated at so many σ.
+    pub(crate) fn first(image: &Image, sigma: f64, truncate: f64, along: Axis, border: Border) -> Image {
+        cut_at(image, sigma, truncate, along, Order::First, border)
+    }
+
+    fn cut_at(image: &Image, sigma: f64, truncate: f64, along: Axis, order: Order, border: Border) -> Image {
         let mut image: Image = dispatch!(image.meta().dtype, T => image.map(|v: T| v.to_f32()));
-        let radius = (4.0 * sigma + 0.5).floor() as i64;
+        let radius = (truncate * sigma + 0.5).floor() as i64;
         for axis in image.meta().axes.space().iter() {
             let blur = gaussian_weights(sigma, radius as usize);
             let s2 = sigma * sigma;

@@ -7,6 +7,7 @@ mod boxes;
 pub(crate) mod derivative;
 pub(crate) mod edges;
 mod gaussian;
+pub(crate) mod hessian;
 mod join;
 mod local;
 pub(crate) mod moments;

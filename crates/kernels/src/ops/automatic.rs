@@ -1,18 +1,23 @@
 //! Thresholds that the image itself gives, for `threshold`.
 //!
-//! Each method finds a value in the counts of all values of the whole image, one counter per value, every axis and
-//! channel together, in the arithmetic of scikit-image 0.26: counts are rounded to f32 where it does so, and of equal
-//! criteria the lowest value wins. 8- and 16-bit integers. A constant image has its value as threshold, an image without
-//! voxels has none; so in both nothing is above it. Cost: one pass more over what the step reads; 1.5 MiB per worker.
-//! Otsu 1979; Li and Tam 1998; Zack, Rogers and Latt 1977 (triangle); Ridler and Calvard 1978 (isodata).
-//! We differ: scikit-image's Li wraps where a signed image's range exceeds its type; ours does not.
+//! Each method finds a value in the counts of all values of the whole image, every axis and channel together, in the
+//! arithmetic of scikit-image 0.26: counts are rounded to f32 where it does so, and of equal criteria the lowest value
+//! wins. Integers are counted value by value, those of 32 and 64 bits up to 2^20 values from the lowest to the highest;
+//! those farther apart and floats in 256 bins, whose centres are f64, of f32 images f32. Voxels that are not finite do not count. A constant image has its
+//! value as threshold, an image without voxels has none; so in both nothing is above it. Cost: one pass more over what
+//! the step reads, two for the wider types, three for Li's of floats.
+//! Otsu 1979; Li and Tam 1998; Zack, Rogers and Latt 1977 (triangle); Yen, Chang and Chang 1995; Ridler and Calvard 1978
+//! (isodata).
+//! We differ: scikit-image's Li wraps where a signed image's range exceeds its type; ours does not. Li's and the mean of
+//! floats are those of exact sums, scikit-image's are f32 for f32 images: within 1e-6. Images with NaN or infinities have
+//! a threshold.
 
-use super::threshold;
-use crate::histogram::{Counts, Histogram};
+use super::threshold::{self, Threshold};
 use crate::spec::Number;
+use crate::statistics::{Deferred, Found, Histogram, Needs};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Global, Op, Pass, Refused, Resolved, Statistic};
-use voxtile_sched::model::{Dtype, Kind, Meta, Tile, TileMut};
+use voxtile_sched::contract::Op;
+use voxtile_sched::model::{Dtype, Kind};
 
 /// How the value is found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,32 +25,60 @@ pub(super) enum Method {
     Otsu,
     Li,
     Triangle,
+    Yen,
     Isodata,
     Mean,
     Percentile(f64),
 }
 
 /// Names of the methods without a parameter.
-pub(super) const NAMES: [&str; 5] = ["otsu", "li", "triangle", "isodata", "mean"];
+pub(super) const NAMES: [&str; 6] = ["otsu", "li", "triangle", "yen", "isodata", "mean"];
 
 impl Method {
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        let all = [Self::Otsu, Self::Li, Self::Triangle, Self::Isodata, Self::Mean];
+        let all = [Self::Otsu, Self::Li, Self::Triangle, Self::Yen, Self::Isodata, Self::Mean];
         NAMES.iter().position(|n| *n == name).map(|n| all[n])
     }
 
-    /// The threshold of an image with voxels.
-    fn find(self, image: &Histogram) -> f64 {
-        let first = image.first as f64;
+    fn needs(self) -> Needs {
         match self {
-            _ if image.counts.len() == 1 => first,
-            Self::Otsu => first + otsu(image) as f64,
-            Self::Li => first + li(image),
-            Self::Triangle => first + triangle(&image.counts) as f64,
-            Self::Isodata => first + isodata(image) as f64,
-            Self::Mean => image.mean(),
-            Self::Percentile(percent) => image.percentile(percent),
+            Self::Li => Needs::Li,
+            Self::Mean => Needs::Mean,
+            Self::Percentile(percent) => Needs::Percentiles(vec![percent]),
+            Self::Otsu | Self::Triangle | Self::Yen | Self::Isodata => Needs::Histogram,
         }
+    }
+
+    /// The threshold of an image with at least two values.
+    fn find(self, image: &Histogram) -> f64 {
+        match self {
+            Self::Otsu => image.value(otsu(image)),
+            Self::Li => image.value(0) + li(image),
+            Self::Triangle => image.value(triangle(&image.counts)),
+            Self::Yen => image.value(yen(image)),
+            Self::Isodata => image.value(isodata(image)),
+            Self::Mean | Self::Percentile(_) => unreachable!("numbers need no counts"),
+        }
+    }
+
+    /// `threshold` before its value is known.
+    pub(super) fn deferred(self, dtype: Dtype) -> Arc<dyn Op> {
+        let then = move |found: Found| -> Arc<dyn Op> {
+            let value = match found {
+                Found::Nothing => f64::INFINITY,
+                Found::Constant(value) => value,
+                Found::Numbers(values) => values[0],
+                Found::Histogram(image) => self.find(&image),
+            };
+            Arc::new(Threshold { value: Number::Real(value) })
+        };
+        Arc::new(Deferred {
+            name: threshold::SPEC.name,
+            dtype,
+            needs: self.needs(),
+            output: |input| input.with_dtype(Dtype::U8).with_kind(Kind::Mask),
+            then: Box::new(then),
+        })
     }
 }
 
@@ -67,27 +100,28 @@ fn argmax(values: impl Iterator<Item = f64>) -> usize {
 /// Greatest variance between the two classes.
 fn otsu(image: &Histogram) -> usize {
     let counts = counts_f32(image);
-    let weighted = |n: usize| f64::from(counts[n]) * (image.first + n as i64) as f64;
+    let round = |x: f64| image.round(x);
+    let weighted = |n: usize| round(f64::from(counts[n]) * image.value(n));
     let len = counts.len();
     // Of the voxels from each value up: how many, and their mean.
     let mut above = vec![(0f32, 0f64); len];
     let (mut weight, mut sum) = (0f32, 0f64);
     for n in (0..len).rev() {
         weight += counts[n];
-        sum += weighted(n);
-        above[n] = (weight, sum / f64::from(weight));
+        sum = round(sum + weighted(n));
+        above[n] = (weight, round(sum / f64::from(weight)));
     }
     let (mut weight, mut sum) = (0f32, 0f64);
     argmax((0..len - 1).map(|n| {
         weight += counts[n];
-        sum += weighted(n);
+        sum = round(sum + weighted(n));
         let (others, mean) = above[n + 1];
-        let apart = sum / f64::from(weight) - mean;
-        f64::from(weight * others) * (apart * apart)
+        let apart = round(round(sum / f64::from(weight)) - mean);
+        round(f64::from(weight * others) * round(apart * apart))
     }))
 }
 
-/// Least cross entropy, by iteration from the mean; relative to the lowest value.
+/// Least cross entropy of whole numbers, by iteration from the mean; relative to the lowest value.
 fn li(image: &Histogram) -> f64 {
     let counts = counts_f32(image);
     let mean = |from: usize, to: usize| {
@@ -98,8 +132,7 @@ fn li(image: &Histogram) -> f64 {
         }
         sum / weight
     };
-    let relative = Histogram { first: 0, counts: image.counts.clone() };
-    let (mut next, mut now) = (relative.mean(), -1.0f64);
+    let (mut next, mut now) = (image.mean_above_first(), -1.0f64);
     while (next - now).abs() > 0.5 {
         now = next;
         let cut = now.floor() as usize + 1;
@@ -126,78 +159,71 @@ fn triangle(counts: &[u64]) -> usize {
     if flip { last - level } else { level }
 }
 
+/// Greatest entropic correlation.
+fn yen(image: &Histogram) -> usize {
+    let counts = counts_f32(image);
+    let total = pairwise_sum(&counts);
+    let share: Vec<f32> = counts.iter().map(|n| n / total).collect();
+    let running = |values: &mut dyn Iterator<Item = f32>| -> Vec<f32> {
+        let mut sum = 0f32;
+        let add = |value| {
+            sum += value;
+            sum
+        };
+        values.map(add).collect()
+    };
+    let below = running(&mut share.iter().copied());
+    let below_squares = running(&mut share.iter().map(|p| p * p));
+    let mut above_squares = running(&mut share.iter().rev().map(|p| p * p));
+    above_squares.reverse();
+    let criterion = |n: usize| {
+        let spread = below[n] * (1.0 - below[n]);
+        let value = (below_squares[n] * above_squares[n + 1]).recip() * (spread * spread);
+        f64::from((f64::from(value)).ln() as f32)
+    };
+    let criteria: Vec<f64> = (0..counts.len() - 1).map(criterion).collect();
+    // Where squares are too small for f32, numpy's first NaN is its largest.
+    criteria.iter().position(|c| c.is_nan()).unwrap_or_else(|| argmax(criteria.iter().copied()))
+}
+
+/// numpy's sum of `f32`: eight sums side by side, halves of long rows apart.
+fn pairwise_sum(values: &[f32]) -> f32 {
+    const MOST: usize = 128;
+    if values.len() > MOST {
+        let half = values.len() / 2;
+        let (first, second) = values.split_at(half - half % 8);
+        return pairwise_sum(first) + pairwise_sum(second);
+    }
+    let (eights, rest) = values.as_chunks::<8>();
+    let Some((first, others)) = eights.split_first() else { return rest.iter().sum() };
+    let mut sums = *first;
+    for eight in others {
+        sums.iter_mut().zip(eight).for_each(|(sum, value)| *sum += value);
+    }
+    let [a, b, c, d, e, f, g, h] = sums;
+    rest.iter().fold(((a + b) + (c + d)) + ((e + f) + (g + h)), |sum, value| sum + value)
+}
+
 /// The lowest value midway between the means of what it separates.
 fn isodata(image: &Histogram) -> usize {
     let counts = counts_f32(image);
-    let value = |n: usize| (image.first + n as i64) as f64;
+    let round = |x: f64| image.round(x);
     let mut below = Vec::with_capacity(counts.len());
     let (mut weight, mut sum) = (0f32, 0f64);
     for (n, &count) in counts.iter().enumerate() {
         weight += count;
-        sum += f64::from(count) * value(n);
+        sum = round(sum + round(f64::from(count) * image.value(n)));
         below.push((weight, sum));
     }
+    let width = image.step();
     let midway = |n: &usize| {
         let (own, part) = below[*n];
-        let middle = (part / f64::from(own) + (sum - part) / f64::from(weight - own)) / 2.0;
-        (0.0..1.0).contains(&(middle - value(*n)))
+        let lower = round(part / f64::from(own));
+        let higher = round(round(sum - part) / f64::from(weight - own));
+        let apart = round(round(lower + higher) / 2.0 - image.value(*n));
+        (0.0..width).contains(&apart)
     };
     (0..counts.len() - 1).find(midway).unwrap_or(0)
-}
-
-/// `threshold` before its value is known.
-pub(super) struct Automatic {
-    pub(super) method: Method,
-    pub(super) dtype: Dtype,
-}
-
-impl Op for Automatic {
-    fn name(&self) -> &'static str {
-        threshold::SPEC.name
-    }
-
-    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
-        let dtype = inputs[0].dtype;
-        if dtype.size() > 2 {
-            let why =
-                "a threshold found in the image needs 8- or 16-bit integers; `cast u16` before it makes them";
-            return Err(Refused::Dtype { dtype, why: why.to_owned() });
-        }
-        Ok(inputs[0].with_dtype(Dtype::U8).with_kind(Kind::Mask))
-    }
-
-    fn footprint(&self, _input: usize) -> Footprint {
-        Footprint::Point
-    }
-
-    fn ns_per_voxel(&self) -> f64 {
-        0.6
-    }
-
-    fn pass(&self) -> Pass<'_> {
-        Pass::Global(self)
-    }
-
-    fn cpu(&self, _inputs: &[Tile<'_>], _output: TileMut<'_>, _scratch: &mut [u8]) {
-        unreachable!("a fixed threshold when it runs")
-    }
-}
-
-impl Global for Automatic {
-    fn start(&self) -> Box<dyn Statistic> {
-        Box::new(Counts::new(self.dtype))
-    }
-
-    fn bytes(&self) -> u64 {
-        Counts::bytes(self.dtype)
-    }
-
-    fn resolve(&self, statistic: Box<dyn Statistic>) -> Result<Resolved, Refused> {
-        let counts = statistic.into_any().downcast::<Counts>().expect("started by this operation");
-        let image = counts.histogram();
-        let value = if image.counts.is_empty() { f64::INFINITY } else { self.method.find(&image) };
-        Ok(Resolved::Local(Arc::new(threshold::Threshold { value: Number::Real(value) })))
-    }
 }
 
 #[cfg(test)]
@@ -239,6 +265,12 @@ mod tests {
             let step = format!("threshold {method}");
             assert_eq!(steps(&step, &Image::of::<i16>("x", &[3], &[-7; 3])).values::<u8>(), [0; 3], "{step}");
             assert!(steps(&step, &Image::of::<u8>("x", &[0], &[])).bytes().is_empty(), "{step}");
+            assert!(steps(&step, &Image::of::<f32>("x", &[0], &[])).bytes().is_empty(), "{step}");
+            for level in [0.0, -0.0, 2.5, f64::MAX, f64::NAN, f64::INFINITY] {
+                let floats = Image::of::<f64>("x", &[3], &[level; 3]);
+                assert_eq!(steps(&step, &floats).values::<u8>(), [0; 3], "{step}");
+            }
+            assert_eq!(steps(&step, &Image::of::<u64>("x", &[2], &[u64::MAX; 2])).values::<u8>(), [0; 2]);
             // A range that the type does not hold.
             let far = Image::of::<i16>("x", &[4], &[-30000, -29000, 29000, 30000]);
             assert_eq!(steps(&step, &far).values::<u8>()[3], 1, "{step}");
@@ -251,11 +283,6 @@ mod tests {
         for step in ["threshold", "threshold otsu percentile=5", "threshold percentile=101", "threshold otto"]
         {
             assert!(stages(&SPEC, step, &image).is_err(), "{step}");
-        }
-        for dtype in [Dtype::F32, Dtype::U32, Dtype::I64] {
-            let image = [meta("yx", &[3, 4], dtype)];
-            let stages = stages(&SPEC, "threshold otsu", &image).unwrap();
-            assert!(stages[0].op.output(&image).is_err(), "{dtype}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod abs;
 mod automatic;
+mod bilateral;
 mod blackhat;
 mod cast;
 mod clamp;
@@ -10,14 +11,17 @@ mod crop;
 mod dilate;
 mod dog;
 mod downsample;
+mod equalize;
 mod erode;
 mod exp;
 mod expr;
 mod fill_holes;
+mod frangi;
 mod gamma;
 mod gaussian;
 mod gradient;
 mod gray;
+mod hessian;
 mod hysteresis;
 mod invert;
 mod label;
@@ -30,6 +34,7 @@ mod mean;
 mod measure;
 mod median;
 mod min;
+mod normalize;
 mod open;
 mod peaks;
 mod percentile;
@@ -37,6 +42,7 @@ mod prewitt;
 mod project;
 mod rank;
 mod rescale;
+mod sato;
 mod scharr;
 mod sobel;
 mod sqrt;
@@ -44,6 +50,7 @@ mod std;
 mod subtract_background;
 mod threshold;
 mod tophat;
+mod tv_denoise;
 mod unsharp;
 mod variance;
 mod r#where;
@@ -58,6 +65,8 @@ use voxtile_sched::model::Dtype;
 pub static TABLE: &[&Spec] = &[
     &cast::SPEC,
     &rescale::SPEC,
+    &normalize::SPEC,
+    &equalize::SPEC,
     &clamp::SPEC,
     &invert::SPEC,
     &gamma::SPEC,
@@ -77,6 +86,8 @@ pub static TABLE: &[&Spec] = &[
     &median::SPEC,
     &percentile::SPEC,
     &rank::SPEC,
+    &bilateral::SPEC,
+    &tv_denoise::SPEC,
     &min::SPEC,
     &max::SPEC,
     &erode::SPEC,
@@ -92,6 +103,9 @@ pub static TABLE: &[&Spec] = &[
     &gradient::SPEC,
     &laplace::SPEC,
     &log_filter::SPEC,
+    &hessian::SPEC,
+    &sato::SPEC,
+    &frangi::SPEC,
     &variance::SPEC,
     &std::SPEC,
     &crop::SPEC,

@@ -12,7 +12,7 @@
 //! `threshold_niblack` and `threshold_sauvola` with border=mirror, except where a voxel is as near to its level as the
 //! rounding of their sums.
 
-use super::automatic::{Automatic, Method, NAMES};
+use super::automatic::{Method, NAMES};
 use crate::conv::{LOCAL, above_local};
 use crate::pointwise::{Point, Sample, map};
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, From, Number, Param, Spec, Stage, Value};
@@ -35,8 +35,8 @@ pub(super) static SPEC: Spec = Spec {
 };
 
 const WORDS: [&str; NAMES.len() + 1] = {
-    let [a, b, c, d, e] = NAMES;
-    [a, b, c, d, e, "local"]
+    let [a, b, c, d, e, f] = NAMES;
+    [a, b, c, d, e, f, "local"]
 };
 
 const VALUE: Param = Param {
@@ -74,7 +74,7 @@ fn build(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
         None => value.and_then(Method::from_name),
     };
     let op: Arc<dyn Op> = match method {
-        Some(method) => Arc::new(Automatic { method, dtype: args.input().dtype }),
+        Some(method) => method.deferred(args.input().dtype),
         None => {
             let words =
                 |text: &str| args.wrong("value", text, format!("a number, or one of {}", WORDS.join(", ")));

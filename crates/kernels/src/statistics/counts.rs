@@ -1,5 +1,6 @@
 //! How often each value of an 8- or 16-bit image occurs. Statistics of such an image follow from it exactly.
 
+use super::Histogram;
 use crate::pointwise::for_rows;
 use std::any::Any;
 use voxtile_sched::contract::Statistic;
@@ -62,7 +63,7 @@ impl Counts {
         }
         let from = self.totals.iter().position(|&n| n > 0).unwrap_or(0);
         let to = self.totals.iter().rposition(|&n| n > 0).map_or(0, |last| last + 1);
-        Histogram { first: first + from as i64, counts: self.totals[from..to].to_vec() }
+        Histogram::from_value(i128::from(first) + from as i128, self.totals[from..to].to_vec())
     }
 }
 
@@ -114,44 +115,6 @@ macro_rules! count {
 count!(count8, u8, 256);
 count!(count16, u16, 65536);
 
-/// Counts of the values from `first` up; neither the first nor the last is 0. Empty for an image without voxels.
-pub(crate) struct Histogram {
-    pub(crate) first: i64,
-    pub(crate) counts: Vec<u64>,
-}
-
-impl Histogram {
-    /// Voxels in all.
-    pub(crate) fn total(&self) -> u64 {
-        self.counts.iter().sum()
-    }
-
-    /// The mean; the sum is exact.
-    pub(crate) fn mean(&self) -> f64 {
-        let sum = |(n, &count): (usize, &u64)| (i128::from(self.first) + n as i128) * i128::from(count);
-        self.counts.iter().enumerate().map(sum).sum::<i128>() as f64 / self.total() as f64
-    }
-
-    /// The value of that rank, counted from 0.
-    fn ranked(&self, rank: u64) -> f64 {
-        let mut below = 0;
-        let index = self.counts.iter().position(|&n| {
-            below += n;
-            rank < below
-        });
-        (self.first + index.expect("a rank lies below the count") as i64) as f64
-    }
-
-    /// A percentile, between two values as numpy does by default. The image has voxels.
-    pub(crate) fn percentile(&self, percent: f64) -> f64 {
-        let last = self.total() - 1;
-        let at = last as f64 * (percent / 100.0);
-        let lower = (at.floor() as u64).min(last);
-        let (a, b, t) = (self.ranked(lower), self.ranked((lower + 1).min(last)), at - lower as f64);
-        if t >= 0.5 { b - (b - a) * (1.0 - t) } else { a + (b - a) * t }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,8 +138,9 @@ mod tests {
                 part.observe(&image.tile());
                 whole.merge(part);
                 let found = whole.histogram();
-                let listed = (found.first..).zip(&found.counts).filter(|(_, n)| **n > 0);
-                let listed: BTreeMap<i64, u64> = listed.map(|(v, &n)| (v, n / 2)).collect();
+                let listed = found.counts.iter().enumerate().filter(|(_, count)| **count > 0);
+                let listed: BTreeMap<i64, u64> =
+                    listed.map(|(n, count)| (found.value(n) as i64, count / 2)).collect();
                 assert_eq!(listed, want, "{dtype} {fill:?}");
                 assert_eq!(found.total(), 2 * 3 * 7 * 13);
             }

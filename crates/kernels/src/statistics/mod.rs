@@ -1,0 +1,231 @@
+//! Statistics of a whole image, and the operations that wait for one.
+//!
+//! All voxels count together, of every axis and channel; of floats the finite ones: NaN and infinities do not count.
+//! Integers of 8 and 16 bits are counted value by value in one pass. Of wider ones the ends are found first, then what
+//! lies between is counted value by value, up to 2^20 of them; of floats, and of integers farther apart, in 256 bins.
+//! Percentiles are exact in every type, 16 bits in each pass.
+
+mod bins;
+mod counts;
+mod extent;
+mod histogram;
+mod key;
+mod masses;
+mod ranks;
+mod sums;
+
+pub(crate) use histogram::Histogram;
+pub use ranks::{Ranks, Step};
+
+use bins::Bins;
+use counts::Counts;
+use extent::Extent;
+use masses::Masses;
+use std::sync::Arc;
+use sums::Sums;
+use voxtile_sched::contract::{Footprint, Global, Op, Pass, Refused, Resolved, Statistic};
+use voxtile_sched::model::{Dtype, Meta, Tile, TileMut};
+
+/// What an operation must know of the whole image.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Needs {
+    /// The counts of all values, or of bins.
+    Histogram,
+    /// The level at which Li's iteration rests; of integers that are counted one by one, their counts.
+    Li,
+    Mean,
+    Percentiles(Vec<f64>),
+    /// The lowest and the highest value.
+    Ends,
+}
+
+/// What was found.
+pub(crate) enum Found {
+    /// No voxel counts.
+    Nothing,
+    /// All voxels that count have this value.
+    Constant(f64),
+    /// More than one counter.
+    Histogram(Histogram),
+    /// As many as were asked for.
+    Numbers(Vec<f64>),
+}
+
+impl Needs {
+    fn start(&self, dtype: Dtype) -> Box<dyn Statistic> {
+        match self {
+            Self::Percentiles(percents) if dtype.size() > 2 => Box::new(Ranks::new(dtype, percents.clone())),
+            Self::Mean if dtype.size() > 2 => Box::new(Sums::new(dtype)),
+            _ if dtype.size() > 2 => Box::new(Extent::new(dtype)),
+            _ => Box::new(Counts::new(dtype)),
+        }
+    }
+
+    fn passes(&self, dtype: Dtype) -> usize {
+        match self {
+            _ if dtype.size() <= 2 => 1,
+            Self::Mean | Self::Ends => 1,
+            Self::Percentiles(_) => Ranks::passes(dtype),
+            Self::Li if dtype.is_float() => 3,
+            Self::Histogram | Self::Li => 2,
+        }
+    }
+
+    fn bytes(&self, dtype: Dtype) -> u64 {
+        match self {
+            _ if dtype.size() <= 2 => Counts::bytes(dtype),
+            Self::Mean => Sums::bytes(),
+            Self::Ends => 64,
+            Self::Percentiles(percents) => Ranks::bytes(percents.len()),
+            Self::Li if dtype.is_float() => Masses::bytes(),
+            Self::Histogram if dtype.is_float() => 8 << 10,
+            Self::Histogram | Self::Li => bins::MOST_VALUES * 8,
+        }
+    }
+
+    /// Another pass, or what was found.
+    fn next(&self, statistic: Box<dyn Statistic>) -> Next {
+        let any = statistic.into_any();
+        let any = match any.downcast::<Counts>() {
+            Ok(counts) => return Next::Found(self.of_values(counts.histogram())),
+            Err(any) => any,
+        };
+        let any = match any.downcast::<Ranks>() {
+            Ok(ranks) => {
+                return match ranks.next() {
+                    ranks::Step::Again(next) => Next::Again(Box::new(next)),
+                    ranks::Step::Found(values) if values.is_empty() => Next::Found(Found::Nothing),
+                    ranks::Step::Found(values) => Next::Found(Found::Numbers(values)),
+                };
+            }
+            Err(any) => any,
+        };
+        let any = match any.downcast::<Sums>() {
+            Ok(sums) => {
+                return Next::Found(sums.mean().map_or(Found::Nothing, |mean| Found::Numbers(vec![mean])));
+            }
+            Err(any) => any,
+        };
+        let any = match any.downcast::<Extent>() {
+            Ok(extent) => return self.within(&extent),
+            Err(any) => any,
+        };
+        let any = match any.downcast::<Masses>() {
+            Ok(masses) => {
+                return match masses.next() {
+                    masses::Step::Again(next) => Next::Again(Box::new(next)),
+                    masses::Step::Found(level) => Next::Found(Found::Numbers(vec![level])),
+                };
+            }
+            Err(any) => any,
+        };
+        let bins = any.downcast::<Bins>().expect("a statistic that this asked for");
+        Next::Found(Found::Histogram(bins.histogram()))
+    }
+
+    /// What follows from counts of every value.
+    fn of_values(&self, histogram: Histogram) -> Found {
+        match self {
+            _ if histogram.counts.is_empty() => Found::Nothing,
+            Self::Mean => Found::Numbers(vec![histogram.mean()]),
+            Self::Percentiles(percents) => {
+                let last = histogram.total() - 1;
+                let percentile = |percent: &f64| {
+                    let at = last as f64 * (percent / 100.0);
+                    let lower = (at.floor() as u64).min(last);
+                    let [a, b] = [lower, (lower + 1).min(last)].map(|rank| histogram.ranked(rank));
+                    ranks::between(a, b, at - lower as f64, false)
+                };
+                Found::Numbers(percents.iter().map(percentile).collect())
+            }
+            Self::Ends => {
+                Found::Numbers(vec![histogram.value(0), histogram.value(histogram.counts.len() - 1)])
+            }
+            _ if histogram.counts.len() == 1 => Found::Constant(histogram.value(0)),
+            Self::Histogram | Self::Li => Found::Histogram(histogram),
+        }
+    }
+
+    /// What follows from the ends.
+    fn within(&self, extent: &Extent) -> Next {
+        if extent.ends[0] > extent.ends[1] {
+            return Next::Found(Found::Nothing);
+        }
+        let ends = extent.ends.map(|end| key::value(extent.dtype, end));
+        if *self == Self::Ends {
+            return Next::Found(Found::Numbers(ends.to_vec()));
+        }
+        // Zeros of both signs are one value.
+        if extent.ends[0] == extent.ends[1] || (extent.dtype.is_float() && ends[0] == ends[1]) {
+            return Next::Found(Found::Constant(ends[0]));
+        }
+        Next::Again(match self {
+            Self::Li if Bins::cut(extent) => Box::new(Masses::new(extent)),
+            _ => Box::new(Bins::new(extent)),
+        })
+    }
+}
+
+enum Next {
+    Again(Box<dyn Statistic>),
+    Found(Found),
+}
+
+/// The local operation that follows from what was found.
+type Then = Box<dyn Fn(Found) -> Arc<dyn Op> + Send + Sync>;
+
+/// An operation that waits for a statistic of its first input. `output` is that of the local operation.
+pub(crate) struct Deferred {
+    pub(crate) name: &'static str,
+    pub(crate) dtype: Dtype,
+    pub(crate) needs: Needs,
+    pub(crate) output: fn(&Meta) -> Meta,
+    pub(crate) then: Then,
+}
+
+impl Op for Deferred {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
+        Ok((self.output)(&inputs[0]))
+    }
+
+    fn footprint(&self, _input: usize) -> Footprint {
+        Footprint::Point
+    }
+
+    fn ns_per_voxel(&self) -> f64 {
+        if self.dtype.size() <= 2 { 0.6 } else { 2.0 }
+    }
+
+    fn pass(&self) -> Pass<'_> {
+        Pass::Global(self)
+    }
+
+    fn cpu(&self, _inputs: &[Tile<'_>], _output: TileMut<'_>, _scratch: &mut [u8]) {
+        unreachable!("a local operation when it runs")
+    }
+}
+
+impl Global for Deferred {
+    fn start(&self) -> Box<dyn Statistic> {
+        self.needs.start(self.dtype)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.needs.bytes(self.dtype)
+    }
+
+    fn passes(&self) -> usize {
+        self.needs.passes(self.dtype)
+    }
+
+    fn resolve(&self, statistic: Box<dyn Statistic>) -> Result<Resolved, Refused> {
+        Ok(match self.needs.next(statistic) {
+            Next::Again(next) => Resolved::Again(next),
+            Next::Found(found) => Resolved::Local((self.then)(found)),
+        })
+    }
+}
