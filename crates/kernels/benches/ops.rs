@@ -79,7 +79,7 @@ impl<'a> Work<'a> {
         let op = &*stage.op;
         let output = op.output(metas).unwrap_or_else(|refused| panic!("`{}` {refused}", op.name()));
         let region = Region::whole(output.shape);
-        let read = |n: usize| op.footprint(n).reads(&region, &metas[n].shape).shape;
+        let read = |n: usize| op.reads(n, &region, &metas[n].shape).shape;
         let inputs =
             metas.iter().enumerate().map(|(n, m)| nuclei(Meta { shape: read(n), ..m.clone() })).collect();
         let bytes = match op.pass() {

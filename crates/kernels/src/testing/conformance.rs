@@ -287,7 +287,7 @@ fn changes(op: &dyn Op, read: &[Meta], output: &Meta, input: usize, axis: Axis, 
         .iter()
         .enumerate()
         .map(|(i, meta)| {
-            let shape = op.footprint(i).reads(&one, &one.shape).shape;
+            let shape = op.reads(i, &one, &one.shape).shape;
             filled(meta, shape, FILLINGS[n / FILLINGS.len()], 2 * n as u64)
         })
         .collect();

@@ -182,7 +182,7 @@ fn one(
         return Err(too_small(graph, &stage, smallest, scratch, room));
     };
     let fixed = room.base + scratch;
-    let choice = choices
+    let mut choice = choices
         .into_iter()
         .filter(|c| c.seconds <= best * MOST_SLACK)
         .min_by(|a, b| a.price(fixed).total_cmp(&b.price(fixed)))
@@ -196,6 +196,7 @@ fn one(
     if reads > MAX_READS {
         return Err(PlanError::TooLarge { tiles: choice.tiling.len(), reads, most: MAX_READS });
     }
+    choice.bytes = cost::exact_tile_bytes(&stage, &choice.tiling, fold);
     let needs = schedule::needs(&stage, grids, &choice.tiling);
     let alone = |s: &Schedule| pool_bytes(&choice.bytes, 1, s.peak_bytes, s.peak_load);
     let capacities = [choice.capacity, choice.capacity / 2, 0];
@@ -204,6 +205,10 @@ fn one(
     let bytes = |n: usize| pool_bytes(&choice.bytes, n, schedule.peak_bytes, schedule.peak_load);
     let inflight = (1..=choice.inflight).rev().find(|&n| bytes(n) <= allowed).unwrap_or(1);
     let pool_bytes = bytes(inflight);
+    if pool_bytes > allowed {
+        let chosen = candidates.iter().find(|c| c.tiling.tile == choice.tiling.tile);
+        return Err(too_small(graph, &stage, chosen.map(|c| (c, pool_bytes)), scratch, room));
+    }
     let why = format!(
         "{}; {} of {} tilings fit, fastest {:.2} s",
         choice.tiling.order,
