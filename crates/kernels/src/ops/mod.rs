@@ -4,8 +4,10 @@ mod abs;
 mod automatic;
 mod blackhat;
 mod cast;
+mod channel;
 mod clamp;
 mod close;
+mod concat;
 mod crop;
 mod dilate;
 mod dog;
@@ -13,6 +15,8 @@ mod downsample;
 mod erode;
 mod exp;
 mod expr;
+mod flip;
+mod frame;
 mod gamma;
 mod gaussian;
 mod gradient;
@@ -27,15 +31,20 @@ mod mean;
 mod median;
 mod min;
 mod open;
+mod pad;
 mod prewitt;
 mod project;
 mod rescale;
+mod reslice;
+mod rotate90;
 mod scharr;
 mod sobel;
 mod sqrt;
+mod stack;
 mod std;
 mod threshold;
 mod tophat;
+mod transpose;
 mod unsharp;
 mod variance;
 mod r#where;
@@ -84,6 +93,15 @@ pub static TABLE: &[&Spec] = &[
     &variance::SPEC,
     &std::SPEC,
     &crop::SPEC,
+    &pad::SPEC,
+    &channel::SPEC,
+    &frame::SPEC,
+    &concat::SPEC,
+    &stack::SPEC,
+    &flip::SPEC,
+    &rotate90::SPEC,
+    &transpose::SPEC,
+    &reslice::SPEC,
     &downsample::SPEC,
     &project::SPEC,
 ];
@@ -125,7 +143,8 @@ mod tests {
     fn every_example_runs_and_every_stage_has_its_name() {
         for spec in TABLE {
             let image = match spec.name {
-                "gray" => Image::noise("cyx", &[3, 100, 130], Dtype::U8, 1),
+                "gray" | "channel" => Image::noise("cyx", &[3, 100, 130], Dtype::U8, 1),
+                "frame" => Image::noise("tyx", &[3, 100, 130], Dtype::U8, 1),
                 _ => Image::noise("zyx", &[4, 100, 130], Dtype::U16, 1),
             };
             let count = inputs(spec, spec.example);
