@@ -17,6 +17,7 @@ mod moved;
 pub mod ops;
 mod pointwise;
 mod rank;
+mod sampling;
 mod simd;
 pub mod spec;
 pub mod testing;

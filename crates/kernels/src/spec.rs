@@ -596,6 +596,30 @@ impl<'a> Args<'a> {
         Ok(out)
     }
 
+    /// The parts of a list per space axis of the input; `None` along axes that are absent or not reached by it.
+    ///
+    /// # Errors
+    /// Missing, or more parts than axes.
+    pub fn space_list(&self, name: &'static str) -> Result<PerAxis<Option<&'a str>>, ArgError> {
+        self.spread(name, self.required(name)?, self.input().axes.space())
+    }
+
+    /// Numbers above 0 per space axis of the input; `None` along axes that are absent or not reached by the list.
+    ///
+    /// # Errors
+    /// Missing, or not finite numbers above 0.
+    pub fn factors(&self, name: &'static str) -> Result<PerAxis<Option<f64>>, ArgError> {
+        let text = self.required(name)?;
+        let mut out = [None; NDIM];
+        for (slot, part) in out.iter_mut().zip(self.space_list(name)?) {
+            if let Some(part) = part {
+                let value = part.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0);
+                *slot = Some(value.ok_or_else(|| self.wrong(name, text, "numbers above 0"))?);
+            }
+        }
+        Ok(out)
+    }
+
     /// Whole numbers of voxels, at least 1, per space axis of the input; 1 along axes that are absent or not reached
     /// by the list.
     ///

@@ -34,6 +34,7 @@ mod open;
 mod pad;
 mod prewitt;
 mod project;
+mod resample;
 mod rescale;
 mod reslice;
 mod rotate90;
@@ -103,6 +104,7 @@ pub static TABLE: &[&Spec] = &[
     &transpose::SPEC,
     &reslice::SPEC,
     &downsample::SPEC,
+    &resample::SPEC,
     &project::SPEC,
 ];
 
@@ -130,7 +132,11 @@ mod tests {
         let mut seen = BTreeSet::new();
         for spec in TABLE {
             assert!(seen.insert(spec.name), "`{}` is listed twice", spec.name);
-            assert!(spec.name.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "`{}`", spec.name);
+            assert!(
+                spec.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'),
+                "`{}`",
+                spec.name
+            );
             let params: BTreeSet<_> = spec.params.iter().map(|p| p.name).collect();
             assert_eq!(params.len(), spec.params.len(), "`{}` lists a parameter twice", spec.name);
             for about in spec.params.iter().map(|p| p.about).chain([spec.about]) {
@@ -160,7 +166,7 @@ mod tests {
     #[test]
     fn defaults_are_values_that_the_parameters_take() {
         for spec in TABLE {
-            let image = [meta("cyx", &[3, 100, 130], Dtype::U8)];
+            let image = [meta("czyx", &[3, 4, 100, 130], Dtype::U8)];
             let given = |p: &'static Param| Some((p, p.default.filter(|d| !d.is_empty())?));
             for (param, default) in spec.params.iter().filter_map(given) {
                 // The example's last step, with the default in place of what it gives.
