@@ -9,6 +9,7 @@ mod clamp;
 mod close;
 mod concat;
 mod crop;
+mod cumsum;
 mod dilate;
 mod dog;
 mod downsample;
@@ -106,6 +107,7 @@ pub static TABLE: &[&Spec] = &[
     &downsample::SPEC,
     &resample::SPEC,
     &project::SPEC,
+    &cumsum::SPEC,
 ];
 
 /// The operation of that name.

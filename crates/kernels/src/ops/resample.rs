@@ -292,17 +292,21 @@ mod tests {
         !m.shape.contains(&0)
     }
 
+    fn volume(m: &Meta) -> bool {
+        some(m) && m.axes.space().len() == 3
+    }
+
     conforms!(
         linear: &SPEC, "resample shape=5,11,9",
-        |image| oracle(image, [5, 11, 9], Method::Linear, Border::Reflect), only(some),
+        |image| oracle(image, [5, 11, 9], Method::Linear, Border::Reflect), only(volume),
     );
     conforms!(
         beyond_the_edge: &SPEC, "resample shape=4,3,20 border=constant cval=3",
-        |image| oracle(image, [4, 3, 20], Method::Linear, Border::Constant(3.0)), only(some),
+        |image| oracle(image, [4, 3, 20], Method::Linear, Border::Constant(3.0)), only(volume),
     );
     conforms!(
         nearest: &SPEC, "resample shape=2,17,6 method=nearest border=wrap",
-        |image| oracle(image, [2, 17, 6], Method::Nearest, Border::Wrap), only(some),
+        |image| oracle(image, [2, 17, 6], Method::Nearest, Border::Wrap), only(volume),
     );
     conforms!(
         doubled: &SPEC, "resample 2",
@@ -310,6 +314,11 @@ mod tests {
             let [.., z, y, x] = image.meta().shape;
             oracle(image, [2 * z, 2 * y, 2 * x], Method::Linear, Border::Reflect)
         },
+    );
+
+    conforms!(
+        lines_and_planes: &SPEC, "resample shape=9",
+        |image| oracle(image, [9; 3], Method::Linear, Border::Reflect), only(some),
     );
 
     /// Splines through the image: coefficients by solving for all of them along a line, as a plain system.
@@ -353,7 +362,7 @@ mod tests {
 
     conforms!(
         cubic_in_tiles: &SPEC, "resample shape=5,11,9 method=cubic",
-        |image| crate::testing::steps("resample shape=5,11,9 method=cubic", image), only(some),
+        |image| crate::testing::steps("resample shape=5,11,9 method=cubic", image), only(volume),
     );
 
     #[test]
