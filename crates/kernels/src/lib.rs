@@ -4,6 +4,7 @@
 //! and its tests. [`spec`] describes parameters, so that the command line, its help, the documentation and the
 //! benches are made from the table. [`testing`] is the harness that every operation passes.
 
+mod affine;
 mod along;
 mod blocks;
 mod choice;

@@ -1,6 +1,7 @@
 //! The table of operations. A new one adds two lines here: its module and its entry.
 
 mod abs;
+mod affine;
 mod automatic;
 mod blackhat;
 mod cast;
@@ -10,6 +11,7 @@ mod close;
 mod concat;
 mod crop;
 mod cumsum;
+mod deskew;
 mod dilate;
 mod dog;
 mod downsample;
@@ -106,6 +108,8 @@ pub static TABLE: &[&Spec] = &[
     &reslice::SPEC,
     &downsample::SPEC,
     &resample::SPEC,
+    &affine::SPEC,
+    &deskew::SPEC,
     &project::SPEC,
     &cumsum::SPEC,
 ];
