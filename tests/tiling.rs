@@ -14,9 +14,17 @@ use voxtile_sched::dispatch;
 use voxtile_sched::model::Dtype;
 
 /// An image and a recipe with several stages' worth of neighbourhoods.
-const JOBS: [(&str, &str); 3] = [
+const JOBS: [(&str, &str); 5] = [
     ("lightsheet.zarr", "median size=3 | gaussian sigma=1.5,2,2.5 | tophat size=9 border=mirror"),
     ("tissue.tif", "gray | sobel"),
+    (
+        "lightsheet.zarr",
+        "resample 0.7,1.3,1 | affine 0.9,0.1,-0.2,0,0.8,0.3,0.2,-0.3,1 | pad 5,9,40 border=constant cval=3",
+    ),
+    (
+        "five.ome.zarr",
+        "flip x as f | transpose yxz on=input | transpose xzy | project z method=focus as p | rotate90 2 on=f | project z method=max | stack z on=input,p",
+    ),
     ("five.ome.zarr", "gaussian sigma=1 as g | dilate size=4 on=g | threshold 90"),
 ];
 
