@@ -161,7 +161,7 @@ impl Op for Deviation {
 mod tests {
     use super::super::{has, oracle};
     use crate::conforms;
-    use crate::ops::find;
+    use crate::ops::PROJECT as SPEC;
     use crate::testing::{Image, steps};
     use voxtile_sched::dispatch;
     use voxtile_sched::model::{Axis, Dtype, Element};
@@ -186,11 +186,11 @@ mod tests {
     }
 
     conforms!(
-        planes: find("project").unwrap(), "project z method=std",
+        planes: &SPEC, "project z method=std",
         |image| wanted(image, Axis::Z), only(|m| has(m, Axis::Z)),
     );
     conforms!(
-        rows: find("project").unwrap(), "project x method=std",
+        rows: &SPEC, "project x method=std",
         |image| wanted(image, Axis::X), only(|m| has(m, Axis::X)),
     );
 

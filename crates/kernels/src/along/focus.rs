@@ -170,7 +170,7 @@ mod tests {
     use super::super::has;
     use super::*;
     use crate::conforms;
-    use crate::ops::find;
+    use crate::ops::PROJECT as SPEC;
     use crate::testing::{Image, meta, stages, steps};
     use voxtile_sched::model::{Border, Dtype, Element};
 
@@ -211,11 +211,11 @@ mod tests {
     }
 
     conforms!(
-        planes: find("project").unwrap(), "project z method=focus size=3",
+        planes: &SPEC, "project z method=focus size=3",
         |image| wanted(image, Axis::Z, 3), only(stack),
     );
     conforms!(
-        even_boxes: find("project").unwrap(), "project c method=focus size=4",
+        even_boxes: &SPEC, "project c method=focus size=4",
         |image| wanted(image, Axis::C, 4), only(|m| has(m, Axis::C) && m.axes.contains(Axis::Y) && m.shape[4] < 30),
     );
 
@@ -234,7 +234,7 @@ mod tests {
     fn what_has_no_planes_is_refused() {
         let of = |axes: &str, sizes: &[u64], text| {
             let image = [meta(axes, sizes, Dtype::U8)];
-            stages(find("project").unwrap(), text, &image).map(|s| s[0].op.output(&image).is_ok())
+            stages(&SPEC, text, &image).map(|s| s[0].op.output(&image).is_ok())
         };
         assert_eq!(of("zyx", &[3, 4, 5], "project z method=focus"), Ok(true));
         assert_eq!(of("zyx", &[3, 4, 5], "project y method=focus"), Ok(false));

@@ -98,7 +98,7 @@ impl Op for Median {
 mod tests {
     use super::super::{has, oracle};
     use crate::conforms;
-    use crate::ops::find;
+    use crate::ops::PROJECT as SPEC;
     use crate::testing::Image;
     use voxtile_sched::dispatch;
     use voxtile_sched::model::{Axis, Element};
@@ -119,15 +119,15 @@ mod tests {
     }
 
     conforms!(
-        planes: find("project").unwrap(), "project z method=median",
+        planes: &SPEC, "project z method=median",
         |image| wanted(image, Axis::Z), only(|m| has(m, Axis::Z)),
     );
     conforms!(
-        rows: find("project").unwrap(), "project y method=median",
+        rows: &SPEC, "project y method=median",
         |image| wanted(image, Axis::Y), only(|m| has(m, Axis::Y)),
     );
     conforms!(
-        columns: find("project").unwrap(), "project x method=median",
+        columns: &SPEC, "project x method=median",
         |image| wanted(image, Axis::X), only(|m| has(m, Axis::X)),
     );
 }

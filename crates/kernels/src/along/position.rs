@@ -150,7 +150,7 @@ impl Op for Position {
 mod tests {
     use super::super::{has, oracle};
     use crate::conforms;
-    use crate::ops::find;
+    use crate::ops::PROJECT as SPEC;
     use crate::testing::{Image, steps};
     use voxtile_sched::dispatch;
     use voxtile_sched::model::Axis;
@@ -166,15 +166,15 @@ mod tests {
     }
 
     conforms!(
-        largest_along_z: find("project").unwrap(), "project z method=argmax",
+        largest_along_z: &SPEC, "project z method=argmax",
         |image| wanted(image, Axis::Z, true), only(|m| has(m, Axis::Z)),
     );
     conforms!(
-        smallest_along_x: find("project").unwrap(), "project x method=argmin",
+        smallest_along_x: &SPEC, "project x method=argmin",
         |image| wanted(image, Axis::X, false), only(|m| has(m, Axis::X)),
     );
     conforms!(
-        largest_channel: find("project").unwrap(), "project c method=argmax",
+        largest_channel: &SPEC, "project c method=argmax",
         |image| wanted(image, Axis::C, true), only(|m| has(m, Axis::C)),
     );
 

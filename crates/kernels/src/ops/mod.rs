@@ -53,6 +53,9 @@ mod unsharp;
 mod variance;
 mod r#where;
 
+#[cfg(test)]
+pub(crate) use project::SPEC as PROJECT;
+
 use crate::spec::Spec;
 use ::std::sync::Arc;
 use voxtile_sched::contract::Op;

@@ -37,7 +37,7 @@ pub(super) static SPEC: Spec = Spec {
         CVAL,
     ],
     inputs: 1,
-    example: "pad 8 border=nearest",
+    example: "pad 8",
     build: Build::One(|args| Ok(Arc::new(Pad::new(args)?))),
 };
 

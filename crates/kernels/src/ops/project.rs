@@ -19,7 +19,7 @@ use voxtile_sched::dispatch;
 use voxtile_sched::model::{Axis, AxisSet, Dtype, Element, Meta, Tile, TileMut};
 
 /// `project z method=max`.
-pub(super) static SPEC: Spec = Spec {
+pub(crate) static SPEC: Spec = Spec {
     name: "project",
     about: "projection along an axis: maximum, mean, sum, median, sharpest plane, …",
     params: &[

@@ -298,13 +298,7 @@ fn consider(
             // One tile at a time still overlaps its codec work.
             let busy = if inflight == 1 { busy * 1.3 } else { busy }.min(room.workers as f64);
             let seconds = (candidate.work_ns + cost::decode_ns(&played, feeds) * scale) / busy * 1e-9;
-            out.push(Choice {
-                tiling: tiling.clone(),
-                inflight,
-                capacity,
-                pool: bytes(inflight),
-                seconds,
-            });
+            out.push(Choice { tiling: tiling.clone(), inflight, capacity, pool: bytes(inflight), seconds });
             // A smaller cache could only help by giving its room to more tiles.
             if inflight >= room.workers && too_slow(seconds, out) {
                 break;
