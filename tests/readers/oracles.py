@@ -248,18 +248,104 @@ def objects(image):
     yield f"hysteresis low={low} high={high}", rising.astype(np.uint8)
 
 
+def focus(image, size):
+    """Each pixel from the first of the planes whose Laplacian varies most over its box, in whole numbers."""
+    planes = image.astype(np.int64)
+    edge = np.pad(planes, [(0, 0), (size // 2 + 1, (size - 1) // 2 + 1), (size // 2 + 1, (size - 1) // 2 + 1)], mode="symmetric")
+    rough = edge[:, :-2, 1:-1] + edge[:, 2:, 1:-1] + edge[:, 1:-1, :-2] + edge[:, 1:-1, 2:] - 4 * edge[:, 1:-1, 1:-1]
+    windows = np.lib.stride_tricks.sliding_window_view(rough, (size, size), axis=(1, 2))
+    sharpness = size**2 * (windows**2).sum(axis=(3, 4)) - windows.sum(axis=(3, 4)) ** 2
+    return np.take_along_axis(image, sharpness.argmax(axis=0)[None], axis=0)[0]
+
+
+def resampled(image, shape, order, mode):
+    """The image on a grid of that shape which fills the same extent."""
+    out = np.empty(shape, np.float32 if order else image.dtype)
+    return ndi.zoom(image, [m / n for n, m in zip(image.shape, shape)], out, order=order, mode=mode, grid_mode=True)
+
+
+def placed(image, matrix, offset, shape, order, cval=0):
+    """Values at `matrix @ o + offset`."""
+    kind = np.float32 if order else image.dtype
+    return ndi.affine_transform(
+        image, np.array(matrix, float), offset, tuple(shape), kind, order=order, mode="constant", cval=cval
+    )
+
+
+def moved(image):
+    """Recipes that move voxels, or find values between them: recipe, result."""
+    ndim = image.ndim
+    top = np.iinfo(image.dtype).max
+    yield "flip axes=x", np.flip(image, -1)
+    yield "flip axes=yx", np.flip(image, (-2, -1))
+    yield "transpose", image.transpose()
+    for k in (1, 2, 3):
+        yield f"rotate90 k={k}", np.rot90(image, k, (-2, -1))
+    for border, mode in zip(BORDERS, ("symmetric", "constant", "edge", "reflect", "wrap")):
+        amounts = [(0, 0), (5, 9), (30, 30)][3 - ndim :] if ndim == 3 else [(5, 9), (300, 300)]
+        before, after = (",".join(str(a[i]) for a in amounts) for i in (0, 1))
+        yield f"pad before={before} after={after} border={border}", np.pad(image, amounts, mode=mode)
+    yield "invert as i | concat y on=input,i,input", np.concatenate([image, top - image, image], axis=-2)
+    yield "invert as i | stack c on=input,i", np.stack([image, top - image])
+    yield "invert as i | stack t on=input,i | frame 1", top - image
+    yield "invert as i | stack t on=input,i | frame 0:2 | project t method=min", np.minimum(image, top - image)
+    yield "project y method=argmax", image.argmax(-2).astype(np.uint32)
+    yield "project x method=argmin", image.argmin(-1).astype(np.uint32)
+    yield "project y method=median", f32(np.median(image, -2))
+    yield "project x method=median", f32(np.median(image, -1))
+    yield "project y method=std", f32(np.std(f64(image), -2))
+    yield "cumsum x", image.cumsum(-1)
+    yield "cumsum y", image.cumsum(-2)
+    yield "cast f32 | cumsum y", f32(image).cumsum(-2, dtype=np.float64)
+    double, odd = [2 * n for n in image.shape], [n * 5 // 7 + 3 for n in image.shape]
+    text = ",".join(map(str, odd))
+    for border, mode in zip(BORDERS, ("reflect", "grid-constant", "nearest", "mirror", "grid-wrap")):
+        yield f"resample 2 border={border}", resampled(image, double, 1, mode)
+        yield f"resample shape={text} method=nearest border={border}", resampled(image, odd, 0, mode)
+    matrix = [[1.25, -0.5, 0.25], [0.25, 0.75, -0.5], [0, 0.5, 1]][3 - ndim :]
+    matrix = [row[3 - ndim :] for row in matrix]
+    offset, rows = [0.5, -7.25, 3.75][3 - ndim :], ",".join(str(v) for row in matrix for v in row)
+    shift = ",".join(map(str, offset))
+    yield f"affine {rows} offset={shift} cval=7", placed(image, matrix, offset, image.shape, 1, 7)
+    yield f"affine {rows} offset={shift} shape={text} method=nearest", placed(image, matrix, offset, odd, 0)
+    if ndim == 2:
+        return
+    yield "reslice xz", image.transpose(1, 0, 2)
+    yield "reslice yz", image.transpose(2, 0, 1)
+    yield "reslice zy", image.transpose(2, 1, 0)
+    yield "transpose yxz", image.transpose(1, 2, 0)
+    yield "transpose zxy", image.transpose(0, 2, 1)
+    yield "rotate90 axes=zx", np.rot90(image, 1, (0, 2))
+    yield "project z method=median", f32(np.median(image, 0))
+    yield "project z method=argmax", image.argmax(0).astype(np.uint32)
+    yield "project z method=std", f32(np.std(f64(image), 0))
+    yield "project z method=focus", focus(image, 9)
+    yield "project z method=focus size=4", focus(image, 4)
+    yield "cumsum z", image.cumsum(0)
+    nz, ny, nx = image.shape
+    sin, cos, step = np.sin(np.deg2rad(40)), np.cos(np.deg2rad(40)), 1.7
+    shape = (nz, int(np.ceil(ny - 1 + (nz - 1) * step * cos)) + 1, nx)
+    yield "deskew 40 step=1.7 method=nearest", placed(image, [[1, 0, 0], [-step * cos, 1, 0], [0, 0, 1]], [0] * 3, shape, 0)
+    shape = (int((ny - 1) * sin) + 1, int((nz - 1) * step + (ny - 1) * cos) + 1, nx)
+    matrix = [[-cos / sin / step, 1 / step, 0], [1 / sin, 0, 0], [0, 0, 1]]
+    yield "deskew 40 step=1.7 view=slip method=nearest cval=3", placed(image, matrix, [0] * 3, shape, 0, 3)
+
+
 def cases(folder):
     for name in ("nuclei.tif", "lightsheet.tif"):
         image = load(folder, name)
         for recipe, result in neighbourhoods(image):
             for border in BORDERS:
                 yield name, recipe, border, result(border)
-        for recipe, result in [*points(image), *objects(image)]:
+        for recipe, result in (*points(image), *moved(image), *objects(image)):
             yield name, recipe, None, result
     rgb = load(folder, "tissue.tif")
     yield "tissue.tif", "gray", None, gray(rgb)
     yield "tissue.tif", "gray weights=0.25,0.5,0.25", None, gray(rgb, (0.25, 0.5, 0.25))
     yield "tissue.tif", "gray | sobel", None, filters.sobel(gray(rgb))
+    yield "tissue.tif", "channel 1", None, rgb[..., 1]
+    yield "tissue.tif", "channel 2,0", None, np.moveaxis(rgb[..., [2, 0]], -1, 0)
+    yield "tissue.tif", "channel 1:", None, np.moveaxis(rgb[..., 1:], -1, 0)
     yield "tissue.tif", "gaussian sigma=1.5", None, np.stack(
         [ndi.gaussian_filter(f32(rgb[..., c]), 1.5) for c in range(3)]
     )

@@ -17,6 +17,8 @@ fn takes(value: Value) -> String {
         Value::Choice(words) => words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", "),
         Value::Dtype => "sample type: `u8`, `f32`".to_owned(),
         Value::Axis => "axis: `t`, `c`, `z`, `y`, `x`".to_owned(),
+        Value::Axes => "axes: `x`, `yx`".to_owned(),
+        Value::Positions => "positions: `2`, `0,3`, `10:20`".to_owned(),
         Value::Ranges => "ranges over the last axes: `0:100,:,50:150`".to_owned(),
         Value::Names => "names of results (`as NAME`, `input`), with commas between them".to_owned(),
         Value::Footprint => "rows of 0 and 1: `010/111/010`, planes with `//` between them".to_owned(),
@@ -40,7 +42,9 @@ fn row(param: &Param) -> String {
 
 fn section(spec: &Spec) -> String {
     let mut out = format!("\n## {}\n\n{}.\n", spec.name, spec.about);
-    if spec.inputs > 1 {
+    if spec.inputs == voxtile_kernels::spec::SEVERAL {
+        out.push_str("\nReads two images or more: `on=A,B` names them.\n");
+    } else if spec.inputs > 1 {
         let _ = write!(out, "\nReads {} images: `on=A,B` names them.\n", spec.inputs);
     }
     if !spec.params.is_empty() {

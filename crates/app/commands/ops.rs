@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use std::fmt::Write;
 use voxtile::{Error, Recipe};
 use voxtile_kernels::ops;
-use voxtile_kernels::spec::{Param, Spec, Value};
+use voxtile_kernels::spec::{Param, SEVERAL, Spec, Value};
 
 pub(super) fn ops(args: &Ops, global: Global) -> Done {
     let Some(name) = &args.name else {
@@ -39,7 +39,9 @@ fn list() -> String {
 
 fn explain(spec: &Spec) -> String {
     let mut out = format!("{}: {}\n", spec.name, spec.about);
-    if spec.inputs > 1 {
+    if spec.inputs == SEVERAL {
+        out += "Reads two images or more: name them with on=A,B.\n";
+    } else if spec.inputs > 1 {
         let _ = writeln!(out, "Reads {} images: name them with on=A,B.", spec.inputs);
     }
     if !spec.params.is_empty() {
@@ -71,6 +73,8 @@ fn value(param: &Param) -> String {
         Value::Choice(words) => words.join(" | "),
         Value::Dtype => "a sample type such as u8 or f32".to_owned(),
         Value::Axis => "an axis: t, c, z, y or x".to_owned(),
+        Value::Axes => "axes such as x or yx".to_owned(),
+        Value::Positions => "positions such as 2, 0,3 or 10:20".to_owned(),
         Value::Ranges => "ranges such as 0:100,:,50:150".to_owned(),
         Value::Names => "names of results, with commas between them".to_owned(),
         Value::Footprint => "rows of 0 and 1 such as 010/111/010".to_owned(),
@@ -91,7 +95,7 @@ fn as_json(spec: &Spec) -> Json {
     json!({
         "name": spec.name,
         "about": spec.about,
-        "inputs": spec.inputs,
+        "inputs": if spec.inputs == SEVERAL { json!("2 or more") } else { json!(spec.inputs) },
         "example": spec.example,
         "params": spec.params.iter().map(param).collect::<Vec<_>>(),
     })

@@ -207,7 +207,7 @@ impl Recipe {
             What::Listed { op, .. } => ops::find(op).map_or(0, |spec| spec.inputs),
             What::Own(_) => step.inputs.len(),
         };
-        let inputs = &step.inputs[..named];
+        let inputs = &step.inputs[..named.min(step.inputs.len())];
         if named > 0 && inputs != [default] {
             let names: Vec<&str> = inputs.iter().map(|r| self.name_of(*r)).collect();
             write!(out, " on={}", names.join(","))?;

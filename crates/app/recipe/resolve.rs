@@ -4,7 +4,7 @@ use super::{Arg, Place, Problem, Recipe, RecipeError, Ref, SOURCE, Step, What, s
 use std::ops::Range;
 use std::sync::Arc;
 use voxtile_kernels::ops;
-use voxtile_kernels::spec::Spec;
+use voxtile_kernels::spec::{SEVERAL, Spec};
 
 /// A word and the bytes of the text where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,8 +71,9 @@ impl Recipe {
                 names.iter().map(|n| self.find(&n.text, place(&n.span))).collect::<Result<_, _>>()?
             }
         };
-        if inputs.len() != spec.inputs {
-            let (op, wanted) = (spec.name.to_owned(), spec.inputs);
+        let several = spec.inputs == SEVERAL;
+        if if several { inputs.len() < 2 } else { inputs.len() != spec.inputs } {
+            let (op, wanted) = (spec.name.to_owned(), if several { 2 } else { spec.inputs });
             return fail(Problem::Inputs { op, wanted, given: inputs.len() }, &word.span);
         }
         inputs.extend(self.named_inside(spec, &args, |span| place(span))?);

@@ -146,7 +146,8 @@ fn recipes() -> impl Strategy<Value = String> {
                 }
             }
             let last = names.last().unwrap().clone();
-            let inputs: Vec<String> = (0..spec.inputs)
+            let count = if spec.inputs == voxtile_kernels::spec::SEVERAL { 3 } else { spec.inputs };
+            let inputs: Vec<String> = (0..count)
                 .map(|n| if n == 0 && from_last { last.clone() } else { pick.get(&names).clone() })
                 .collect();
             if !inputs.is_empty() && inputs != [last] {

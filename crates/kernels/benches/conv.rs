@@ -57,7 +57,7 @@ fn main() {
         let tile = meta(axes, &vec![size; axes.len()], dtype);
         let spec = ops::find(step.split(' ').next().unwrap_or(step)).expect("an operation of the table");
         let op = &stages(spec, step, std::slice::from_ref(&tile)).expect("a valid step")[0].op;
-        let read = op.footprint(0).reads(&Region::whole(tile.shape), &tile.shape).shape;
+        let read = op.reads(0, &Region::whole(tile.shape), &tile.shape).shape;
         let input = camera(Meta { shape: read, ..tile.clone() });
         let mut output = Image::new(op.output(std::slice::from_ref(&tile)).expect("an accepted image"));
         let mut scratch = vec![0u64; op.scratch(&tile.shape) as usize / 8 + 8];

@@ -54,6 +54,24 @@ const FURTHER: &[(&str, &str, &[u64], Dtype)] = &[
     ("downsample 2 method=max", "zyx", &[128, 128, 128], Dtype::U16),
     ("downsample 2 method=mode", "zyx", &[128, 128, 128], Dtype::U16),
     ("downsample 2 method=stride", "zyx", &[128, 128, 128], Dtype::U16),
+    ("flip x", "zyx", &[128, 128, 128], Dtype::U16),
+    ("transpose xyz", "zyx", &[128, 128, 128], Dtype::U16),
+    ("transpose", "yx", &[2048, 2048], Dtype::F32),
+    ("rotate90 1", "yx", &[2048, 2048], Dtype::U8),
+    ("channel 1", "cyx", &[3, 2048, 2048], Dtype::U16),
+    ("resample 2", "zyx", &[64, 64, 64], Dtype::U16),
+    ("resample 1.3", "yx", &[2048, 2048], Dtype::U16),
+    ("resample 1.3 method=nearest", "yx", &[2048, 2048], Dtype::U16),
+    ("resample 1.3 method=cubic", "zyx", &[96, 96, 96], Dtype::U16),
+    ("affine 0.9,-0.3,0.3,0.9 offset=200,-300", "yx", &[2048, 2048], Dtype::U16),
+    ("affine 0.9,-0.3,0.3,0.9 offset=200,-300 method=nearest", "yx", &[2048, 2048], Dtype::U16),
+    ("deskew 32 step=2 view=slip", "zyx", &[128, 128, 128], Dtype::U16),
+    ("cumsum x", "zyx", &[128, 128, 128], Dtype::U16),
+    ("project z method=std", "zyx", &[128, 128, 128], Dtype::U16),
+    ("project z method=std", "zyx", &[128, 128, 128], Dtype::F32),
+    ("project z method=argmax", "zyx", &[128, 128, 128], Dtype::U16),
+    ("project z method=median", "zyx", &[128, 128, 128], Dtype::U16),
+    ("project z method=focus", "zyx", &[32, 512, 512], Dtype::U16),
     ("project z method=mean", "zyx", &[128, 128, 128], Dtype::U16),
     ("project z method=sum", "zyx", &[128, 128, 128], Dtype::F32),
     ("project x method=max", "zyx", &[128, 128, 128], Dtype::U16),
@@ -78,6 +96,8 @@ fn nuclei(meta: Meta) -> Image {
 struct Work<'a> {
     op: &'a dyn Op,
     inputs: Vec<Image>,
+    /// The regions that the inputs hold.
+    from: Vec<Region>,
     output: Image,
     scratch: Vec<[u64; 8]>,
     count: u64,
@@ -89,9 +109,10 @@ impl<'a> Work<'a> {
         let op = &*stage.op;
         let output = op.output(metas).unwrap_or_else(|refused| panic!("`{}` {refused}", op.name()));
         let region = Region::whole(output.shape);
-        let read = |n: usize| op.footprint(n).reads(&region, &metas[n].shape).shape;
-        let inputs =
-            metas.iter().enumerate().map(|(n, m)| nuclei(Meta { shape: read(n), ..m.clone() })).collect();
+        let from: Vec<Region> =
+            metas.iter().enumerate().map(|(n, m)| op.reads(n, &region, &m.shape)).collect();
+        let held = |(m, from): (&Meta, &Region)| nuclei(Meta { shape: from.shape, ..m.clone() });
+        let inputs = metas.iter().zip(&from).map(held).collect();
         let bytes = match op.pass() {
             Pass::Fold(fold) => voxels(&output.shape) * fold.state_size() as u64,
             _ => op.scratch(&output.shape),
@@ -101,7 +122,7 @@ impl<'a> Work<'a> {
             Pass::Fold(fold) => metas[0].shape[fold.axis().index()],
             _ => 0,
         };
-        Self { op, inputs, output: Image::new(output), scratch, count }
+        Self { op, inputs, from, output: Image::new(output), scratch, count }
     }
 
     fn run(&mut self, isa: Isa) -> Duration {
@@ -117,6 +138,12 @@ impl<'a> Work<'a> {
                 fold.start(state);
                 fold.add(&tiles[0], state);
                 fold.finish(self.count, state, self.output.tile_mut());
+            }
+            Pass::Placed(placed) => {
+                let region = Region::whole(self.output.meta().shape);
+                let declared = self.op.scratch(&region.shape) as usize;
+                let scratch = &mut scratch[..declared];
+                placed.fill(&region, &tiles, &self.from, self.output.tile_mut(), scratch);
             }
             _ => {
                 let declared = self.op.scratch(&self.output.meta().shape) as usize;
@@ -183,7 +210,8 @@ fn main() {
     println!("ns per output voxel, then GB/s of the image read and the result written");
     let wanted = |step: &str| filter.iter().all(|f| step.contains(f.as_str()));
     for spec in ops::TABLE.iter().filter(|s| wanted(s.example)) {
-        if spec.name == "gray" {
+        // Some need an axis that a volume lacks.
+        if ["gray", "channel", "frame"].contains(&spec.name) {
             continue;
         }
         bench(spec.example, "zyx", &[128, 128, 128], Dtype::U16);

@@ -65,7 +65,7 @@ fn on_cpu() -> Option<f64> {
 /// Seconds that one stage takes for an output of that description, by instruction set.
 fn seconds(stage: &Stage, output: &Meta) -> Vec<(Isa, f64)> {
     let region = Region::whole(output.shape);
-    let read = |n: usize| stage.op.footprint(n).reads(&region, &output.shape).shape;
+    let read = |n: usize| stage.op.reads(n, &region, &output.shape).shape;
     let inputs: Vec<Image> =
         (0..stage.inputs.len()).map(|n| nuclei(Meta { shape: read(n), ..output.clone() })).collect();
     let tiles: Vec<_> = inputs.iter().map(Image::tile).collect();

@@ -4,18 +4,23 @@
 //! and its tests. [`spec`] describes parameters, so that the command line, its help, the documentation and the
 //! benches are made from the table. [`statistics`] finds exact percentiles of an image that is seen in parts. [`testing`] is the harness that every operation passes.
 
+mod affine;
+mod along;
 mod blocks;
 mod choice;
 mod components;
 mod conv;
 pub mod cpu;
+mod cut;
 mod formula;
 mod functions;
 mod math;
+mod moved;
 mod objects;
 pub mod ops;
 mod pointwise;
 mod rank;
+mod sampling;
 mod simd;
 pub mod spec;
 pub mod statistics;

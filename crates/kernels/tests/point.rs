@@ -47,6 +47,11 @@ fn convolutions() {
 }
 
 #[test]
+fn values_between_voxels() {
+    compare("grid", 30);
+}
+
+#[test]
 fn rank_filters_and_morphology() {
     compare("rank", 300);
 }

@@ -4,10 +4,9 @@
 //! the list is shorter: `0:100,50:150`, `:` for all of an axis. The position of the first voxel moves along, and the
 //! names of the channels that stay are kept. Cost: a copy; no scratch. What lies outside is not read.
 
+use crate::cut::Cut;
 use crate::spec::{Build, Param, Spec, Value};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
-use voxtile_sched::model::{Axis, Meta, PerAxis, Tile, TileMut};
 
 /// `crop 0:100,50:150`.
 pub(super) static SPEC: Spec = Spec {
@@ -21,45 +20,10 @@ pub(super) static SPEC: Spec = Spec {
     }],
     inputs: 1,
     example: "crop 10:90,20:120",
-    build: Build::One(|args| Ok(Arc::new(Crop { ranges: args.ranges_px("ranges")? }))),
+    build: Build::One(|args| {
+        Ok(Arc::new(Cut { name: SPEC.name, ranges: args.ranges_px("ranges")?, dropped: None }))
+    }),
 };
-
-struct Crop {
-    /// First voxel and one past the last, per axis.
-    ranges: PerAxis<(u64, u64)>,
-}
-
-impl Op for Crop {
-    fn name(&self) -> &'static str {
-        SPEC.name
-    }
-
-    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
-        let mut meta = inputs[0].clone();
-        for axis in Axis::ALL {
-            let (lo, hi) = self.ranges[axis.index()];
-            meta.shape[axis.index()] = hi - lo;
-            if let Some(spacing) = &mut meta.spacing[axis.index()] {
-                spacing.origin += lo as f64 * spacing.scale;
-            }
-        }
-        let (lo, hi) = self.ranges[Axis::C.index()];
-        meta.channels = meta.channels.into_iter().skip(lo as usize).take((hi - lo) as usize).collect();
-        Ok(meta)
-    }
-
-    fn footprint(&self, _input: usize) -> Footprint {
-        Footprint::shift(self.ranges.map(|(lo, _)| lo as i64))
-    }
-
-    fn ns_per_voxel(&self) -> f64 {
-        0.05
-    }
-
-    fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, _scratch: &mut [u8]) {
-        output.copy_from(&inputs[0]);
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -67,7 +31,7 @@ mod tests {
     use crate::conforms;
     use crate::testing::{Image, meta, stages};
     use voxtile_sched::dispatch;
-    use voxtile_sched::model::{Channel, Dtype, NDIM, Spacing};
+    use voxtile_sched::model::{Axis, Channel, Dtype, Meta, NDIM, PerAxis, Spacing};
 
     fn oracle(image: &Image, ranges: PerAxis<(u64, u64)>) -> Image {
         let meta = Meta { shape: ranges.map(|(lo, hi)| hi - lo), ..image.meta().clone() };

@@ -1,13 +1,18 @@
 //! The table of operations. A new one adds two lines here: its module and its entry.
 
 mod abs;
+mod affine;
 mod automatic;
 mod bilateral;
 mod blackhat;
 mod cast;
+mod channel;
 mod clamp;
 mod close;
+mod concat;
 mod crop;
+mod cumsum;
+mod deskew;
 mod dilate;
 mod dog;
 mod downsample;
@@ -16,6 +21,8 @@ mod erode;
 mod exp;
 mod expr;
 mod fill_holes;
+mod flip;
+mod frame;
 mod frangi;
 mod gamma;
 mod gaussian;
@@ -36,24 +43,33 @@ mod median;
 mod min;
 mod normalize;
 mod open;
+mod pad;
 mod peaks;
 mod percentile;
 mod prewitt;
 mod project;
 mod rank;
+mod resample;
 mod rescale;
+mod reslice;
+mod rotate90;
 mod sato;
 mod scharr;
 mod sobel;
 mod sqrt;
+mod stack;
 mod std;
 mod subtract_background;
 mod threshold;
 mod tophat;
+mod transpose;
 mod tv_denoise;
 mod unsharp;
 mod variance;
 mod r#where;
+
+#[cfg(test)]
+pub(crate) use project::SPEC as PROJECT;
 
 use crate::spec::Spec;
 use ::std::sync::Arc;
@@ -109,13 +125,26 @@ pub static TABLE: &[&Spec] = &[
     &variance::SPEC,
     &std::SPEC,
     &crop::SPEC,
+    &pad::SPEC,
+    &channel::SPEC,
+    &frame::SPEC,
+    &concat::SPEC,
+    &stack::SPEC,
+    &flip::SPEC,
+    &rotate90::SPEC,
+    &transpose::SPEC,
+    &reslice::SPEC,
     &downsample::SPEC,
+    &resample::SPEC,
+    &affine::SPEC,
+    &deskew::SPEC,
     &project::SPEC,
     &hysteresis::SPEC,
     &label::SPEC,
     &fill_holes::SPEC,
     &measure::SPEC,
     &peaks::SPEC,
+    &cumsum::SPEC,
 ];
 
 /// The operation of that name.
@@ -147,7 +176,11 @@ mod tests {
         let mut seen = BTreeSet::new();
         for spec in TABLE {
             assert!(seen.insert(spec.name), "`{}` is listed twice", spec.name);
-            assert!(spec.name.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "`{}`", spec.name);
+            assert!(
+                spec.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'),
+                "`{}`",
+                spec.name
+            );
             let params: BTreeSet<_> = spec.params.iter().map(|p| p.name).collect();
             assert_eq!(params.len(), spec.params.len(), "`{}` lists a parameter twice", spec.name);
             for about in spec.params.iter().map(|p| p.about).chain([spec.about]) {
@@ -160,7 +193,8 @@ mod tests {
     fn every_example_runs_and_every_stage_has_its_name() {
         for spec in TABLE {
             let image = match spec.name {
-                "gray" => Image::noise("cyx", &[3, 100, 130], Dtype::U8, 1),
+                "gray" | "channel" => Image::noise("cyx", &[3, 100, 130], Dtype::U8, 1),
+                "frame" => Image::noise("tyx", &[3, 100, 130], Dtype::U8, 1),
                 _ => Image::noise("zyx", &[4, 100, 130], Dtype::U16, 1),
             };
             let count = inputs(spec, spec.example);
@@ -176,7 +210,7 @@ mod tests {
     #[test]
     fn defaults_are_values_that_the_parameters_take() {
         for spec in TABLE {
-            let image = [meta("cyx", &[3, 100, 130], Dtype::U8)];
+            let image = [meta("czyx", &[3, 4, 100, 130], Dtype::U8)];
             let given = |p: &'static Param| Some((p, p.default.filter(|d| !d.is_empty())?));
             for (param, default) in spec.params.iter().filter_map(given) {
                 // The example's last step, with the default in place of what it gives.

@@ -2,10 +2,13 @@
 //!
 //! Any type, any axis that the image has; the axis disappears. `max` and `min` keep the type and let NaN through, as
 //! numpy. `sum` gives u64, i64 or f64 (64-bit sums wrap, as in numpy). `mean` gives f32: an exact integer sum or an
-//! f64 sum, divided once in f64. Floats are added in rising order along the axis, so the result depends on no tile
+//! f64 sum, divided once in f64. `std` and `median` give f32, `argmax` and `argmin` the position as u32, the first of
+//! equals, all as numpy. `focus` takes each pixel from the plane that is sharpest there, see `along/focus.rs`. Floats are added in rising order along the axis, so the result depends on no tile
 //! (numpy adds pairwise: the last bits of its f64 sums may differ).
-//! Cost: one read; 1–16 bytes of state per output voxel, whatever the extent of the axis.
+//! Cost: one read; 1–24 bytes of state per output voxel, whatever the extent of the axis. For `median` and `focus` a tile
+//! holds the whole axis.
 
+use crate::along::{Deviation, Focus, Median, Position, reduced};
 use crate::pointwise::{Sample, for_rows};
 use crate::spec::{Build, Param, Spec, Value};
 use crate::totals::{Total, larger, smaller};
@@ -13,33 +16,53 @@ use crate::vectorised;
 use std::sync::Arc;
 use voxtile_sched::contract::{Fold, Footprint, Op, Pass, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, AxisSet, Dtype, Element, Kind, Meta, Tile, TileMut};
+use voxtile_sched::model::{Axis, AxisSet, Dtype, Element, Meta, Tile, TileMut};
 
 /// `project z method=max`.
-pub(super) static SPEC: Spec = Spec {
+pub(crate) static SPEC: Spec = Spec {
     name: "project",
-    about: "projection along an axis: maximum, mean, sum, minimum",
+    about: "projection along an axis: maximum, mean, sum, median, sharpest plane, …",
     params: &[
         Param { name: "axis", value: Value::Axis, default: None, about: "the axis that disappears" },
         Param {
             name: "method",
-            value: Value::Choice(&["max", "mean", "sum", "min"]),
+            value: Value::Choice(&[
+                "max", "mean", "sum", "min", "std", "median", "argmax", "argmin", "focus",
+            ]),
             default: Some("max"),
             about: "how its values become one",
+        },
+        Param {
+            name: "size",
+            value: Value::Number,
+            default: Some("9"),
+            about: "for focus: pixels along y and x over which sharpness is judged",
         },
     ],
     inputs: 1,
     example: "project z method=max",
     build: Build::One(|args| {
+        let axis = args.axis("axis")?;
+        let input = args.input();
+        let (name, dtype, extent) = (SPEC.name, input.dtype, input.shape[axis.index()]);
         let method = match args.choice("method")? {
             "max" => Method::Max,
             "mean" => Method::Mean,
             "sum" => Method::Sum,
-            _ => Method::Min,
+            "min" => Method::Min,
+            "std" => return Ok(Arc::new(Deviation { name, axis, dtype, extent })),
+            "median" => return Ok(Arc::new(Median { name, axis, extent })),
+            "focus" => {
+                let size = args.finite("size")?;
+                if size.fract() != 0.0 || !(2.0..=1000.0).contains(&size) {
+                    let text = args.text("size").unwrap_or_default();
+                    return Err(args.wrong("size", text, "a whole number from 2 to 1000"));
+                }
+                return Ok(Arc::new(Focus { name, axis, size: size as u64 }));
+            }
+            at => return Ok(Arc::new(Position { name, axis, largest: at == "argmax", dtype, extent })),
         };
-        let axis = args.axis("axis")?;
-        let input = args.input();
-        Ok(Arc::new(Project { axis, method, dtype: input.dtype, extent: input.shape[axis.index()] }))
+        Ok(Arc::new(Project { axis, method, dtype, extent }))
     }),
 };
 
@@ -226,26 +249,9 @@ impl Op for Project {
     }
 
     fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
-        let input = &inputs[0];
-        if !input.axes.contains(self.axis) {
-            return Err(Refused::Axis { axis: self.axis, axes: input.axes });
-        }
-        let refuse = |why: String| Err(Refused::Param { param: "axis", why });
-        if input.axes.len() == 1 {
-            return refuse(format!("{} is the only axis of the image", self.axis));
-        }
-        if input.shape[self.axis.index()] == 0 && self.method != Method::Sum {
-            return refuse(format!("the image has no voxels along {}", self.axis));
-        }
-        let mut meta = input.with_dtype(self.result());
-        if matches!(self.method, Method::Mean | Method::Sum) {
-            meta.kind = Kind::Image;
-        }
-        meta.axes = meta.axes.without(self.axis);
-        meta.shape[self.axis.index()] = 1;
-        meta.spacing[self.axis.index()] = None;
-        if self.axis == Axis::C {
-            meta.channels.clear();
+        let mut meta = reduced(&inputs[0], self.axis, self.result(), self.method == Method::Sum)?;
+        if matches!(self.method, Method::Max | Method::Min) {
+            meta.kind = inputs[0].kind;
         }
         Ok(meta)
     }

@@ -3,7 +3,7 @@
 use super::execute::{WHOLE, apply, apply_guarded, call};
 use super::image::{Fill, Float, Image, meta};
 use crate::cpu;
-use crate::spec::{ArgError, Args, From as Reads, Param, Spec, Stage, Value};
+use crate::spec::{ArgError, Args, From as Reads, Param, SEVERAL, Spec, Stage, Value};
 use std::collections::BTreeMap;
 use voxtile_sched::contract::{Footprint, Op, Pass};
 use voxtile_sched::dispatch;
@@ -46,6 +46,11 @@ fn given<'a>(spec: &'static Spec, text: &'a str) -> BTreeMap<&'a str, &'a str> {
 /// As [`stages`], or if a formula is none.
 #[must_use]
 pub fn inputs(spec: &'static Spec, text: &str) -> usize {
+    if spec.inputs == SEVERAL {
+        let last = text.rsplit(" | ").next().unwrap_or(text);
+        let named = last.split_whitespace().find_map(|word| word.strip_prefix("on="));
+        return named.map_or(2, |names| names.split(',').count());
+    }
     let given = given(spec, text);
     let names = spec.names(|param| given.get(param).copied()).unwrap_or_else(|refused| panic!("{refused}"));
     spec.inputs + names.len()
@@ -290,7 +295,7 @@ fn changes(op: &dyn Op, read: &[Meta], output: &Meta, input: usize, axis: Axis, 
         .iter()
         .enumerate()
         .map(|(i, meta)| {
-            let shape = op.footprint(i).reads(&one, &one.shape).shape;
+            let shape = op.reads(i, &one, &one.shape).shape;
             filled(meta, shape, FILLINGS[n / FILLINGS.len() % FILLINGS.len()], 2 * n as u64)
         })
         .collect();
@@ -298,6 +303,6 @@ fn changes(op: &dyn Op, read: &[Meta], output: &Meta, input: usize, axis: Axis, 
     let plane = Region::whole(inputs[input].meta().shape).with_axis(axis, far as i64, 1);
     let content = filled(&read[input], plane.shape, FILLINGS[n % FILLINGS.len()], 2 * n as u64 + 1);
     other[input].tile_mut().part(&plane).copy_from(&content.tile());
-    let results = [&inputs, &other].map(|inputs| call(op, inputs, &one.shape, output, None));
+    let results = [&inputs, &other].map(|inputs| call(op, inputs, &one, &[], output, None));
     results[0].bytes() != results[1].bytes()
 }

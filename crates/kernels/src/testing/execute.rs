@@ -8,9 +8,13 @@ use super::joins::JOINS;
 use crate::spec::{From as Reads, Stage};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use voxtile_sched::contract::{Fold, Global, Merge, Op, Pass, Propagate, Resolved, Statistic, Table};
+use voxtile_sched::contract::{
+    Fold, Footprint, Global, Merge, Op, Pass, Propagate, Resolved, Statistic, Table,
+};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, Border, Element, Grid, Halo, Meta, NDIM, PerAxis, Region, Shape, Tile};
+use voxtile_sched::model::{
+    Axis, Border, Element, Grid, Halo, Meta, NDIM, PerAxis, Region, Shape, Tile, TileMut,
+};
 
 /// A tile shape that covers every test image.
 pub const WHOLE: Shape = [1 << 40; NDIM];
@@ -87,10 +91,10 @@ fn execute(op: &dyn Op, inputs: &[&Image], tile: Shape, guard: Option<u64>) -> I
     let mut out = Image::with_fill(meta, 0xA5);
     let grid = Grid::new(out.meta().shape, tile);
     match op.pass() {
-        Pass::Local => {
+        Pass::Local | Pass::Placed(_) => {
             for region in grid.iter().map(|i| grid.region(&i)) {
                 let read: Vec<Image> = cut_inputs(op, inputs, &region);
-                let written = call(op, &read, &region.shape, out.meta(), guard);
+                let written = call(op, &read, &region, inputs, out.meta(), guard);
                 out.tile_mut().part(&region).copy_from(&written.tile());
             }
         }
@@ -113,9 +117,21 @@ fn execute(op: &dyn Op, inputs: &[&Image], tile: Shape, guard: Option<u64>) -> I
 /// What the operation reads of each input to make `region`, padded at the edge of the image.
 fn cut_inputs(op: &dyn Op, inputs: &[&Image], region: &Region) -> Vec<Image> {
     let read = |(n, image): (usize, &&Image)| {
-        cut(image, &op.footprint(n).reads(region, &image.meta().shape), op.border())
+        let seen = reads(op, n, region, &image.meta().shape);
+        let inside = Region::whole(image.meta().shape).contains(&seen);
+        assert!(inside || op.footprint(n).is_padded(), "`{}` reads {seen} of input {n}", op.name());
+        cut(image, &seen, op.border())
     };
     inputs.iter().enumerate().map(read).collect()
+}
+
+/// What the operation reads of an input; the same empty region for all that need nothing of it.
+fn reads(op: &dyn Op, input: usize, out: &Region, image: &Shape) -> Region {
+    let seen = op.reads(input, out, image);
+    match op.footprint(input) {
+        Footprint::Mapped { .. } if seen.is_empty() => Region::new([0; NDIM], [0; NDIM]),
+        _ => seen,
+    }
 }
 
 /// A region of an image that may reach beyond its edge, voxel by voxel through the border rule.
@@ -144,17 +160,33 @@ pub fn cut(image: &Image, region: &Region, border: Border) -> Image {
 }
 
 /// One call of the operation on prepared inputs, with exactly the scratch that it declares, filled with garbage.
-pub(super) fn call(op: &dyn Op, inputs: &[Image], shape: &Shape, meta: &Meta, guard: Option<u64>) -> Image {
+pub(super) fn call(
+    op: &dyn Op,
+    inputs: &[Image],
+    region: &Region,
+    images: &[&Image],
+    meta: &Meta,
+    guard: Option<u64>,
+) -> Image {
+    let shape = &region.shape;
     let bytes = usize::try_from(op.scratch(shape)).expect("scratch fits in memory");
     // NaN in every float type, and a large number in every integer type.
     let mut scratch = Bytes::new(bytes + 64, 0xFF);
     let skip = scratch.get().as_ptr().align_offset(64);
     let scratch = &mut scratch.get_mut()[skip..skip + bytes];
     let meta = Meta { shape: *shape, ..meta.clone() };
+    let work = |tiles: &[Tile<'_>], out: TileMut<'_>, scratch: &mut [u8]| match op.pass() {
+        Pass::Placed(placed) => {
+            let shapes = images.iter().map(|image| image.meta().shape).enumerate();
+            let from: Vec<Region> = shapes.map(|(n, shape)| reads(op, n, region, &shape)).collect();
+            placed.fill(region, tiles, &from, out, scratch);
+        }
+        _ => op.cpu(tiles, out, scratch),
+    };
     let Some(seed) = guard else {
         let mut out = Image::with_fill(meta, 0xA5);
         let tiles: Vec<Tile<'_>> = inputs.iter().map(Image::tile).collect();
-        op.cpu(&tiles, out.tile_mut(), scratch);
+        work(&tiles, out.tile_mut(), scratch);
         return out;
     };
 
@@ -163,7 +195,7 @@ pub(super) fn call(op: &dyn Op, inputs: &[Image], shape: &Shape, meta: &Meta, gu
     let tiles: Vec<Tile<'_>> = surrounded.iter().map(|(image, place)| image.tile().part(place)).collect();
     let (mut out, place) = surround(&Image::with_fill(meta, 0xA5), &mut random);
     let before = out.clone();
-    op.cpu(&tiles, out.tile_mut().part(&place), scratch);
+    work(&tiles, out.tile_mut().part(&place), scratch);
     let written = out.part(&place);
     let mut restored = out;
     restored.tile_mut().part(&place).copy_from(&before.part(&place).tile());

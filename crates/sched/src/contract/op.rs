@@ -1,6 +1,6 @@
 //! An operation: what it makes, how far it reads, and its arithmetic on one tile.
 
-use super::passes::{Fold, Global, Merge, Propagate, Tally};
+use super::passes::{Fold, Global, Merge, Placed, Propagate, Tally};
 use crate::model::{AxisSet, Border, Halo, Meta, NDIM, PerAxis, Region, Shape, Tile, TileMut};
 
 /// Why an operation refuses its inputs; found while planning.
@@ -67,6 +67,11 @@ pub enum Footprint {
     },
     /// The whole extent of these axes, and the voxel itself along the others.
     Along(AxisSet),
+    /// Another place or another grid: the region that [`Op::reads`] names.
+    Mapped {
+        /// Whether the border rule answers voxels beyond the image; the region lies inside it otherwise.
+        padded: bool,
+    },
 }
 
 impl Footprint {
@@ -88,10 +93,19 @@ impl Footprint {
         Self::Scale { num: factor, den: [1; NDIM], offset: [0; NDIM], halo: Halo::NONE }
     }
 
-    /// The region of an input of shape `input` that the output region `out` reads. With [`Footprint::Halo`] it may
-    /// reach outside the image; otherwise it is clipped.
+    /// Whether voxels beyond the image are answered by the border rule.
     #[must_use]
-    pub fn reads(&self, out: &Region, input: &Shape) -> Region {
+    pub fn is_padded(&self) -> bool {
+        match self {
+            Self::Halo(halo) => !halo.is_none(),
+            Self::Mapped { padded } => *padded,
+            Self::Point | Self::Scale { .. } | Self::Along(_) => false,
+        }
+    }
+
+    /// The region of an input of shape `input` that the output region `out` reads. With [`Footprint::Halo`] it may
+    /// reach outside the image; otherwise it is clipped. Callers ask [`Op::reads`].
+    fn reads(&self, out: &Region, input: &Shape) -> Region {
         match self {
             Self::Point => *out,
             Self::Halo(halo) => {
@@ -122,6 +136,7 @@ impl Footprint {
                 }
                 r
             }
+            Self::Mapped { .. } => unreachable!("an operation that maps says itself what it reads"),
         }
     }
 }
@@ -130,6 +145,8 @@ impl Footprint {
 pub enum Pass<'a> {
     /// Tile by tile, through [`Op::cpu`] alone.
     Local,
+    /// Tile by tile, each told where it lies.
+    Placed(&'a dyn Placed),
     /// A reduction along one axis, fed slab by slab so that no tile spans the axis.
     Fold(&'a dyn Fold),
     /// Needs a statistic of its whole input first, then becomes a local operation.
@@ -158,8 +175,15 @@ pub trait Op: Send + Sync {
     /// *or* too large.
     fn footprint(&self, input: usize) -> Footprint;
 
+    /// The region of input `input`, an image of shape `image`, from which the output region `out` is made. It follows
+    /// from the footprint, except where that is [`Footprint::Mapped`]. It may reach outside the image only where the
+    /// footprint is padded; an empty region means that this input is not needed.
+    fn reads(&self, input: usize, out: &Region, image: &Shape) -> Region {
+        self.footprint(input).reads(out, image)
+    }
+
     /// What stands in for voxels beyond the image edge. The scheduler pads; kernels have no edge code.
-    /// Only asked of operations with a [`Footprint::Halo`].
+    /// Only asked of operations with a padded footprint.
     fn border(&self) -> Border {
         Border::Reflect
     }
@@ -169,7 +193,8 @@ pub trait Op: Send + Sync {
         0
     }
 
-    /// Estimated nanoseconds per output voxel on one core, for the cost model.
+    /// Estimated nanoseconds per output voxel on one core, for the cost model; with [`Footprint::Mapped`] per voxel of
+    /// the output or of what is read, whichever are more.
     fn ns_per_voxel(&self) -> f64;
 
     /// How it meets the whole image.
@@ -179,7 +204,7 @@ pub trait Op: Send + Sync {
 
     /// Fills one output tile. `inputs[i]` is the region that [`footprint`](Self::footprint)`(i)` names for it,
     /// padded by the border rule where a halo leaves the image. `scratch` has the bytes asked for, aligned to 64,
-    /// with any content. Cannot fail. Not called where [`pass`](Self::pass) is not [`Pass::Local`].
+    /// with any content. Cannot fail. Only called where [`pass`](Self::pass) is [`Pass::Local`].
     fn cpu(&self, inputs: &[Tile<'_>], output: TileMut<'_>, scratch: &mut [u8]);
 }
 

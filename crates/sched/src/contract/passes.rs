@@ -1,4 +1,4 @@
-//! Operations that need more than their own tile: reductions, statistics, labels, propagation.
+//! Operations that need more than their own tile: its place, reductions, statistics, labels, propagation.
 //!
 //! None of them sees the image; each sees tiles, and what it keeps between tiles is its own, bounded and merged by
 //! the scheduler in plan order.
@@ -7,6 +7,20 @@ use super::{Joins, Op, Refused, Table};
 use crate::model::{Axis, Meta, Region, Shape, Tile, TileMut};
 use std::any::Any;
 use std::sync::Arc;
+
+/// An operation whose arithmetic depends on where its output lies: sampling between the voxels of another grid.
+pub trait Placed: Send + Sync {
+    /// As [`Op::cpu`], for the output tile at `region`; `inputs[i]` holds the voxels of `from[i]`, which is what
+    /// [`Op::reads`] says. Other tiles must give the same voxels.
+    fn fill(
+        &self,
+        region: &Region,
+        inputs: &[Tile<'_>],
+        from: &[Region],
+        output: TileMut<'_>,
+        scratch: &mut [u8],
+    );
+}
 
 /// A reduction along one axis. The scheduler feeds slabs in rising order, so sums do not depend on the tiling.
 pub trait Fold: Send + Sync {

@@ -23,6 +23,8 @@ const MOST_SLACK: f64 = 1.1;
 const MEMORY_FOR_TIME: f64 = 2.0;
 /// A plan this much slower than its work alone is short of memory.
 const SQUEEZED: f64 = 1.5;
+/// Choices that are played through in full until one keeps to the budget.
+const TRIALS: usize = 16;
 /// Reads of chunks that a plan lists at most, each in about 32 bytes.
 const MAX_READS: u64 = 20_000_000;
 /// Edges of the chunks of temporary stores, in voxels: flat images and volumes.
@@ -83,7 +85,6 @@ struct Candidate {
 /// A candidate with its cache.
 struct Choice {
     tiling: Tiling,
-    bytes: TileBytes,
     inflight: usize,
     capacity: u64,
     pool: u64,
@@ -177,54 +178,61 @@ fn one(
     let Some(best) = choices.iter().map(|c| c.seconds).min_by(f64::total_cmp) else {
         let exact = |c: &&Candidate| {
             let alone = schedule::needs(&stage, grids, &c.tiling).count(0);
-            pool_bytes(&c.bytes, 1, alone.peak_bytes, alone.peak_load)
+            let tile = cost::exact_tile_bytes(&stage, &c.tiling, end_op);
+            pool_bytes(&tile, 1, alone.peak_bytes, alone.peak_load)
         };
         let smallest = by_size.iter().map(|c| (*c, exact(c))).min_by_key(|(_, bytes)| *bytes);
         return Err(too_small(graph, &stage, smallest, scratch, room));
     };
     let fixed = room.base + scratch;
-    let choice = choices
-        .into_iter()
-        .filter(|c| c.seconds <= best * MOST_SLACK)
-        .min_by(|a, b| a.price(fixed).total_cmp(&b.price(fixed)))
-        .expect("the best one is within its own slack");
-    // The excerpt that the choice was made on may have been kinder than the whole.
-    let per_tile = cost::middle(&choice.tiling).map_or(0, |tile| {
-        let demand = demand::demand(&stage, &tile);
-        grids.iter().enumerate().map(|(k, g)| g.count(&demand.holds[k].inside)).sum()
-    });
-    let reads = choice.tiling.len().saturating_mul(per_tile);
-    if reads > MAX_READS {
-        return Err(PlanError::TooLarge { tiles: choice.tiling.len(), reads, most: MAX_READS });
+    let slow = |c: &Choice| c.seconds > best * MOST_SLACK;
+    choices.sort_by(|a, b| slow(a).cmp(&slow(b)).then(a.price(fixed).total_cmp(&b.price(fixed))));
+    // The excerpt that a choice was made on may have been kinder than the whole.
+    let mut short: Option<(&Candidate, u64)> = None;
+    for choice in choices.into_iter().take(TRIALS) {
+        let per_tile = cost::middle(&choice.tiling).map_or(0, |tile| {
+            let demand = demand::demand(&stage, &tile);
+            grids.iter().enumerate().map(|(k, g)| g.count(&demand.holds[k].inside)).sum()
+        });
+        let reads = choice.tiling.len().saturating_mul(per_tile);
+        if reads > MAX_READS {
+            return Err(PlanError::TooLarge { tiles: choice.tiling.len(), reads, most: MAX_READS });
+        }
+        let tile = cost::exact_tile_bytes(&stage, &choice.tiling, end_op);
+        let needs = schedule::needs(&stage, grids, &choice.tiling);
+        let alone = |s: &Schedule| pool_bytes(&tile, 1, s.peak_bytes, s.peak_load);
+        let capacities = [choice.capacity, choice.capacity / 2, 0];
+        let mut played = capacities.into_iter().map(|c| needs.play(c));
+        let schedule = played.find(|s| alone(s) <= allowed).unwrap_or_else(|| needs.play(0));
+        let bytes = |n: usize| pool_bytes(&tile, n, schedule.peak_bytes, schedule.peak_load);
+        let Some(inflight) = (1..=choice.inflight).rev().find(|&n| bytes(n) <= allowed) else {
+            let this = candidates.iter().find(|c| c.tiling.tile == choice.tiling.tile);
+            short = this.map(|c| (c, bytes(1))).into_iter().chain(short).min_by_key(|(_, bytes)| *bytes);
+            continue;
+        };
+        let pool_bytes = bytes(inflight);
+        let why = format!(
+            "{}; {} of {} tilings fit, fastest {:.2} s",
+            choice.tiling.order,
+            candidates.iter().filter(|c| c.bytes.total + c.bytes.group <= allowed).count(),
+            candidates.len(),
+            best
+        );
+        return Ok(Planned {
+            grids: grids.to_vec(),
+            layout: layout.clone(),
+            tiling: choice.tiling,
+            schedule: Arc::new(schedule),
+            bytes: tile,
+            inflight,
+            pool_bytes,
+            scratch,
+            seconds: choice.seconds,
+            why,
+            stage,
+        });
     }
-    let needs = schedule::needs(&stage, grids, &choice.tiling);
-    let alone = |s: &Schedule| pool_bytes(&choice.bytes, 1, s.peak_bytes, s.peak_load);
-    let capacities = [choice.capacity, choice.capacity / 2, 0];
-    let mut played = capacities.into_iter().map(|c| needs.play(c));
-    let schedule = played.find(|s| alone(s) <= allowed).unwrap_or_else(|| needs.play(0));
-    let bytes = |n: usize| pool_bytes(&choice.bytes, n, schedule.peak_bytes, schedule.peak_load);
-    let inflight = (1..=choice.inflight).rev().find(|&n| bytes(n) <= allowed).unwrap_or(1);
-    let pool_bytes = bytes(inflight);
-    let why = format!(
-        "{}; {} of {} tilings fit, fastest {:.2} s",
-        choice.tiling.order,
-        candidates.iter().filter(|c| c.bytes.total + c.bytes.group <= allowed).count(),
-        candidates.len(),
-        best
-    );
-    Ok(Planned {
-        grids: grids.to_vec(),
-        layout: layout.clone(),
-        tiling: choice.tiling,
-        schedule: Arc::new(schedule),
-        bytes: choice.bytes,
-        inflight,
-        pool_bytes,
-        scratch,
-        seconds: choice.seconds,
-        why,
-        stage,
-    })
+    Err(too_small(graph, &stage, short, scratch, room))
 }
 
 fn pool_bytes(bytes: &TileBytes, inflight: usize, chunks: u64, load: u64) -> u64 {
@@ -291,14 +299,7 @@ fn consider(
             // One tile at a time still overlaps its codec work.
             let busy = if inflight == 1 { busy * 1.3 } else { busy }.min(room.workers as f64);
             let seconds = (candidate.work_ns + cost::decode_ns(&played, feeds) * scale) / busy * 1e-9;
-            out.push(Choice {
-                tiling: tiling.clone(),
-                bytes: candidate.bytes,
-                inflight,
-                capacity,
-                pool: bytes(inflight),
-                seconds,
-            });
+            out.push(Choice { tiling: tiling.clone(), inflight, capacity, pool: bytes(inflight), seconds });
             // A smaller cache could only help by giving its room to more tiles.
             if inflight >= room.workers && too_slow(seconds, out) {
                 break;

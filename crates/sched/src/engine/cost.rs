@@ -5,8 +5,8 @@ use super::pool::rounded;
 use super::schedule::Schedule;
 use super::stage::{End, Stage, Value};
 use super::tiles::Tiling;
-use crate::contract::{Fold, Layout, Op, Pass};
-use crate::model::{Grid, NDIM, Region, Shape, voxels};
+use crate::contract::{Fold, Footprint, Layout, Op, Pass};
+use crate::model::{Grid, NDIM, PerAxis, Region, Shape, voxels};
 
 /// Bytes per nanosecond that one core copies between buffers.
 const COPY_BYTES_PER_NS: f64 = 10.0;
@@ -45,6 +45,28 @@ pub(crate) fn fold_of<'a>(stage: &Stage, op: &'a dyn Op) -> Option<&'a dyn Fold>
     }
 }
 
+fn is_mapped(op: &dyn Op, input: usize) -> bool {
+    matches!(op.footprint(input), Footprint::Mapped { .. })
+}
+
+/// Whether tiles of one shape may read regions of different shapes.
+fn is_uneven(stage: &Stage) -> bool {
+    stage.nodes.iter().any(|n| (0..n.inputs.len()).any(|i| is_mapped(&*n.op, i)))
+}
+
+/// Tiles all over the image.
+fn spread(tiling: &Tiling) -> impl Iterator<Item = Region> {
+    const PARTS: PerAxis<u64> = [2, 2, 4, 4, 4];
+    let tiles = Grid::new(tiling.image, tiling.tile);
+    let counts = tiles.counts();
+    let steps = PARTS.map(|n| n + 1);
+    Grid::new(steps, [1; NDIM])
+        .iter()
+        .map(move |i| std::array::from_fn(|a| i[a] * counts[a].saturating_sub(1) / PARTS[a]))
+        .filter(move |_| !counts.contains(&0))
+        .map(move |i| tiles.region(&i))
+}
+
 /// Representative tiles: the first, one in the middle, the last.
 fn samples(tiling: &Tiling) -> Vec<Region> {
     let groups = Grid::new(tiling.image, tiling.group);
@@ -65,11 +87,27 @@ pub(crate) fn middle(tiling: &Tiling) -> Option<Region> {
     samples(tiling).get(1).copied()
 }
 
-/// Most bytes that one tile needs; `end` is the step that folds or merges it.
+/// Most bytes that one tile needs, as far as a few tell; `end` is the step that folds, merges or counts it.
 pub(crate) fn tile_bytes(stage: &Stage, tiling: &Tiling, end: Option<&dyn Op>) -> TileBytes {
+    let more = is_uneven(stage).then(|| spread(tiling));
+    bytes_of(stage, tiling, end, samples(tiling).into_iter().chain(more.into_iter().flatten()))
+}
+
+/// Most bytes that one tile needs; a few tell, unless tiles read regions of different shapes.
+pub(crate) fn exact_tile_bytes(stage: &Stage, tiling: &Tiling, end: Option<&dyn Op>) -> TileBytes {
+    let all = is_uneven(stage).then(|| tiling.iter().map(|at| at.region));
+    bytes_of(stage, tiling, end, samples(tiling).into_iter().chain(all.into_iter().flatten()))
+}
+
+fn bytes_of(
+    stage: &Stage,
+    tiling: &Tiling,
+    end: Option<&dyn Op>,
+    tiles: impl Iterator<Item = Region>,
+) -> TileBytes {
     let fold = end.and_then(|op| fold_of(stage, op));
     let mut out = TileBytes::default();
-    for region in samples(tiling) {
+    for region in tiles {
         let demand = demand::demand(stage, &region);
         let size = |slot: usize| -> u64 {
             let sample = stage.slot_type(slot).0.size();
@@ -106,8 +144,10 @@ pub(crate) fn tile_bytes(stage: &Stage, tiling: &Tiling, end: Option<&dyn Op>) -
 fn compute_ns(stage: &Stage, demand: &Demand) -> f64 {
     let mut ns = 0.0;
     for (n, node) in stage.nodes.iter().enumerate() {
-        let hold = &demand.holds[stage.slot(Value::Node(n))];
-        ns += node.op.ns_per_voxel() * hold.inside.voxels() as f64;
+        let made = demand.holds[stage.slot(Value::Node(n))].inside.voxels();
+        let read = demand.reads[n].iter().enumerate().filter(|(i, _)| is_mapped(&*node.op, *i));
+        let read = read.map(|(_, (_, region))| region.voxels()).fold(0, u64::saturating_add);
+        ns += node.op.ns_per_voxel() * made.max(read) as f64;
     }
     for slot in 0..stage.slots() {
         let sample = stage.slot_type(slot).0.size();

@@ -1,7 +1,6 @@
 //! Backward: what every value of a stage must hold so that one tile can be computed.
 
 use super::stage::{Stage, Value};
-use crate::contract::Footprint;
 use crate::model::{Border, NDIM, Region, Shape, voxels};
 
 /// One buffer of a value: its in-image part, and what lies around it by one border rule.
@@ -49,10 +48,13 @@ pub(crate) fn demand(stage: &Stage, tile: &Region) -> Demand {
         for (i, &input) in node.inputs.iter().enumerate() {
             let slot = stage.slot(input);
             let image = stage.meta(input).shape;
-            let footprint = node.op.footprint(i);
-            let want = footprint.reads(&out, &image);
+            let want = match out.is_empty() {
+                true => Region::default(),
+                false => node.op.reads(i, &out, &image),
+            };
             let outside = !Region::whole(image).contains(&want);
-            if outside && matches!(footprint, Footprint::Halo(_)) {
+            debug_assert!(!outside || node.op.footprint(i).is_padded(), "`{}` reads outside", node.op.name());
+            if outside {
                 let border = node.op.border();
                 let mut region = want;
                 if border != Border::Wrap {

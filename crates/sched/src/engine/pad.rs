@@ -23,43 +23,62 @@ fn fill_typed<T: Element>(
     image: &Shape,
     border: Border,
 ) {
+    if let Border::Constant(value) = border {
+        return fill_constant(buffer, region, image, T::from_f64(value));
+    }
     let mut view = buffer.view::<T>();
     let strides = view.strides();
     let data = view.raw();
-    let constant = match border {
-        Border::Constant(v) => T::from_f64(v),
-        _ => T::default(),
-    };
     // Along x first, on rows inside; then whole rows along y, then planes: each axis sees the ones before it filled.
     let mut done: Region = *inside;
     for axis in (0..NDIM).rev() {
         let full = Region::new(region.start, region.shape);
         let place = |p: i64| (p - full.start[axis]) as usize * strides[axis];
         let outside = |p: &i64| !(0..image[axis] as i64).contains(p);
-        let answered = |p: i64| match border.map(p, image[axis]) {
-            None => Some((place(p), None)),
-            Some(s) if (inside.start[axis]..inside.end(axis)).contains(&s) => {
-                Some((place(p), Some(place(s))))
-            }
-            Some(_) => None,
+        let answered = |p: i64| {
+            let source = border.map(p, image[axis])?;
+            (inside.start[axis]..inside.end(axis)).contains(&source).then(|| (place(p), place(source)))
         };
-        let pairs: Vec<(usize, Option<usize>)> =
+        let pairs: Vec<(usize, usize)> =
             (region.start[axis]..region.end(axis)).filter(outside).filter_map(answered).collect();
         if pairs.is_empty() {
             continue;
         }
         for_rows(&done, &full, &strides, axis, |base, len| {
             for &(to, from) in &pairs {
-                let at = base + to;
-                match from {
-                    Some(f) if len == 1 => data[at] = data[base + f],
-                    Some(f) => data.copy_within(base + f..base + f + len, at),
-                    None => data[at..at + len].fill(constant),
+                match len {
+                    1 => data[base + to] = data[base + from],
+                    _ => data.copy_within(base + from..base + from + len, base + to),
                 }
             }
         });
         done.start[axis] = region.start[axis];
         done.shape[axis] = region.shape[axis];
+    }
+}
+
+/// Every voxel outside the image, whatever is inside; the whole buffer may lie outside.
+fn fill_constant<T: Element>(buffer: &mut TileMut<'_>, region: &Region, image: &Shape, value: T) {
+    let mut view = buffer.view::<T>();
+    let [nt, nc, nz, ny, nx] = view.shape();
+    let outside = |a: usize, k: usize| !(0..image[a] as i64).contains(&(region.start[a] + k as i64));
+    // Voxels of a row before the image's first and from one past its last.
+    let clamp = |p: i64| (p - region.start[4]).clamp(0, nx as i64) as usize;
+    let (first, end) = (clamp(0), clamp(image[4] as i64));
+    for t in 0..nt {
+        for c in 0..nc {
+            for z in 0..nz {
+                for y in 0..ny {
+                    let row = view.row(t, c, z, y);
+                    if outside(0, t) || outside(1, c) || outside(2, z) || outside(3, y) {
+                        row.fill(value);
+                    } else {
+                        row[..first].fill(value);
+                        row[end..].fill(value);
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -198,7 +198,7 @@ fn worth_trying(graph: &Graph, step: usize, cuts: &BTreeSet<usize>) -> bool {
         for (i, input) in later.inputs.iter().enumerate() {
             if *input == Input::Step(step) {
                 readers += 1;
-                reads_around |= matches!(later.op.footprint(i), Footprint::Halo(h) if !h.is_none());
+                reads_around |= later.op.footprint(i).is_padded();
             }
         }
     }

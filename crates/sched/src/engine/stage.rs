@@ -4,7 +4,7 @@
 //! between never leave memory; their halos add.
 
 use super::graph::{Graph, Input};
-use crate::contract::{Footprint, Op, Pass};
+use crate::contract::{Op, Pass};
 use crate::model::{Border, Dtype, Meta, Shape};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -106,9 +106,9 @@ pub(crate) fn forced_cuts(graph: &Graph) -> BTreeSet<usize> {
     let mut cuts = BTreeSet::new();
     for (i, step) in graph.steps.iter().enumerate() {
         let whole_inputs = match step.op.pass() {
-            Pass::Local | Pass::Global(_) | Pass::Tally(_) => {
-                let halo = |n: usize| matches!(step.op.footprint(n), Footprint::Halo(h) if !h.is_none());
-                step.op.border() == Border::Wrap && (0..step.inputs.len()).any(halo)
+            Pass::Local | Pass::Placed(_) | Pass::Global(_) | Pass::Tally(_) => {
+                let padded = |n: usize| step.op.footprint(n).is_padded();
+                step.op.border() == Border::Wrap && (0..step.inputs.len()).any(padded)
             }
             Pass::Fold(_) | Pass::Merge(_) => {
                 cuts.insert(i);
@@ -156,7 +156,7 @@ pub(crate) fn stages(graph: &Graph, cuts: &BTreeSet<usize>) -> Vec<Stage> {
     for &end in &ends {
         let step = &graph.steps[end];
         let (kind, roots) = match step.op.pass() {
-            Pass::Local | Pass::Global(_) => (End::Write, vec![Input::Step(end)]),
+            Pass::Local | Pass::Placed(_) | Pass::Global(_) => (End::Write, vec![Input::Step(end)]),
             Pass::Fold(_) => (End::Fold(end), step.inputs.clone()),
             Pass::Merge(_) => (End::Merge(end), step.inputs.clone()),
             Pass::Propagate(_) => (End::Propagate(end), step.inputs.clone()),

@@ -4,7 +4,8 @@ use super::demand::{self, Demand, Padded};
 use super::pad;
 use super::pool::{Buffer, OutOfMemory, Pool};
 use super::stage::{Stage, Value};
-use crate::model::{Dtype, Region, Tile, TileMut};
+use crate::contract::Pass;
+use crate::model::{Dtype, NDIM, Region, Tile, TileMut};
 use std::sync::Arc;
 
 /// A decoded chunk, shared by all tiles that read it.
@@ -56,6 +57,9 @@ impl Block {
 
     /// The part at `region` of the image.
     pub(crate) fn part(&self, region: &Region) -> Tile<'_> {
+        if region.is_empty() {
+            return self.tile().part(&Region::new([0; NDIM], [0; NDIM]));
+        }
         self.tile().part(&region.translate(&self.region.start.map(|s| -s)))
     }
 }
@@ -137,11 +141,15 @@ pub(crate) fn compute(
             let mut scratch = pool.take(node.op.scratch(&hold.inside.shape))?;
             let back = hold.inside.translate(&out.region.start.map(|s| -s));
             let mut tile = out.tile_mut();
-            node.op.cpu(&inputs, tile.part(&back), &mut scratch);
-            drop(scratch);
-            if let Some(border) = hold.buffers[0].border {
-                pad::fill(&mut tile, &hold.buffers[0].region, &hold.inside, &node.meta.shape, border);
+            if let Pass::Placed(placed) = node.op.pass() {
+                let from: Vec<Region> = demand.reads[n].iter().map(|(_, region)| *region).collect();
+                placed.fill(&hold.inside, &inputs, &from, tile.part(&back), &mut scratch);
+            } else {
+                node.op.cpu(&inputs, tile.part(&back), &mut scratch);
             }
+        }
+        if let Some(border) = hold.buffers[0].border {
+            pad::fill(&mut out.tile_mut(), &hold.buffers[0].region, &hold.inside, &node.meta.shape, border);
         }
         let mut blocks = vec![out];
         for buffer in &hold.buffers[1..] {

@@ -1,7 +1,7 @@
 //! Random graphs over random images, tilings, chunks, workers and budgets equal step by step on the whole image.
 
 use crate::stores::{How, Image, run};
-use crate::toys::{Along, Cut, Join, Mix, Shrink, whole};
+use crate::toys::{Along, Beside, Cut, Frame, Halves, Join, Mix, Shrink, Turn, whole};
 use proptest::prelude::*;
 use std::sync::Arc;
 use voxtile_sched::contract::{Op, Refused};
@@ -35,13 +35,18 @@ impl std::fmt::Debug for Draw {
 
 fn step() -> impl Strategy<Value = Draw> {
     let three = || proptest::array::uniform3(0u64..3);
-    let parts = (mix(), three(), 0usize..5, 0usize..10, any::<[prop::sample::Index; 2]>());
+    let parts = (mix(), three(), 0usize..5, 0usize..14, any::<[prop::sample::Index; 2]>());
     parts.prop_map(|(mix, n, axis, which, from)| {
         let op: Arc<dyn Op> = match which {
             0..4 => Arc::new(mix),
             4..7 => Arc::new(Join(mix)),
             7 => Arc::new(Shrink([1, 1, n[0] + 1, n[1] + 1, n[2] + 1])),
             8 => Arc::new(Cut([0, 0, n[0], n[1], n[2]])),
+            9 => Arc::new(Turn([[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 2, 1], [2, 1, 0]][axis])),
+            10 => Arc::new(Frame([0, 0, 3 * n[0], 9 * n[1], n[2]], mix.border)),
+            // The extent of the first image is put in when the images are known.
+            11 => Arc::new(Beside(Axis::ALL[axis], 0)),
+            12 => Arc::new(Halves),
             _ => Arc::new(Along(Axis::ALL[axis])),
         };
         Draw { op, from }
@@ -76,8 +81,17 @@ proptest! {
         for draw in &steps {
             let first = draw.from[0].get(&values).clone();
             let second = draw.from[1].get(&values).clone();
-            let two = draw.op.name() == "join";
+            let beside = (draw.op.name() == "beside").then(|| Axis::ALL[draw.from[0].index(5)]);
+            let two = draw.op.name() == "join" || beside.is_some();
             if two && first.1.meta.shape != second.1.meta.shape {
+                continue;
+            }
+            let op: Arc<dyn Op> = match beside {
+                Some(axis) => Arc::new(Beside(axis, first.1.meta.shape[axis.index()])),
+                None => draw.op.clone(),
+            };
+            // There is nothing to repeat.
+            if draw.op.name() == "frame" && first.1.meta.shape.contains(&0) {
                 continue;
             }
             // There is nothing to reduce.
@@ -86,8 +100,8 @@ proptest! {
             }
             let inputs = if two { vec![first.0, second.0] } else { vec![first.0] };
             let images = if two { vec![&first.1, &second.1] } else { vec![&first.1] };
-            let made = graph.push(draw.op.clone(), &inputs, draw.op.name()).unwrap();
-            let image = whole(&draw.op, &images);
+            let made = graph.push(op.clone(), &inputs, op.name()).unwrap();
+            let image = whole(&op, &images);
             values.push((made, image));
         }
         let (last, want) = values.last().unwrap();

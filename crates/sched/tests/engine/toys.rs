@@ -2,7 +2,7 @@
 
 use crate::stores::Image;
 use std::sync::Arc;
-use voxtile_sched::contract::{Fold, Footprint, Op, Pass, Refused};
+use voxtile_sched::contract::{Fold, Footprint, Op, Pass, Placed, Refused};
 use voxtile_sched::model::{Axis, Border, Halo, Meta, NDIM, PerAxis, Region, Shape, Tile, TileMut};
 
 /// A weighted sum over a box of any reach, wrapping; weights depend on the offset, so every voxel of the halo matters.
@@ -20,6 +20,18 @@ pub(crate) struct Shrink(pub(crate) PerAxis<u64>);
 
 /// Drops voxels at the start of each space axis.
 pub(crate) struct Cut(pub(crate) PerAxis<u64>);
+
+/// Space axes in another order (`from[a]` is the input's axis along the output's axis `z + a`), all reversed.
+pub(crate) struct Turn(pub(crate) [usize; 3]);
+
+/// Voxels around the image, by a border rule.
+pub(crate) struct Frame(pub(crate) PerAxis<u64>, pub(crate) Border);
+
+/// Two images one after the other along an axis.
+pub(crate) struct Beside(pub(crate) Axis, pub(crate) u64);
+
+/// Every voxel and its place, and the voxel at half its place.
+pub(crate) struct Halves;
 
 /// A sum along an axis that depends on the order of its terms.
 pub(crate) struct Along(pub(crate) Axis);
@@ -156,6 +168,151 @@ impl Op for Cut {
     }
 }
 
+impl Op for Turn {
+    fn name(&self) -> &'static str {
+        "turn"
+    }
+    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
+        let mut meta = inputs[0].clone();
+        (0..3).for_each(|a| meta.shape[2 + a] = inputs[0].shape[2 + self.0[a]]);
+        Ok(meta)
+    }
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Mapped { padded: false }
+    }
+    fn reads(&self, _: usize, out: &Region, image: &Shape) -> Region {
+        let mut read = *out;
+        for a in 0..3 {
+            let from = 2 + self.0[a];
+            read.start[from] = image[from] as i64 - out.end(2 + a);
+            read.shape[from] = out.shape[2 + a];
+        }
+        read
+    }
+    fn ns_per_voxel(&self) -> f64 {
+        0.1
+    }
+    fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, _: &mut [u8]) {
+        for p in positions(output.shape()) {
+            let mut from = p;
+            (0..3).for_each(|a| from[2 + self.0[a]] = output.shape()[2 + a] - 1 - p[2 + a]);
+            put(&mut output, p, at(&inputs[0], from));
+        }
+    }
+}
+
+impl Op for Frame {
+    fn name(&self) -> &'static str {
+        "frame"
+    }
+    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
+        let shape = std::array::from_fn(|a| inputs[0].shape[a] + 2 * self.0[a]);
+        Ok(Meta { shape, ..inputs[0].clone() })
+    }
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Mapped { padded: true }
+    }
+    fn reads(&self, _: usize, out: &Region, _: &Shape) -> Region {
+        out.translate(&self.0.map(|n| -(n as i64)))
+    }
+    fn border(&self) -> Border {
+        self.1
+    }
+    fn ns_per_voxel(&self) -> f64 {
+        0.1
+    }
+    fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, _: &mut [u8]) {
+        output.copy_from(&inputs[0]);
+    }
+}
+
+impl Op for Beside {
+    fn name(&self) -> &'static str {
+        "beside"
+    }
+    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
+        let mut meta = inputs[0].clone();
+        meta.shape[self.0.index()] += inputs[1].shape[self.0.index()];
+        Ok(meta)
+    }
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Mapped { padded: false }
+    }
+    fn reads(&self, input: usize, out: &Region, image: &Shape) -> Region {
+        let mut offset = [0; NDIM];
+        offset[self.0.index()] = -(input as i64 * self.1 as i64);
+        out.translate(&offset).clip(image)
+    }
+    fn ns_per_voxel(&self) -> f64 {
+        0.1
+    }
+    fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, _: &mut [u8]) {
+        let mut start = 0;
+        for input in inputs {
+            let extent = input.shape()[self.0.index()] as u64;
+            let whole = Region::whole(output.shape().map(|n| n as u64));
+            output.part(&whole.with_axis(self.0, start, extent)).copy_from_if_any(input);
+            start += extent as i64;
+        }
+    }
+}
+
+/// An input that a tile does not need has no shape.
+trait CopyIfAny {
+    fn copy_from_if_any(&mut self, from: &Tile<'_>);
+}
+
+impl CopyIfAny for TileMut<'_> {
+    fn copy_from_if_any(&mut self, from: &Tile<'_>) {
+        if !from.is_empty() {
+            self.copy_from(from);
+        }
+    }
+}
+
+impl Op for Halves {
+    fn name(&self) -> &'static str {
+        "halves"
+    }
+    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
+        Ok(inputs[0].clone())
+    }
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Mapped { padded: false }
+    }
+    fn reads(&self, _: usize, out: &Region, _: &Shape) -> Region {
+        let start = out.start.map(|s| s / 2);
+        Region::new(start, std::array::from_fn(|a| (((out.end(a) - 1) / 2) - start[a] + 1) as u64))
+    }
+    fn ns_per_voxel(&self) -> f64 {
+        0.1
+    }
+    fn pass(&self) -> Pass<'_> {
+        Pass::Placed(self)
+    }
+    fn cpu(&self, _: &[Tile<'_>], _: TileMut<'_>, _: &mut [u8]) {
+        unreachable!("told where it lies")
+    }
+}
+
+impl Placed for Halves {
+    fn fill(
+        &self,
+        region: &Region,
+        inputs: &[Tile<'_>],
+        from: &[Region],
+        mut output: TileMut<'_>,
+        _: &mut [u8],
+    ) {
+        for p in positions(output.shape()) {
+            let place: PerAxis<i64> = std::array::from_fn(|a| p[a] as i64 + region.start[a]);
+            let half = std::array::from_fn(|a| (place[a] / 2 - from[0].start[a]) as usize);
+            let number = place.iter().fold(0i32, |n, &k| n.wrapping_mul(31).wrapping_add(k as i32));
+            put(&mut output, p, at(&inputs[0], half).wrapping_add(number));
+        }
+    }
+}
+
 impl Op for Along {
     fn name(&self) -> &'static str {
         "along"
@@ -220,7 +377,7 @@ pub(crate) fn whole(op: &Arc<dyn Op>, inputs: &[&Image]) -> Image {
     let padded: Vec<Image> = inputs
         .iter()
         .enumerate()
-        .map(|(i, image)| padded(image, &op.footprint(i).reads(&region, &image.meta.shape), op.border()))
+        .map(|(i, image)| padded(image, &op.reads(i, &region, &image.meta.shape), op.border()))
         .collect();
     let tiles: Vec<Tile<'_>> = padded.iter().map(Image::tile).collect();
     if let Pass::Fold(fold) = op.pass() {
@@ -228,6 +385,10 @@ pub(crate) fn whole(op: &Arc<dyn Op>, inputs: &[&Image]) -> Image {
         fold.start(bytemuck::cast_slice_mut(&mut state));
         fold.add(&tiles[0], bytemuck::cast_slice_mut(&mut state));
         fold.finish(inputs[0].meta.shape[fold.axis().index()], bytemuck::cast_slice(&state), out.tile_mut());
+    } else if let Pass::Placed(placed) = op.pass() {
+        let from: Vec<Region> =
+            inputs.iter().enumerate().map(|(i, image)| op.reads(i, &region, &image.meta.shape)).collect();
+        placed.fill(&region, &tiles, &from, out.tile_mut(), &mut []);
     } else {
         let mut scratch = vec![0i32; op.scratch(&out.meta.shape) as usize / 4];
         op.cpu(&tiles, out.tile_mut(), bytemuck::cast_slice_mut(&mut scratch));

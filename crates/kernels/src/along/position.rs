@@ -1,0 +1,186 @@
+//! Where along an axis the largest or the smallest value lies: `numpy.argmax`, `numpy.argmin`.
+//!
+//! The first of equal values; the first NaN, if there is one. Gives u32. 12 to 16 bytes of state per output voxel.
+
+use super::reduced;
+use crate::pointwise::{Sample, for_rows};
+use crate::vectorised;
+use voxtile_sched::contract::{Fold, Footprint, Op, Pass, Refused};
+use voxtile_sched::dispatch;
+use voxtile_sched::model::{Axis, AxisSet, Dtype, Meta, Tile, TileMut};
+
+pub(crate) struct Position {
+    pub(crate) name: &'static str,
+    pub(crate) axis: Axis,
+    pub(crate) largest: bool,
+    /// Of the input.
+    pub(crate) dtype: Dtype,
+    pub(crate) extent: u64,
+}
+
+/// State of all output voxels: the best value so far and its position, and how many slices came before.
+struct State<'a, T> {
+    best: &'a mut [T],
+    position: &'a mut [u32],
+    seen: &'a mut [u32],
+}
+
+/// Cuts the state into its three lists, the widest first, so that all are aligned.
+fn cut<T: Sample>(state: &mut [u8]) -> State<'_, T> {
+    let count = state.len() / (size_of::<T>() + 8);
+    if size_of::<T>() == 8 {
+        let (best, rest) = state.split_at_mut(8 * count);
+        let (position, seen) = bytemuck::cast_slice_mut(rest).split_at_mut(count);
+        State { best: bytemuck::cast_slice_mut(best), position, seen }
+    } else {
+        let (numbers, best) = state.split_at_mut(8 * count);
+        let (position, seen) = bytemuck::cast_slice_mut(numbers).split_at_mut(count);
+        State { best: bytemuck::cast_slice_mut(best), position, seen }
+    }
+}
+
+/// Whether a value takes the place of the best one before it.
+#[inline(always)]
+fn better<T: Sample>(value: T, best: T, largest: bool) -> bool {
+    let beyond = if largest { value > best } else { value < best };
+    #[expect(clippy::eq_op, reason = "NaN is the value that differs from itself")]
+    let first_nan = value != value && best == best;
+    beyond | first_nan
+}
+
+vectorised! {
+    /// Slice number `k` of voxels side by side.
+    fn beside<T: Sample>(row: &[T], k: u32, largest: bool, best: &mut [T], position: &mut [u32]) {
+        let (best, position) = (&mut best[..row.len()], &mut position[..row.len()]);
+        for i in 0..row.len() {
+            let take = k == 0 || better(row[i], best[i], largest);
+            best[i] = if take { row[i] } else { best[i] };
+            position[i] = if take { k } else { position[i] };
+        }
+    }
+}
+
+impl Position {
+    fn take<T: Sample>(&self, slab: &Tile<'_>, state: &mut [u8]) {
+        let State { best, position, seen } = cut::<T>(state);
+        let Some(before) = seen.first().copied() else { return };
+        let rows = slab.view::<T>();
+        let mut shape = slab.shape();
+        let extent = std::mem::replace(&mut shape[self.axis.index()], 1);
+        let nx = shape[4];
+        let mut n = 0;
+        for_rows(shape, |t, c, z, y| {
+            if self.axis == Axis::X {
+                for (k, &value) in (before..).zip(rows.row(t, c, z, y)) {
+                    if k == 0 || better(value, best[n], self.largest) {
+                        (best[n], position[n]) = (value, k);
+                    }
+                }
+                n += 1;
+                return;
+            }
+            for k in 0..extent {
+                let mut at = [t, c, z, y];
+                at[self.axis.index()] = k;
+                let row = rows.row(at[0], at[1], at[2], at[3]);
+                beside(row, before + k as u32, self.largest, &mut best[n..n + nx], &mut position[n..n + nx]);
+            }
+            n += nx;
+        });
+        seen[0] += extent as u32;
+    }
+}
+
+impl Fold for Position {
+    fn axis(&self) -> Axis {
+        self.axis
+    }
+
+    fn state_size(&self) -> usize {
+        self.dtype.size() + 8
+    }
+
+    fn start(&self, state: &mut [u8]) {
+        state.fill(0);
+    }
+
+    fn add(&self, slab: &Tile<'_>, state: &mut [u8]) {
+        dispatch!(self.dtype, T => self.take::<T>(slab, state));
+    }
+
+    fn finish(&self, _count: u64, state: &[u8], mut output: TileMut<'_>) {
+        let count = output.len();
+        let from = if self.dtype.size() == 8 { 8 * count } else { 0 };
+        output.copy_from(&Tile::new(Dtype::U32, output.shape(), &state[from..from + 4 * count]));
+    }
+}
+
+impl Op for Position {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
+        if self.extent > u64::from(u32::MAX) {
+            let why = format!("{} voxels along {} are more than u32 counts", self.extent, self.axis);
+            return Err(Refused::Param { param: "axis", why });
+        }
+        reduced(&inputs[0], self.axis, Dtype::U32, false)
+    }
+
+    fn footprint(&self, _input: usize) -> Footprint {
+        Footprint::Along(AxisSet::of(&[self.axis]))
+    }
+
+    fn ns_per_voxel(&self) -> f64 {
+        let per_input = if self.axis == Axis::X { 1.0 } else { 0.2 };
+        per_input * self.extent as f64
+    }
+
+    fn pass(&self) -> Pass<'_> {
+        Pass::Fold(self)
+    }
+
+    fn cpu(&self, _inputs: &[Tile<'_>], _output: TileMut<'_>, _scratch: &mut [u8]) {
+        unreachable!("the contract feeds a fold in slabs");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{has, oracle};
+    use crate::conforms;
+    use crate::ops::PROJECT as SPEC;
+    use crate::testing::{Image, steps};
+    use voxtile_sched::dispatch;
+    use voxtile_sched::model::Axis;
+
+    fn wanted(image: &Image, axis: Axis, largest: bool) -> Image {
+        dispatch!(image.meta().dtype, T => oracle(image, axis, |values: &[T]| {
+            if let Some(nan) = values.iter().position(|v| v.partial_cmp(v).is_none()) {
+                return nan as u32;
+            }
+            let beyond = |a: T, b: T| if largest { a > b } else { a < b };
+            (0..values.len()).fold(0, |best, k| if beyond(values[k], values[best]) { k } else { best }) as u32
+        }))
+    }
+
+    conforms!(
+        largest_along_z: &SPEC, "project z method=argmax",
+        |image| wanted(image, Axis::Z, true), only(|m| has(m, Axis::Z)),
+    );
+    conforms!(
+        smallest_along_x: &SPEC, "project x method=argmin",
+        |image| wanted(image, Axis::X, false), only(|m| has(m, Axis::X)),
+    );
+    conforms!(
+        largest_channel: &SPEC, "project c method=argmax",
+        |image| wanted(image, Axis::C, true), only(|m| has(m, Axis::C)),
+    );
+
+    #[test]
+    fn the_first_nan_is_the_extreme() {
+        let image = Image::of::<f32>("yx", &[1, 4], &[1.0, f32::NAN, 9.0, f32::NAN]);
+        assert_eq!(steps("project x method=argmax", &image).values::<u32>(), [1]);
+    }
+}
