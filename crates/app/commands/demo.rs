@@ -59,7 +59,7 @@ pub(super) fn demo(args: &Demo, global: Global) -> Done {
         print_json(&json!({ "input": input.display().to_string(), "png": look.display().to_string(),
             "runs": runs, "small_tiles_equal": same }))?;
     } else if !global.quiet {
-        print(&story(dir, &image, &made, main, flatten, same))?;
+        print(&story(dir, &image, &made, &main, &flatten, same))?;
     }
     Ok(if same { Outcome::Done } else { Outcome::Damaged })
 }
@@ -74,8 +74,8 @@ fn story(
     dir: &Path,
     image: &ArrayD<u16>,
     mask: &ArrayD<u8>,
-    main: Report,
-    flatten: Report,
+    main: &Report,
+    flatten: &Report,
     same: bool,
 ) -> String {
     let pixels = image.len() as u64;
@@ -104,14 +104,15 @@ Try next:
   voxtile info {dir}/nuclei.tif --stats
   voxtile plan {dir}/nuclei.tif '{MAIN}'
   voxtile run {dir}/nuclei.tif {dir}/edges.tif 'gaussian sigma=1 | sobel'
+  voxtile run {dir}/nuclei.tif {dir}/nuclei.csv '{MAIN} | label min-size=20 | measure intensity=input'
   voxtile verify {dir}/mask.ome.zarr
   voxtile ops
 ",
         dir = dir.display(),
         size = text::sizes(&sizes),
         percent = inside * 100.0,
-        main = took(&main),
-        flatten = took(&flatten),
+        main = took(main),
+        flatten = took(flatten),
         pixels = text::count(pixels),
     )
 }

@@ -91,7 +91,9 @@ impl Plan {
     fn conclude(mut self, mut report: Report) -> Result<Report, Error> {
         if let Target::Table { place, image } = &self.target {
             let table = named(report.table.take().unwrap_or_default(), image.as_deref());
-            place.as_ref().map_or(Ok(()), |place| place.write(&table))?;
+            if let Some(place) = place {
+                place.write(&table)?;
+            }
             report.table = Some(table);
         }
         if let Some(measuring) = self.measuring.take() {
@@ -121,7 +123,7 @@ impl Plan {
             }
             Target::Table { place, .. } => {
                 let dir = place.as_ref().map_or_else(std::env::temp_dir, |p| parent(p.path()));
-                Ok((NoImage::new(self.result(), &self.layout), SpillDir::new(dir)))
+                Ok((NoImage::sink(self.result(), &self.layout), SpillDir::new(dir)))
             }
             Target::Sink(sink) => Ok((sink.clone(), SpillDir::new(std::env::temp_dir()))),
         }

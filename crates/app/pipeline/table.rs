@@ -18,7 +18,7 @@ pub(super) struct NoImage {
 }
 
 impl NoImage {
-    pub(super) fn new(meta: &Meta, layout: &Layout) -> Arc<dyn Sink> {
+    pub(super) fn sink(meta: &Meta, layout: &Layout) -> Arc<dyn Sink> {
         Arc::new(Self { meta: meta.clone(), layout: layout.clone() })
     }
 
@@ -99,7 +99,7 @@ impl Measuring {
         let spill = SpillDir::new(std::env::temp_dir());
         // The run of the image has its trace already.
         let hooks = Hooks { trace: None, ..hooks.clone() };
-        let mut report = plan.run(&sources, NoImage::new(&metas[0], &layout), &spill, &hooks)?;
+        let mut report = plan.run(&sources, NoImage::sink(&metas[0], &layout), &spill, &hooks)?;
         let table = named(report.table.take().unwrap_or_default(), self.image.as_deref());
         self.table.write(&table)?;
         Ok(Report { table: Some(table), ..report })

@@ -224,16 +224,12 @@ impl Rows {
         let suffix = &self.suffixes[n];
         let of: Vec<Summary> = objects.iter().map(|(_, o)| o.intensity(n, self.dtypes[n])).collect();
         let column = |value: fn(&Summary) -> f64| Values::Real(of.iter().map(value).collect());
-        let named: [(&str, fn(&Summary) -> f64); 5] = [
-            ("mean", |s| s.mean),
-            ("min", |s| s.min),
-            ("max", |s| s.max),
-            ("sum", |s| s.sum),
-            ("std", |s| s.std),
-        ];
-        for (name, value) in named {
-            table.push(format!("intensity_{name}{suffix}"), column(value));
-        }
+        let mut push = |name: &str, values| table.push(format!("intensity_{name}{suffix}"), values);
+        push("mean", column(|s| s.mean));
+        push("min", column(|s| s.min));
+        push("max", column(|s| s.max));
+        push("sum", column(|s| s.sum));
+        push("std", column(|s| s.std));
         for (axis, a) in self.axes() {
             let along = Values::Real(of.iter().map(|s| s.centroid[a]).collect());
             table.push(format!("weighted_centroid_{axis}_px{suffix}"), along);

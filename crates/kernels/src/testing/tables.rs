@@ -41,7 +41,7 @@ pub fn check_table(
             let whole = tabulate(&stages, &read, WHOLE);
             same(&whole, &oracle(&images), 1e-9, &format!("{context}: not the oracle's"));
             let large = voxels(&meta.shape) > SMALL;
-            for tile in TILES.iter().filter(|tile| !large || voxels(*tile) >= 200) {
+            for tile in TILES.iter().filter(|tile| !large || voxels(tile) >= 200) {
                 let tiled = tabulate(&stages, &read, *tile);
                 same(&tiled, &whole, 0.0, &format!("{context}: in tiles of {tile:?}"));
             }
