@@ -247,7 +247,10 @@ mod tests {
     use voxtile_sched::dispatch;
     use voxtile_sched::model::{Axis, Element, PerAxis, voxels};
 
-    type Objects = BTreeMap<(u64, u64, u64), Vec<PerAxis<u64>>>;
+    /// t, c and label.
+    type Key = (u64, u64, u64);
+    type Objects = BTreeMap<Key, Vec<PerAxis<u64>>>;
+    type Found = (Key, Vec<PerAxis<u64>>);
 
     /// The voxels of each object.
     fn objects(image: &Image) -> Objects {
@@ -274,7 +277,7 @@ mod tests {
     /// Everything from lists of voxels, two passes where a mean is needed first.
     fn oracle(images: &[Image], names: &[&str]) -> Table {
         let meta = images[0].meta();
-        let all: Vec<((u64, u64, u64), Vec<PerAxis<u64>>)> = objects(&images[0]).into_iter().collect();
+        let all: Vec<Found> = objects(&images[0]).into_iter().collect();
         let axes: Vec<Axis> = meta.axes.space().iter().collect();
         let mut table = Table::default();
         let whole = |f: &dyn Fn(&[PerAxis<u64>]) -> u64| Values::Whole(all.iter().map(|o| f(&o.1)).collect());
@@ -346,7 +349,7 @@ mod tests {
     }
 
     /// Axes from the tensor of inertia, turned until it is diagonal.
-    fn shape(all: &[((u64, u64, u64), Vec<PerAxis<u64>>)], axes: &[Axis], table: &mut Table) {
+    fn shape(all: &[Found], axes: &[Axis], table: &mut Table) {
         let moment = |o: &[PerAxis<u64>], a: Axis, b: Axis| {
             let n = o.len() as f64;
             let mean = |axis: Axis| o.iter().map(|v| v[axis.index()] as f64).sum::<f64>() / n;
