@@ -101,6 +101,9 @@ const SMALL: u64 = 700;
 /// The oracle: what the step makes of whole images, written as plainly as possible.
 type Oracle<'a> = Box<dyn Fn(&[Image]) -> Image + 'a>;
 
+/// An outermost plane of what a stage reads: number of the stage and of its input, axis, first or last.
+type Plane = (usize, usize, Axis, &'static str);
+
 /// The promises of one step, checked by [`run`](Self::run).
 pub struct Check<'a> {
     spec: &'static Spec,
@@ -111,7 +114,7 @@ pub struct Check<'a> {
     accepts: fn(&Meta) -> bool,
     special: bool,
     /// Whether the first and the last plane of what mapping stages read ever mattered, by stage, input and axis.
-    mattered: RefCell<BTreeMap<(usize, usize, Axis, &'static str), bool>>,
+    mattered: RefCell<BTreeMap<Plane, bool>>,
 }
 
 impl<'a> Check<'a> {
