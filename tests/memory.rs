@@ -127,7 +127,7 @@ fn memory_and_reading_are_as_planned() {
         (&["run", image, out, "transpose xzy"], 128),
         (&["run", image, out, "gaussian 1 | affine 1,0,0,0,0.8,-0.6,0,0.6,0.8 offset=0,200,-120"], 160),
         (&["run", image, out, "resample 0.6 method=cubic | pad 70 border=mirror"], 128),
-        (&["run", image, out, "crop 0:64 as a | flip z as b | concat z on=a,input,b"], 128),
+        (&["run", image, out, "crop 0:64,:,: as a | flip z on=input as b | concat z on=a,input,b"], 128),
         (&["run", image, out, "cumsum z | project z method=median"], 256),
         (&["convert", image, out, "--chunk", "32", "--shard", "64,128,128", "--codec", "zstd:1"], 128),
     ];

@@ -20,7 +20,7 @@ const JOBS: [(&str, &str); 5] = [
     ),
     (
         "five.ome.zarr",
-        "flip x as f | transpose yxz on=input | transpose xzy | project z method=focus as p | rotate90 2 on=f | project z method=max | stack z on=input,p",
+        "flip x | project z method=focus as q | transpose yxz on=input | transpose xzy | project z method=focus as p | stack z on=p,q | rotate90",
     ),
     ("five.ome.zarr", "gaussian sigma=1 as g | dilate size=4 on=g | threshold 90"),
 ];

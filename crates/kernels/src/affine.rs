@@ -2,10 +2,11 @@
 
 use crate::pointwise::for_rows;
 use crate::sampling::Method;
+use crate::vectorised;
 use voxtile_sched::contract::{Footprint, Op, Pass, Placed, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{
-    Axis, Dtype, Element, Kind, Meta, PerAxis, Region, Shape, Spacing, Tile, TileMut,
+    Axis, Dtype, Element, Kind, Meta, PerAxis, Region, Shape, Spacing, Tile, TileMut, View,
 };
 
 /// A map from the voxels of the result to places in the image, along z, y and x.
@@ -22,14 +23,6 @@ pub(crate) struct Affine {
     pub(crate) method: Method,
     /// What stands outside.
     pub(crate) cval: f64,
-}
-
-/// Input voxels around the place of one output voxel.
-struct Around {
-    /// The first voxel along each axis.
-    first: [usize; 3],
-    /// Its distance from the place.
-    rest: [f64; 3],
 }
 
 impl Affine {
@@ -52,21 +45,18 @@ impl Affine {
         if self.method == Method::Nearest { (place + 0.5).floor() } else { place.floor() }
     }
 
-    /// Where an output voxel takes its value, in the coordinates of `from`; `None` outside the image.
-    #[inline(always)]
-    fn around(&self, at: [f64; 3], from: &Region) -> Option<Around> {
-        let mut out = Around { first: [0; 3], rest: [0.0; 3] };
-        for a in 0..3 {
-            let place = self.place(a, at[0], at[1], at[2]);
-            // Also false for NaN.
-            if !(place >= 0.0 && place <= (self.input[2 + a] - 1) as f64) {
-                return None;
-            }
-            let first = self.first(place);
-            out.rest[a] = place - first;
-            out.first[a] = (first as i64 - from.start[2 + a]) as usize;
+    /// What the voxels of an output row share.
+    fn row(&self, [z, y]: [i64; 2], from: &Region) -> Row {
+        let along = |a: usize| Along {
+            base: (self.offset[a] + z as f64 * self.matrix[a][0]) + y as f64 * self.matrix[a][1],
+            step: self.matrix[a][2],
+            last: (self.input[2 + a] - 1) as f64,
+            before: from.start[2 + a],
+        };
+        Row {
+            along: [along(0), along(1), along(2)],
+            half: if self.method == Method::Nearest { 0.5 } else { 0.0 },
         }
-        Some(out)
     }
 
     fn nearest<T: Element>(
@@ -77,54 +67,131 @@ impl Affine {
         output: &mut TileMut<'_>,
     ) {
         let (voxels, mut out) = (input.view::<T>(), output.view::<T>());
-        let (data, strides, outside) = (voxels.raw(), voxels.strides(), T::from_f64(self.cval));
+        let outside = T::from_f64(self.cval);
         for_rows(out.shape(), |t, c, z, y| {
-            let base = t * strides[0] + c * strides[1];
-            let (z_at, y_at) = ((region.start[2] + z as i64) as f64, (region.start[3] + y as i64) as f64);
-            for (x, out) in out.row(t, c, z, y).iter_mut().enumerate() {
-                let x_at = (region.start[4] + x as i64) as f64;
-                *out = match self.around([z_at, y_at, x_at], from) {
-                    None => outside,
-                    Some(Around { first: [z, y, x], .. }) => {
-                        data[base + z * strides[2] + y * strides[3] + x * strides[4]]
-                    }
-                };
-            }
+            let row = self.row([region.start[2] + z as i64, region.start[3] + y as i64], from);
+            let held = Held {
+                voxels: &voxels,
+                base: t * voxels.strides()[0] + c * voxels.strides()[1],
+                more: [0; 3],
+            };
+            pick(&row, region.start[4], &held, outside, out.row(t, c, z, y));
         });
     }
 
-    /// Sums in f64: along x, then y, then z.
     fn linear<T: Element>(&self, region: &Region, input: &Tile<'_>, from: &Region, output: &mut TileMut<'_>) {
         let (voxels, mut out) = (input.view::<T>(), output.view::<f32>());
-        let (data, strides, outside) = (voxels.raw(), voxels.strides(), self.cval as f32);
-        // The voxel after the last one has no weight.
-        let after = |a: usize, first: usize| {
-            let next = (first as i64 + 1 + from.start[2 + a]) < self.input[2 + a] as i64 && self.taps(a) > 1;
-            if next { strides[2 + a] } else { 0 }
-        };
-        let flat = self.taps(0) == 1;
+        let strides = voxels.strides();
+        let more = std::array::from_fn(|a| if self.taps(a) > 1 { strides[2 + a] } else { 0 });
         for_rows(out.shape(), |t, c, z, y| {
-            let base = t * strides[0] + c * strides[1];
-            let (z_at, y_at) = ((region.start[2] + z as i64) as f64, (region.start[3] + y as i64) as f64);
-            for (x, out) in out.row(t, c, z, y).iter_mut().enumerate() {
-                let x_at = (region.start[4] + x as i64) as f64;
-                let Some(around) = self.around([z_at, y_at, x_at], from) else {
-                    *out = outside;
-                    continue;
-                };
-                let [z, y, x] = around.first;
-                let [rz, ry, rx] = around.rest;
-                let at = base + z * strides[2] + y * strides[3] + x * strides[4];
-                let (dy, dx) = (after(1, y), after(2, x));
-                let row = |at: usize| data[at].to_f64() * (1.0 - rx) + data[at + dx].to_f64() * rx;
-                let plane = |at: usize| row(at) * (1.0 - ry) + row(at + dy) * ry;
-                *out = if flat {
-                    plane(at) as f32
-                } else {
-                    (plane(at) * (1.0 - rz) + plane(at + after(0, z)) * rz) as f32
-                };
-            }
+            let row = self.row([region.start[2] + z as i64, region.start[3] + y as i64], from);
+            let held = Held { voxels: &voxels, base: t * strides[0] + c * strides[1], more };
+            mix(&row, region.start[4], &held, self.cval as f32, out.row(t, c, z, y));
         });
+    }
+}
+
+/// Places along one axis of the voxels of an output row.
+struct Along {
+    /// Of the voxel at x 0.
+    base: f64,
+    /// For one voxel.
+    step: f64,
+    /// The last place that lies in the image.
+    last: f64,
+    /// The first voxel of the input that the tile holds.
+    before: i64,
+}
+
+struct Row {
+    along: [Along; 3],
+    /// What is added to a place before it is rounded down.
+    half: f64,
+}
+
+/// Input voxels around the place of one output voxel.
+struct Around {
+    /// The first voxel along each axis.
+    first: [usize; 3],
+    /// Its distance from the place.
+    rest: [f64; 3],
+    /// Whether it is the last one of the image.
+    end: [bool; 3],
+}
+
+impl Row {
+    /// Where the voxel at `x` takes its value; `None` outside the image.
+    #[inline(always)]
+    fn around(&self, x: i64) -> Option<Around> {
+        let mut out = Around { first: [0; 3], rest: [0.0; 3], end: [false; 3] };
+        for a in 0..3 {
+            let along = &self.along[a];
+            let place = along.base + x as f64 * along.step;
+            // Also false for NaN.
+            if !(place >= 0.0 && place <= along.last) {
+                return None;
+            }
+            // Rounded down, because it is not negative.
+            let first = (place + self.half) as i64;
+            out.rest[a] = place - first as f64;
+            out.first[a] = (first - along.before) as usize;
+            out.end[a] = first as f64 >= along.last;
+        }
+        Some(out)
+    }
+}
+
+/// The voxels that a tile holds of the input.
+struct Held<'a, 'b, T> {
+    voxels: &'a View<'b, T>,
+    /// Where the plane of this time and channel begins.
+    base: usize,
+    /// The way to the next voxel along each axis; 0 where it has no weight.
+    more: [usize; 3],
+}
+
+impl<T> Held<'_, '_, T> {
+    #[inline(always)]
+    fn place(&self, [z, y, x]: [usize; 3]) -> usize {
+        let strides = self.voxels.strides();
+        self.base + z * strides[2] + y * strides[3] + x
+    }
+}
+
+vectorised! {
+    fn pick<T: Element>(row: &Row, start: i64, held: &Held<'_, '_, T>, outside: T, out: &mut [T]) {
+        let data = held.voxels.raw();
+        for (out, x) in out.iter_mut().zip(start..) {
+            *out = match row.around(x) {
+                None => outside,
+                Some(around) => data[held.place(around.first)],
+            };
+        }
+    }
+}
+
+vectorised! {
+    /// Sums in f64: along x, then y, then z.
+    fn mix<T: Element>(row: &Row, start: i64, held: &Held<'_, '_, T>, outside: f32, out: &mut [f32]) {
+        let data = held.voxels.raw();
+        for (out, x) in out.iter_mut().zip(start..) {
+            let Some(around) = row.around(x) else {
+                *out = outside;
+                continue;
+            };
+            let at = held.place(around.first);
+            let [rz, ry, rx] = around.rest;
+            // The voxel after the last one has no weight.
+            let more = |a: usize| if around.end[a] { 0 } else { held.more[a] };
+            let (dy, dx) = (more(1), more(2));
+            let along = |at: usize| data[at].to_f64() * (1.0 - rx) + data[at + dx].to_f64() * rx;
+            let plane = |at: usize| along(at) * (1.0 - ry) + along(at + dy) * ry;
+            *out = if held.more[0] == 0 {
+                plane(at) as f32
+            } else {
+                (plane(at) * (1.0 - rz) + plane(at + more(0)) * rz) as f32
+            };
+        }
     }
 }
 

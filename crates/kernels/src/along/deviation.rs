@@ -23,9 +23,10 @@ vectorised! {
     fn exact<T: Sample>(row: &[T], sum: &mut [i64], squares: &mut [i64]) {
         let (sum, squares) = (&mut sum[..row.len()], &mut squares[..row.len()]);
         for i in 0..row.len() {
-            let value = row[i].to_word() as i64;
-            sum[i] += value;
-            squares[i] += value * value;
+            let value = row[i].to_word() as i32;
+            sum[i] += i64::from(value);
+            // The square of 16 bits is 32 bits without a sign.
+            squares[i] += i64::from(value.wrapping_mul(value) as u32);
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What an operation promises, run over many images.
 
-use super::execute::{WHOLE, apply, apply_guarded, call};
-use super::image::{Fill, Float, Image, meta};
+use super::execute::{WHOLE, apply, apply_guarded, call, cut_inputs};
+use super::image::{Fill, Float, Image, meta, position};
 use crate::cpu;
 use crate::spec::{ArgError, Args, From as Reads, Param, SEVERAL, Spec, Stage, Value};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use voxtile_sched::contract::{Footprint, Op, Pass};
 use voxtile_sched::dispatch;
@@ -100,6 +101,9 @@ pub(super) const SMALL: u64 = 700;
 /// The oracle: what the step makes of whole images, written as plainly as possible.
 type Oracle<'a> = Box<dyn Fn(&[Image]) -> Image + 'a>;
 
+/// An outermost plane of what a stage reads: number of the stage and of its input, axis, first or last.
+type Plane = (usize, usize, Axis, &'static str);
+
 /// The promises of one step, checked by [`run`](Self::run).
 pub struct Check<'a> {
     spec: &'static Spec,
@@ -109,6 +113,8 @@ pub struct Check<'a> {
     dtypes: Vec<Dtype>,
     accepts: fn(&Meta) -> bool,
     special: bool,
+    /// Whether the first and the last plane of what mapping stages read ever mattered, by stage, input and axis.
+    mattered: RefCell<BTreeMap<Plane, bool>>,
 }
 
 impl<'a> Check<'a> {
@@ -123,6 +129,7 @@ impl<'a> Check<'a> {
             dtypes: Dtype::ALL.to_vec(),
             accepts: |_| true,
             special: true,
+            mattered: RefCell::default(),
         }
     }
 
@@ -177,6 +184,13 @@ impl<'a> Check<'a> {
             }
         }
         assert!(met > 0, "`{}` was given no image", self.step);
+        for ((stage, input, axis, side), mattered) in &*self.mattered.borrow() {
+            assert!(
+                mattered,
+                "`{}`: stage {stage} reads planes along {axis} of input {input} whose {side} never matters",
+                self.step,
+            );
+        }
     }
 
     fn fill(&self, n: usize) -> Fill {
@@ -226,7 +240,7 @@ impl<'a> Check<'a> {
     #[track_caller]
     fn halos(&self, metas: &[Meta], stages: &[Stage]) {
         let mut made: Vec<Meta> = Vec::new();
-        for stage in stages {
+        for (n, stage) in stages.iter().enumerate() {
             let read: Vec<Meta> = stage
                 .inputs
                 .iter()
@@ -236,10 +250,47 @@ impl<'a> Check<'a> {
                 })
                 .collect();
             let output = stage.op.output(&read).unwrap_or_else(|refused| panic!("`{}` {refused}", self.step));
-            if let Pass::Local = stage.op.pass() {
+            if let Pass::Local | Pass::Placed(_) = stage.op.pass() {
+                self.planes(n, &*stage.op, &read, &output);
                 (0..read.len()).for_each(|input| self.outermost(&*stage.op, &read, &output, input));
             }
             made.push(output);
+        }
+    }
+
+    /// Notes which outermost planes of what a mapping stage reads matter to one of some voxels.
+    fn planes(&self, stage: usize, op: &dyn Op, read: &[Meta], output: &Meta) {
+        const VOXELS: usize = 40;
+        let mapped = |input: &usize| matches!(op.footprint(*input), Footprint::Mapped { .. });
+        let inputs: Vec<usize> = (0..read.len()).filter(mapped).collect();
+        let filled = |(n, meta): (usize, &Meta)| Image::filled(meta.clone(), Fill::Noise, n as u64);
+        let images: Vec<Image> = read.iter().enumerate().map(filled).collect();
+        let images: Vec<&Image> = images.iter().collect();
+        let count = if inputs.is_empty() { 0 } else { voxels(&output.shape) as usize };
+        for n in (0..count).step_by((count / VOXELS).max(1)) {
+            let region = Region::new(position(&output.shape, n).map(|p| p as i64), [1; NDIM]);
+            let cut = cut_inputs(op, &images, &region);
+            let made = call(op, &cut, &region, &images, output, None);
+            for (&input, axis) in inputs.iter().flat_map(|input| Axis::ALL.map(|axis| (input, axis))) {
+                let shape = cut[input].meta().shape;
+                let extent = shape[axis.index()];
+                for (side, at) in [("first", 0), ("last", extent as i64 - 1)] {
+                    let mut mattered = self.mattered.borrow_mut();
+                    if extent < 2
+                        || shape.contains(&0)
+                        || mattered.get(&(stage, input, axis, side)) == Some(&true)
+                    {
+                        continue;
+                    }
+                    let plane = Region::whole(shape).with_axis(axis, at, 1);
+                    let content = Meta { shape: plane.shape, ..read[input].clone() };
+                    let mut other = cut.clone();
+                    let content = Image::filled(content, Fill::Noise, n as u64 + 100);
+                    other[input].tile_mut().part(&plane).copy_from(&content.tile());
+                    let changed = call(op, &other, &region, &images, output, None).bytes() != made.bytes();
+                    mattered.insert((stage, input, axis, side), changed);
+                }
+            }
         }
     }
 

@@ -115,7 +115,7 @@ fn execute(op: &dyn Op, inputs: &[&Image], tile: Shape, guard: Option<u64>) -> I
 }
 
 /// What the operation reads of each input to make `region`, padded at the edge of the image.
-fn cut_inputs(op: &dyn Op, inputs: &[&Image], region: &Region) -> Vec<Image> {
+pub(super) fn cut_inputs(op: &dyn Op, inputs: &[&Image], region: &Region) -> Vec<Image> {
     let read = |(n, image): (usize, &&Image)| {
         let seen = reads(op, n, region, &image.meta().shape);
         let inside = Region::whole(image.meta().shape).contains(&seen);

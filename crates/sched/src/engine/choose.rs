@@ -179,7 +179,7 @@ fn one(
         let exact = |c: &&Candidate| {
             let alone = schedule::needs(&stage, grids, &c.tiling).count(0);
             let tile = cost::exact_tile_bytes(&stage, &c.tiling, end_op);
-            pool_bytes(&tile, 1, alone.peak_bytes, alone.peak_load)
+            pool_bytes(&tile, 1, alone.peak_bytes, alone.peak_load).max(c.least)
         };
         let smallest = by_size.iter().map(|c| (*c, exact(c))).min_by_key(|(_, bytes)| *bytes);
         return Err(too_small(graph, &stage, smallest, scratch, room));

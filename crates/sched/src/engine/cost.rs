@@ -95,7 +95,8 @@ pub(crate) fn tile_bytes(stage: &Stage, tiling: &Tiling, end: Option<&dyn Op>) -
 
 /// Most bytes that one tile needs; a few tell, unless tiles read regions of different shapes.
 pub(crate) fn exact_tile_bytes(stage: &Stage, tiling: &Tiling, end: Option<&dyn Op>) -> TileBytes {
-    let all = is_uneven(stage).then(|| tiling.iter().map(|at| at.region));
+    // What the estimate looked at counts here too: it need not be a tile where groups start anew in each shard.
+    let all = is_uneven(stage).then(|| spread(tiling).chain(tiling.iter().map(|at| at.region)));
     bytes_of(stage, tiling, end, samples(tiling).into_iter().chain(all.into_iter().flatten()))
 }
 

@@ -153,7 +153,10 @@ pub(crate) fn peak_bytes(stage: &Stage, demand: &Demand, round: impl Fn(u64) -> 
     for (n, node) in stage.nodes.iter().enumerate() {
         let slot = stage.slot(Value::Node(n));
         held += size(slot);
-        peak = peak.max(held + round(node.op.scratch(&demand.holds[slot].inside.shape)));
+        let made = &demand.holds[slot].inside;
+        // What a tile does not need is not computed.
+        let scratch = if made.is_empty() { 0 } else { node.op.scratch(&made.shape) };
+        peak = peak.max(held + round(scratch));
         held -= (0..stage.slots()).filter(|&s| last[s] == n && s != slot).map(size).sum::<u64>();
         if last[slot] == stage.nodes.len() && !stage.roots.contains(&Value::Node(n)) {
             held -= size(slot);
