@@ -143,8 +143,12 @@ for name, filter_ in [
 # A ball that rolls below the image.
 for source, axes in [*((plane[d], "yx") for d in ("uint8", "int8", "uint16", "uint32", "int32", "float32", "float64")), *((v, "zyx") for v in volume.values())]:
     for radius in (3, 5.5):
-        background = restoration.rolling_ball(source, radius=radius)
-        lines.append(f"subtract-background {radius} | {say(source, axes)} | {say(source - background, axes)} | 0")
+        result = source - restoration.rolling_ball(source, radius=radius)
+        if source.dtype.kind == "i":
+            # numpy's difference wraps where ours stops.
+            exact = source.astype(object) - restoration.rolling_ball(source, radius=radius).astype(object)
+            result = np.clip(exact, np.iinfo(source.dtype).min, np.iinfo(source.dtype).max).astype(source.dtype)
+        lines.append(f"subtract-background {radius} | {say(source, axes)} | {say(result, axes)} | 0")
 
 (OUT / "cases.txt").write_text("\n".join(lines) + "\n")
 print(len(lines), "cases,", sum(f.stat().st_size for f in OUT.iterdir()), "bytes")

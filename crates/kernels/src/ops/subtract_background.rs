@@ -1,7 +1,7 @@
 //! The image minus its background: what varies slowly is taken away, what is smaller than the radius stays.
 //!
 //! Every sample type, which is kept; acts on the space axes that the radius reaches along. The difference stops at the
-//! lowest value of an integer type. Radius in voxels or physical units. Methods:
+//! ends of an integer type. Radius in voxels or physical units. Methods:
 //!
 //! `rolling-ball`: the background is what a ball of that radius touches that rolls below the image, its height in units
 //! of the samples; outside the image there is nothing to touch (`border` does not count). Equal to `image -
