@@ -148,7 +148,7 @@ mod tests {
     use crate::conforms;
     use crate::testing::{Image, steps};
     use voxtile_sched::dispatch;
-    use voxtile_sched::model::{Dtype, Element};
+    use voxtile_sched::model::Dtype;
 
     const SMALL: [Dtype; 4] = [Dtype::U8, Dtype::I8, Dtype::U16, Dtype::I16];
 
