@@ -85,6 +85,18 @@ def whole(image, dtype):
     return np.clip(np.rint(image), info.min, info.max).astype(dtype)
 
 
+def bilateral(image, size, sigma_color, sigma_spatial):
+    """skimage's has its spatial weights in rows of size + 1 and reads them in rows of size: its window is skewed."""
+    radius = size // 2
+    wide, total, weights = np.pad(f64(image), radius, mode="symmetric"), 0.0, 0.0
+    for offset in np.ndindex((size,) * image.ndim):
+        other = wide[tuple(slice(o, o + n) for o, n in zip(offset, image.shape))]
+        distance = sum(((o - radius) / sigma_spatial) ** 2 for o in offset)
+        weight = np.exp(-0.5 * (distance + ((other - image) / sigma_color) ** 2))
+        total, weights = total + weight * other, weights + weight
+    return total / weights
+
+
 def neighbourhoods(image):
     """Recipes with a neighbourhood: name, recipe, function of the border rule."""
     ndim = image.ndim
@@ -172,20 +184,13 @@ def points(image):
     yield "sato sigmas=1.5,3 black-ridges=no as it | expr \"it * 7 + 0.013\" | cast i16", whole(
         filters.sato(f64(image), [1.5, 3], black_ridges=False) * 7 + 0.013, np.int16
     )
-    yield "frangi sigmas=1.5,3 black-ridges=no as it | expr \"it * 900 + 0.013\" | cast u16", whole(
-        filters.frangi(f64(image), [1.5, 3], black_ridges=False) * 900 + 0.013, np.uint16
+    yield "frangi sigmas=1.5,3 black-ridges=no as it | expr \"it * 40 + 0.013\" | cast u16", whole(
+        filters.frangi(f64(image), [1.5, 3], black_ridges=False) * 40 + 0.013, np.uint16
     )
     yield "tv-denoise weight=30 iterations=12", restoration.denoise_tv_chambolle(
         f32(image), 30, eps=0, max_num_iter=12
     )
-    plane = image if ndim == 2 else image[0]
-    bilateral = restoration.denoise_bilateral(
-        f64(plane), 7, 60, 1.2, bins=10_000_000, mode="symmetric"
-    )
-    first = "" if ndim == 2 else "crop 0:1,:,: | "
-    bilateral = bilateral if ndim == 2 else bilateral[None]
-    size = "7" if ndim == 2 else "1,7,7"
-    yield f"{first}bilateral 60 sigma-spatial=1.2 size={size} | cast u16", whole(bilateral, np.uint16)
+    yield "bilateral 60 sigma-spatial=1.2 size=5 | cast u16", whole(bilateral(image, 5, 60, 1.2), np.uint16)
     yield "cast u8", np.clip(image, 0, 255).astype(np.uint8)
     yield "cast f32", f32(image)
     yield "invert", (top - image).astype(image.dtype)

@@ -2,7 +2,8 @@
 //!
 //! [`ops::TABLE`] lists them; each lives in one file under `ops/` with its contract, its CPU kernel, its naive oracle
 //! and its tests. [`spec`] describes parameters, so that the command line, its help, the documentation and the
-//! benches are made from the table. [`statistics`] finds exact percentiles of an image that is seen in parts. [`testing`] is the harness that every operation passes.
+//! benches are made from the table. [`statistics`] finds exact percentiles of an image that is seen in parts. [`testing`] is
+//! the harness that every operation passes.
 
 mod affine;
 mod along;

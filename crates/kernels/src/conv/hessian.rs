@@ -81,12 +81,19 @@ pub(crate) fn elements(
     made
 }
 
-/// A function of a symmetric matrix. It must be `#[inline(always)]`.
+/// A function of a symmetric matrix. Its methods must be `#[inline(always)]`.
 pub(crate) trait OfMatrix: Copy + Send + Sync + 'static {
-    /// Of two rows: `[a, b; b, c]`.
+    /// What the matrix is multiplied by first.
+    #[inline(always)]
+    fn sign(self) -> f32 {
+        1.0
+    }
+
+    /// Of two rows, `[a, b; b, c]`.
     fn two(self, a: f32, b: f32, c: f32) -> f32;
-    /// Of three rows, `[[a, b, c], [b, d, e], [c, e, f]]`.
-    fn three(self, matrix: [f32; 6]) -> f32;
+
+    /// Of three rows: of its eigenvalues, falling.
+    fn three(self, values: [f64; 3]) -> f32;
 }
 
 /// The operation that makes one image of the elements.
@@ -140,17 +147,33 @@ impl<F: OfMatrix> Op for Matrices<F> {
 vectorised! {
     fn twos<F: OfMatrix>(f: F, rows: [&[f32]; 3], to: &mut [f32]) {
         let [a, b, c] = rows.map(|row| &row[..to.len()]);
+        let sign = f.sign();
         for (n, to) in to.iter_mut().enumerate() {
-            *to = f.two(a[n], b[n], c[n]);
+            *to = f.two(a[n] * sign, b[n] * sign, c[n] * sign);
         }
     }
 }
 
+/// Matrices that are turned side by side.
+const LANES: usize = 32;
+
+/// One number of each.
+type Lane = [f64; LANES];
+
 vectorised! {
     fn threes<F: OfMatrix>(f: F, rows: [&[f32]; 6], to: &mut [f32]) {
-        let [a, b, c, d, e, g] = rows.map(|row| &row[..to.len()]);
-        for (n, to) in to.iter_mut().enumerate() {
-            *to = f.three([a[n], b[n], c[n], d[n], e[n], g[n]]);
+        let sign = f64::from(f.sign());
+        let mut lanes = [[0.0; LANES]; 6];
+        for (n, to) in to.chunks_mut(LANES).enumerate() {
+            for (lane, row) in lanes.iter_mut().zip(rows) {
+                for (to, &from) in lane.iter_mut().zip(&row[n * LANES..][..to.len()]) {
+                    *to = f64::from(from) * sign;
+                }
+            }
+            let [first, second, third] = eigenvalues3(lanes);
+            for (n, to) in to.iter_mut().enumerate() {
+                *to = f.three([first[n], second[n], third[n]]);
+            }
         }
     }
 }
@@ -163,43 +186,48 @@ pub(crate) fn eigenvalues2(a: f32, b: f32, c: f32) -> [f32; 2] {
     [middle + root, middle - root]
 }
 
-/// The three eigenvalues, falling: five sweeps of Jacobi's rotations in f64, after which nothing is left beside the diagonal
-/// that f32 could show. Written out, so that matrices are turned side by side.
-#[inline(always)]
-pub(crate) fn eigenvalues3(matrix: [f32; 6]) -> [f64; 3] {
-    let turned = sweep(sweep(sweep(sweep(sweep(matrix.map(f64::from))))));
-    let (a, d) = falling(turned[0], turned[3]);
-    let (d, f) = falling(d, turned[5]);
-    let (a, d) = falling(a, d);
-    [a, d, f]
-}
+/// Sweeps of Jacobi's method after which nothing is left beside the diagonal that f32 could show.
+const SWEEPS: usize = 5;
 
-/// Rotations of rows 1 and 2, 1 and 3, 2 and 3; the other two elements turn with them.
+/// The three eigenvalues of each matrix, falling: Jacobi's rotations in f64.
 #[inline(always)]
-fn sweep([a, b, c, d, e, f]: [f64; 6]) -> [f64; 6] {
-    let (a, d, b, c, e) = rotated(a, d, b, c, e);
-    let (a, f, c, b, e) = rotated(a, f, c, b, e);
-    let (d, f, e, b, c) = rotated(d, f, e, b, c);
-    [a, b, c, d, e, f]
+fn eigenvalues3(matrices: [Lane; 6]) -> [Lane; 3] {
+    let [mut a, mut b, mut c, mut d, mut e, mut f] = matrices;
+    for _ in 0..SWEEPS {
+        // Of rows 1 and 2, 1 and 3, 2 and 3; the other two elements turn with them.
+        rotate(&mut a, &mut d, &mut b, &mut c, &mut e);
+        rotate(&mut a, &mut f, &mut c, &mut b, &mut e);
+        rotate(&mut d, &mut f, &mut e, &mut b, &mut c);
+    }
+    fall(&mut a, &mut d);
+    fall(&mut d, &mut f);
+    fall(&mut a, &mut d);
+    [a, d, f]
 }
 
 /// A rotation that leaves nothing of `off`, which stands between the rows of `p` and `q`. `u` stands in the row of `p`
 /// and `v` in that of `q`, in the third column.
 #[inline(always)]
-fn rotated(p: f64, q: f64, off: f64, u: f64, v: f64) -> (f64, f64, f64, f64, f64) {
-    let theta = (q - p) / (2.0 * off);
-    let t = 1.0 / (theta.abs() + (theta * theta + 1.0).sqrt());
-    let t = if theta < 0.0 { -t } else { t };
-    let t = if off == 0.0 { 0.0 } else { t };
-    let cosine = 1.0 / (t * t + 1.0).sqrt();
-    let sine = t * cosine;
-    (p - t * off, q + t * off, 0.0, cosine * u - sine * v, sine * u + cosine * v)
+fn rotate(p: &mut Lane, q: &mut Lane, off: &mut Lane, u: &mut Lane, v: &mut Lane) {
+    for ((((p, q), off), u), v) in p.iter_mut().zip(q).zip(off).zip(u).zip(v) {
+        let theta = (*q - *p) / (2.0 * *off);
+        let t = 1.0 / (theta.abs() + (theta * theta + 1.0).sqrt());
+        let t = if theta < 0.0 { -t } else { t };
+        let t = if *off == 0.0 { 0.0 } else { t };
+        let cosine = 1.0 / (t * t + 1.0).sqrt();
+        let sine = t * cosine;
+        (*p, *q, *off) = (*p - t * *off, *q + t * *off, 0.0);
+        (*u, *v) = (cosine * *u - sine * *v, sine * *u + cosine * *v);
+    }
 }
 
+/// Puts the larger one first.
 #[inline(always)]
-fn falling(a: f64, b: f64) -> (f64, f64) {
-    let swap = a < b;
-    (if swap { b } else { a }, if swap { a } else { b })
+fn fall(a: &mut Lane, b: &mut Lane) {
+    for (a, b) in a.iter_mut().zip(b) {
+        let swap = *a < *b;
+        (*a, *b) = (if swap { *b } else { *a }, if swap { *a } else { *b });
+    }
 }
 
 #[cfg(test)]
@@ -222,12 +250,18 @@ pub(crate) mod tests {
         made
     }
 
+    /// [`eigenvalues3`] of one matrix.
+    fn three(matrix: &[f32]) -> [f64; 3] {
+        let lanes: [Lane; 6] = std::array::from_fn(|n| [f64::from(matrix[n]); LANES]);
+        eigenvalues3(lanes).map(|lane| lane[LANES - 1])
+    }
+
     /// Eigenvalues of the matrix at each voxel, falling; those of three are rounded only at the end.
     pub(crate) fn eigenvalues_at(elements: &[Image], at: PerAxis<u64>, sign: f32) -> Vec<f64> {
         let matrix: Vec<f32> = elements.iter().map(|e| e.at::<f32>(at) * sign).collect();
         match matrix[..] {
             [a, b, c] => eigenvalues2(a, b, c).map(f64::from).to_vec(),
-            _ => eigenvalues3(matrix.try_into().unwrap()).to_vec(),
+            _ => three(&matrix).to_vec(),
         }
     }
 
@@ -275,7 +309,7 @@ pub(crate) mod tests {
                 m = [m[0], 0.0, m[2], m[3], 0.0, m[0]];
             }
             let scale = m.iter().fold(0f64, |most, v| most.max(f64::from(v.abs())));
-            for (got, want) in eigenvalues3(m).into_iter().zip(eigenvalues(&m)) {
+            for (got, want) in three(&m).into_iter().zip(eigenvalues(&m)) {
                 assert!((got - want).abs() <= 1e-14 * scale, "{m:?}: {got} instead of {want}");
             }
             let want = eigenvalues(&m[..3]);

@@ -230,7 +230,7 @@ fn isodata(image: &Histogram) -> usize {
 mod tests {
     use super::threshold::SPEC;
     use crate::conforms;
-    use crate::testing::{Image, meta, stages, steps};
+    use crate::testing::{Fill, Float, Image, WHOLE, apply, meta, stages, steps};
     use voxtile_sched::dispatch;
     use voxtile_sched::model::{Dtype, Element};
 
@@ -274,6 +274,26 @@ mod tests {
             // A range that the type does not hold.
             let far = Image::of::<i16>("x", &[4], &[-30000, -29000, 29000, 30000]);
             assert_eq!(steps(&step, &far).values::<u8>()[3], 1, "{step}");
+        }
+    }
+
+    #[test]
+    fn thresholds_do_not_depend_on_tiles_nor_on_what_is_not_finite() {
+        for dtype in [Dtype::F32, Dtype::F64, Dtype::U32, Dtype::I64] {
+            for fill in [Fill::Noise, Fill::Special, Fill::Few] {
+                let image = Image::filled(meta("zyx", &[4, 11, 13], dtype), fill, 8);
+                for method in super::NAMES {
+                    let step = format!("threshold {method}");
+                    let stages = stages(&SPEC, &step, &[image.meta().clone()]).unwrap();
+                    let whole = apply(&stages, &[&image], WHOLE);
+                    for tile in [[1, 1, 2, 3, 5], [1, 1, 1, 11, 4]] {
+                        let tiled = apply(&stages, &[&image], tile);
+                        tiled.assert_same(&whole, Float::Exact, || format!("{step} on {dtype} {fill:?}"));
+                    }
+                    let above: usize = whole.values::<u8>().iter().map(|&v| usize::from(v)).sum();
+                    assert!(0 < above && above < 4 * 11 * 13, "{step} on {dtype} {fill:?}: {above}");
+                }
+            }
         }
     }
 

@@ -11,7 +11,7 @@
 
 use super::hessian;
 use super::sato::{BLACK, SIGMAS, polarity};
-use crate::conv::hessian::{OfMatrix, eigenvalues2, eigenvalues3, elements, of_matrix, scales, source};
+use crate::conv::hessian::{OfMatrix, eigenvalues2, elements, of_matrix, scales, source};
 use crate::math::exp;
 use crate::pointwise::{Parts, same_shape};
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, Param, Spec, Stage, Value};
@@ -98,7 +98,7 @@ fn vessels(input: &Meta) -> Meta {
     input.with_dtype(Dtype::F32).with_kind(Kind::Image)
 }
 
-/// S: the root of the sum of the eigenvalues' squares, which is that of the elements'.
+/// S: the root of the sum of the eigenvalues' squares, which in a plane is taken of the elements.
 #[derive(Clone, Copy)]
 struct Strength;
 
@@ -110,9 +110,8 @@ impl OfMatrix for Strength {
     }
 
     #[inline(always)]
-    fn three(self, matrix: [f32; 6]) -> f32 {
-        let [a, b, c, d, e, f] = matrix.map(|v| f64::from(v) * f64::from(v));
-        (a + d + f + 2.0 * (b + c + e)).sqrt() as f32
+    fn three(self, [a, b, c]: [f64; 3]) -> f32 {
+        (a * a + b * b + c * c).sqrt() as f32
     }
 }
 
@@ -148,15 +147,19 @@ fn rising(a: f64, b: f64) -> (f64, f64) {
 
 impl OfMatrix for Form {
     #[inline(always)]
+    fn sign(self) -> f32 {
+        self.sign
+    }
+
+    #[inline(always)]
     fn two(self, a: f32, b: f32, c: f32) -> f32 {
-        let [first, second] = eigenvalues2(a * self.sign, b * self.sign, c * self.sign);
+        let [first, second] = eigenvalues2(a, b, c);
         let (small, large) = rising(f64::from(first), f64::from(second));
         self.blob(small.abs() / raised(large)) as f32
     }
 
     #[inline(always)]
-    fn three(self, matrix: [f32; 6]) -> f32 {
-        let [a, b, c] = eigenvalues3(matrix.map(|v| v * self.sign));
+    fn three(self, [a, b, c]: [f64; 3]) -> f32 {
         let (a, b) = rising(a, b);
         let (b, c) = rising(b, c);
         let (a, b) = rising(a, b);
@@ -229,12 +232,12 @@ mod tests {
 
     fn oracle(image: &Image, sigmas: &[f64], sign: f32, gamma: Option<f64>) -> Image {
         let scales: Vec<Vec<Image>> = sigmas.iter().map(|&s| matrices(image, s, Border::Reflect)).collect();
-        // The root of the sum of the squares of all nine elements, or four.
-        let norm = |elements: &[Image], at| {
-            let off = |n: usize| !(n == 0 || n + 1 == elements.len() || (elements.len() == 6 && n == 3));
-            let square =
-                |(n, e): (usize, &Image)| (1.0 + f64::from(off(n))) * f64::from(e.at::<f32>(at)).powi(2);
-            elements.iter().enumerate().map(square).sum::<f64>().sqrt() as f32
+        let norm = |elements: &[Image], at| match elements {
+            [a, b, c] => {
+                let [a, b, c] = [a, b, c].map(|e| f64::from(e.at::<f32>(at)));
+                (a * a + 2.0 * b * b + c * c).sqrt() as f32
+            }
+            _ => eigenvalues_at(elements, at, 1.0).iter().map(|v| v * v).sum::<f64>().sqrt() as f32,
         };
         let flat = scales[0][0].meta().clone();
         let first = Image::from_fn(flat.clone(), |at| norm(&scales[0], at));

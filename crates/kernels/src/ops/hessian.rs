@@ -11,7 +11,7 @@
 //! scikit-image's border is `constant` unless told.
 
 use crate::conv::SIGMA;
-use crate::conv::hessian::{OfMatrix, eigenvalues2, eigenvalues3, elements, of_matrix, scale, source};
+use crate::conv::hessian::{OfMatrix, eigenvalues2, elements, of_matrix, scale, source};
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, Param, Spec, Stage, Value};
 
 /// `hessian sigma=2 which=smallest`.
@@ -69,8 +69,8 @@ impl OfMatrix for Eigenvalue {
     }
 
     #[inline(always)]
-    fn three(self, matrix: [f32; 6]) -> f32 {
-        eigenvalues3(matrix)[self.rank] as f32
+    fn three(self, values: [f64; 3]) -> f32 {
+        values[self.rank] as f32
     }
 }
 

@@ -7,7 +7,7 @@
 //! Equal to `skimage.filters.sato(image.astype(float32), sigmas, black_ridges, mode=…)` as far as `hessian` is.
 
 use super::hessian;
-use crate::conv::hessian::{OfMatrix, eigenvalues2, eigenvalues3, elements, of_matrix, scales, source};
+use crate::conv::hessian::{OfMatrix, eigenvalues2, elements, of_matrix, scales, source};
 use crate::conv::{Join, join};
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, From, Param, Spec, Stage, Value};
 use voxtile_sched::model::Border;
@@ -78,14 +78,18 @@ struct Tube {
 
 impl OfMatrix for Tube {
     #[inline(always)]
+    fn sign(self) -> f32 {
+        self.sign
+    }
+
+    #[inline(always)]
     fn two(self, a: f32, b: f32, c: f32) -> f32 {
-        let largest = eigenvalues2(a * self.sign, b * self.sign, c * self.sign)[0];
+        let largest = eigenvalues2(a, b, c)[0];
         self.scale * if largest < 0.0 { 0.0 } else { largest }
     }
 
     #[inline(always)]
-    fn three(self, matrix: [f32; 6]) -> f32 {
-        let [first, second, _] = eigenvalues3(matrix.map(|v| v * self.sign));
+    fn three(self, [first, second, _]: [f64; 3]) -> f32 {
         let [first, second] = [first, second].map(|v| if v < 0.0 { 0.0 } else { v });
         self.scale * (first * second).sqrt() as f32
     }
