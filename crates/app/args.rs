@@ -71,11 +71,11 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Image to read: Zarr, TIFF, .npy, PNG or JPEG
+    /// Image to read: Zarr, TIFF, .npy, PNG or JPEG; or many: a quoted pattern, a folder, a .txt that lists them
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
     /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr; of a recipe that ends in a table,
-    /// .csv or .parquet
+    /// .csv or .parquet; of many images, `{name}` in it stands for the name of each
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
     #[command(flatten)]
@@ -93,10 +93,11 @@ pub(crate) struct Run {
 
 #[derive(Debug, Args)]
 pub(crate) struct Convert {
-    /// Image to read: Zarr, TIFF, .npy, PNG or JPEG
+    /// Image to read: Zarr, TIFF, .npy, PNG or JPEG; or many: a quoted pattern, a folder, a .txt that lists them
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
-    /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr
+    /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr; of many images, `{name}` in it
+    /// stands for the name of each
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
     #[command(flatten)]

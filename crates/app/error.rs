@@ -60,6 +60,12 @@ pub enum Error {
         /// Where it should go.
         table: PathBuf,
     },
+    /// A pattern, folder or list without images.
+    #[error("`{}` names no images", input.display())]
+    NoImages {
+        /// The pattern, folder or list.
+        input: PathBuf,
+    },
     /// A pipeline without a place for its result was run.
     #[error("the pipeline has no output")]
     NoOutput,

@@ -115,6 +115,14 @@ fn explain(failure: &Failure, cli: &Cli) -> Explained {
             ),
             Some(format!("`--memory {}MiB` is enough", needed.div_ceil(1 << 20))),
         ),
+        Failure::ManyImages { output, .. } => {
+            let (stem, end) = (output.with_extension(""), output.extension().unwrap_or("zarr".as_ref()));
+            let each = stem.join("{name}").with_extension(end);
+            (failure.to_string(), Some(format!("`{}` makes one for each", shell_word(&each))))
+        }
+        Failure::SameName { .. } => {
+            (failure.to_string(), Some("run them one after the other, with other outputs".to_owned()))
+        }
         Failure::Interrupted | Failure::Stdout(_) | Failure::Closed => (failure.to_string(), None),
     }
 }
@@ -138,6 +146,10 @@ fn library(error: &Error, words: &Words<'_>) -> Explained {
         Error::MakesImage { .. } => (
             error.to_string(),
             Some("end the recipe with `measure`, or name an image and `--table` besides".to_owned()),
+        ),
+        Error::NoImages { .. } => (
+            error.to_string(),
+            Some("quote a pattern, as in 'plate/*.tif'; a folder or a .txt with a path on each line will do too".to_owned()),
         ),
         Error::NoLabels => (
             error.to_string(),

@@ -2,6 +2,7 @@
 
 mod demo;
 mod info;
+mod many;
 mod ops;
 mod run;
 mod scan;
@@ -17,7 +18,7 @@ use voxtile::{Error, OpenOptions, Output, Pipeline, RawOptions, Recipe, machine}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Done,
-    /// `verify` found damage or a difference.
+    /// `verify` found damage or a difference, or some of many images failed.
     Damaged,
 }
 
@@ -32,6 +33,10 @@ pub(crate) enum Failure {
     File { action: &'static str, path: PathBuf, source: std::io::Error },
     #[error("one chunk needs {needed} bytes and `--memory` allows {allowed}")]
     Chunk { needed: u64, allowed: u64 },
+    #[error("{images} images, and `{}` can hold the result of one", output.display())]
+    ManyImages { images: usize, output: PathBuf },
+    #[error("`{}` and `{}` would both be written to `{}`", a.display(), b.display(), output.display())]
+    SameName { a: PathBuf, b: PathBuf, output: PathBuf },
     #[error("interrupted")]
     Interrupted,
     #[error("cannot write to stdout: {0}")]

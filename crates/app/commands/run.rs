@@ -1,15 +1,20 @@
 //! `run`, `convert` and `plan`.
 
-use super::{Done, Failure, Outcome, print, print_json};
+use super::{Done, Failure, Outcome, many, print, print_json};
 use crate::args::{Convert, EngineArgs, Global, Plan, ReadArgs, Run, WriteArgs};
 use crate::{progress, report, text};
 use serde_json::json;
 use std::path::Path;
 use voxtile::op::voxels;
-use voxtile::{Output, Pipeline, Recipe, Report};
+use voxtile::{Images, Output, Pipeline, Recipe, Report};
 
 pub(super) fn run(args: &Run, global: Global) -> Done {
     let recipe = args.recipe.recipe()?;
+    if let Images::Many(images) = Images::of(&args.input)? {
+        let (output, table) = (args.output.as_path(), args.table.as_deref());
+        let (read, write, engine) = (&args.read, &args.write, &args.engine);
+        return many::run(&images, &many::Job { recipe, output, table, read, write, engine, global });
+    }
     let mut pipeline = pipeline(&args.input, recipe, &args.read, &args.write, &args.engine)?;
     if let Some(table) = &args.table {
         pipeline = pipeline.table(table);
@@ -18,7 +23,13 @@ pub(super) fn run(args: &Run, global: Global) -> Done {
 }
 
 pub(super) fn convert(args: &Convert, global: Global) -> Done {
-    let pipeline = pipeline(&args.input, Recipe::default(), &args.read, &args.write, &args.engine)?;
+    let recipe = Recipe::default();
+    if let Images::Many(images) = Images::of(&args.input)? {
+        let (output, table) = (args.output.as_path(), None);
+        let (read, write, engine) = (&args.read, &args.write, &args.engine);
+        return many::run(&images, &many::Job { recipe, output, table, read, write, engine, global });
+    }
+    let pipeline = pipeline(&args.input, recipe, &args.read, &args.write, &args.engine)?;
     process(pipeline, &args.input, &args.output, &args.write, global)
 }
 

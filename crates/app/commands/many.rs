@@ -1,0 +1,270 @@
+//! `run` and `convert` over many images: each is a pipeline of its own, as many side by side as there are workers.
+
+use super::{Done, Failure, Outcome, print_json};
+use crate::args::{EngineArgs, Global, ReadArgs, WriteArgs};
+use crate::{progress, report, text};
+use indicatif::ProgressBar;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+use voxtile::error::PlanError;
+use voxtile::{Column, Error, Output, Pipeline, Recipe, Report, Table, Values};
+use voxtile_io::TableOptions;
+
+/// What stands for an image's name, without its extension, in the path of an output.
+const NAME: &str = "{name}";
+
+/// The same for all images.
+pub(super) struct Job<'a> {
+    pub(super) recipe: Recipe,
+    pub(super) output: &'a Path,
+    pub(super) table: Option<&'a Path>,
+    pub(super) read: &'a ReadArgs,
+    pub(super) write: &'a WriteArgs,
+    pub(super) engine: &'a EngineArgs,
+    pub(super) global: Global,
+}
+
+/// Where the results of all images go.
+enum Place {
+    /// Into one table.
+    Together(TableOptions),
+    /// Each to a path of its own.
+    Each(Vec<PathBuf>),
+}
+
+pub(super) fn run(images: &[PathBuf], job: &Job<'_>) -> Done {
+    let started = Instant::now();
+    let place = job.place(images)?;
+    let bar = progress::bar(job.global);
+    bar.set_length(images.len() as u64);
+    let all = All { images, job, place: &place, bar: &bar, done: Mutex::new(BTreeMap::new()) };
+    let workers = job.engine.limits.workers().clamp(1, images.len());
+    let share = Share { workers: 1.max(job.engine.limits.workers() / workers), images: workers as u64 };
+    all.each(&(0..images.len()).collect::<Vec<_>>(), workers, share);
+    // What needs more memory than its share comes again, alone.
+    let large: Vec<usize> =
+        all.with(|done| done.iter().filter(|(_, r)| is_budget(r)).map(|(n, _)| *n).collect());
+    all.each(&large, 1, Share { workers: job.engine.limits.workers(), images: 1 });
+    bar.finish_and_clear();
+    let done = std::mem::take(&mut *all.done.lock().unwrap_or_else(PoisonError::into_inner));
+    job.conclude(images, &place, done, started)
+}
+
+fn is_budget(result: &Result<Report, Error>) -> bool {
+    matches!(result, Err(Error::Plan(PlanError::Budget { .. })))
+}
+
+/// What one image may use.
+#[derive(Clone, Copy)]
+struct Share {
+    workers: usize,
+    /// How many images share the memory.
+    images: u64,
+}
+
+struct All<'a> {
+    images: &'a [PathBuf],
+    job: &'a Job<'a>,
+    place: &'a Place,
+    bar: &'a ProgressBar,
+    done: Mutex<BTreeMap<usize, Result<Report, Error>>>,
+}
+
+impl All<'_> {
+    fn with<R>(&self, look: impl FnOnce(&mut BTreeMap<usize, Result<Report, Error>>) -> R) -> R {
+        look(&mut self.done.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Runs some of the images, so many side by side.
+    fn each(&self, numbers: &[usize], threads: usize, share: Share) {
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..threads.min(numbers.len()) {
+                scope.spawn(|| {
+                    while let Some(&n) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let result = self.job.one(&self.images[n], self.place.of(n), share);
+                        let stop = result.as_ref().is_err_and(Error::is_cancelled);
+                        self.with(|done| done.insert(n, result));
+                        self.bar.set_position(self.with(|done| done.len()) as u64);
+                        if stop {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+    }
+}
+
+impl Place {
+    fn of(&self, n: usize) -> Option<&Path> {
+        match self {
+            Self::Together(_) => None,
+            Self::Each(paths) => Some(&paths[n]),
+        }
+    }
+}
+
+impl Job<'_> {
+    /// Refuses what cannot hold many results, before anything is read.
+    fn place(&self, images: &[PathBuf]) -> Result<Place, Failure> {
+        let pattern = self.output.to_string_lossy();
+        if !pattern.contains(NAME) {
+            let together = TableOptions::new(self.output, self.write.overwrite);
+            let options = together.ok_or_else(|| Failure::ManyImages {
+                images: images.len(),
+                output: self.output.to_path_buf(),
+            })?;
+            options.check().map_err(Error::from)?;
+            return Ok(Place::Together(options));
+        }
+        let mut taken: BTreeMap<PathBuf, &PathBuf> = BTreeMap::new();
+        let mut paths = Vec::new();
+        for image in images {
+            let path = PathBuf::from(pattern.replace(NAME, &name(image)));
+            if let Some(other) = taken.insert(path.clone(), image) {
+                let (a, b) = (other.clone(), image.clone());
+                return Err(Failure::SameName { a, b, output: path });
+            }
+            paths.push(path);
+        }
+        Ok(Place::Each(paths))
+    }
+
+    fn one(&self, image: &Path, output: Option<&Path>, share: Share) -> Result<Report, Error> {
+        let limits = &self.engine.limits;
+        let pipeline = Pipeline::open_with(image, &self.read.options())?.recipe(self.recipe.clone());
+        let pipeline =
+            self.engine.apply(pipeline).workers(share.workers).memory(limits.memory() / share.images);
+        let pipeline = match self.write.dtype {
+            Some(dtype) => pipeline.dtype(dtype),
+            None => pipeline,
+        };
+        let pipeline = match self.table {
+            Some(table) => pipeline.table(table.to_string_lossy().replace(NAME, &name(image))),
+            None => pipeline,
+        };
+        let place = output.map_or_else(Output::nowhere, Output::to);
+        pipeline.write_to(self.write.apply(place))?.cancel_with(progress::interrupt()).run()
+    }
+
+    /// One table of all, and a line about what was done; images that failed are named one by one.
+    fn conclude(
+        &self,
+        images: &[PathBuf],
+        place: &Place,
+        mut done: BTreeMap<usize, Result<Report, Error>>,
+        started: Instant,
+    ) -> Done {
+        if let Some(n) =
+            done.iter().find(|(_, r)| r.as_ref().is_err_and(Error::is_cancelled)).map(|(n, _)| *n)
+            && let Some(Err(error)) = done.remove(&n)
+        {
+            return Err(error.into());
+        }
+        let mut joined = Table::default();
+        let mut failed: Vec<(String, String)> = Vec::new();
+        let mut finished = 0;
+        for (n, result) in done {
+            let image = images[n].display().to_string();
+            let result = result.map_err(|e| e.to_string()).and_then(|report| match (place, report.table) {
+                (Place::Together(_), Some(table)) => append(&mut joined, table),
+                _ => Ok(()),
+            });
+            match result {
+                Ok(()) => finished += 1,
+                Err(why) => failed.push((image, why)),
+            }
+        }
+        if let Place::Together(options) = place
+            && finished > 0
+        {
+            options.write(&joined).map_err(Error::from)?;
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        for (image, why) in &failed {
+            report::say(&format!("failed: {image}: {why}"));
+        }
+        if self.global.json {
+            let failed: Vec<_> =
+                failed.iter().map(|(image, why)| json!({ "image": image, "error": why })).collect();
+            print_json(
+                &json!({ "images": finished, "failed": failed, "seconds": seconds, "rows": joined.rows() }),
+            )?;
+        } else if !self.global.quiet {
+            let rows = match place {
+                Place::Together(_) => format!(", {}", text::counted(joined.rows() as u64, "row")),
+                Place::Each(_) => String::new(),
+            };
+            let of = if failed.is_empty() { String::new() } else { format!(" of {}", images.len()) };
+            report::say(&format!(
+                "{}{of} → {}{rows} in {}",
+                text::counted(finished, "image"),
+                self.output.display(),
+                text::seconds(seconds)
+            ));
+        }
+        Ok(if failed.is_empty() { Outcome::Done } else { Outcome::Damaged })
+    }
+}
+
+/// The name of an image without its extension: `a.ome.zarr` is `a`.
+fn name(image: &Path) -> String {
+    let name = image.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
+    let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
+    stem.strip_suffix(".ome").unwrap_or(stem).to_owned()
+}
+
+/// Puts the rows of a table below those of another.
+fn append(all: &mut Table, more: Table) -> Result<(), String> {
+    if all.columns.is_empty() {
+        *all = more;
+        return Ok(());
+    }
+    let names = |table: &Table| table.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
+    if names(all) != names(&more) {
+        return Err(format!(
+            "its columns are {}, those of the images before it {}",
+            names(&more).join(", "),
+            names(all).join(", ")
+        ));
+    }
+    for (Column { values, .. }, more) in all.columns.iter_mut().zip(more.columns) {
+        match (values, more.values) {
+            (Values::Whole(a), Values::Whole(b)) => a.extend(b),
+            (Values::Real(a), Values::Real(b)) => a.extend(b),
+            (Values::Text(a), Values::Text(b)) => a.extend(b),
+            _ => return Err(format!("its column {} holds values of another kind", more.name)),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_what_says_the_format() {
+        let names = ["p/a.tif", "a.ome.zarr", "a.b.tiff", "plain"].map(|path| name(Path::new(path)));
+        assert_eq!(names, ["a", "a", "a.b", "plain"]);
+    }
+
+    #[test]
+    fn tables_of_other_columns_are_not_joined() {
+        let table = |column: &str| {
+            let mut table = Table::default();
+            table.push(column, Values::Whole(vec![1, 2]));
+            table
+        };
+        let mut all = Table::default();
+        append(&mut all, table("label")).unwrap();
+        append(&mut all, table("label")).unwrap();
+        assert_eq!(all.rows(), 4);
+        assert!(append(&mut all, table("z_px")).unwrap_err().contains("its columns are z_px"));
+    }
+}
