@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxtile_io::{Info, OpenOptions, Opened, TableOptions};
 use voxtile_sched::contract::{Joins, Sink, Source};
-use voxtile_sched::engine::{Graph, Hooks, Input, Options};
+use voxtile_sched::engine::{Buffers, Graph, Hooks, Input, Options};
 use voxtile_sched::model::{Border, Dtype, Meta};
 
 /// An image, the steps that are applied to it, and where the result goes.
@@ -186,6 +186,12 @@ impl Pipeline {
     /// chooses along the others, and along all of them by default. It never changes the result.
     pub fn tile(self, sizes: &[u64]) -> Self {
         Self { tile: sizes.to_vec(), ..self }
+    }
+
+    /// Takes memory from earlier pipelines and leaves it for later ones, instead of asking the system for each.
+    pub fn buffers(mut self, buffers: &Buffers) -> Self {
+        self.hooks.buffers = Some(buffers.clone());
+        self
     }
 
     /// Is called now and then while the pipeline runs, from one of its threads.

@@ -142,6 +142,9 @@ fn recipes() -> impl Strategy<Value = String> {
                     if param.value == voxtile_kernels::spec::Value::Formula {
                         value = format!("{} + {}", pick.get(&names), value.len());
                     }
+                    if param.value == voxtile_kernels::spec::Value::Names {
+                        value = format!("{},{SOURCE}", pick.get(&names));
+                    }
                     words.push(format!("{}={}", param.name, text::quoted(&value)));
                 }
             }

@@ -21,6 +21,6 @@ mod tiles;
 
 pub use graph::{Graph, GraphError, Input};
 pub use plan::{Options, Plan, PlanError};
-pub use pool::OutOfMemory;
+pub use pool::{Buffers, OutOfMemory};
 pub use run::{Cancel, Hooks, OnProgress, Progress, Report, RunError};
 pub use summary::{StageBytes, StageSummary, StepSummary, Summary};

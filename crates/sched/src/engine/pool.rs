@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A failed allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +31,11 @@ pub(crate) fn rounded(bytes: u64) -> u64 {
     bytes.div_ceil(step) * step
 }
 
+/// Memory that is kept from one run to the next: for many small images, whose runs would spend their time on fresh pages.
+/// Clones share it; two runs at a time may.
+#[derive(Clone, Default)]
+pub struct Buffers(Arc<Mutex<BTreeMap<u64, Vec<Mapping>>>>);
+
 #[derive(Default)]
 struct Idle {
     by_size: BTreeMap<u64, Vec<Mapping>>,
@@ -42,6 +47,8 @@ struct Idle {
 pub(crate) struct Pool {
     state: Mutex<Idle>,
     limit: u64,
+    /// Where idle buffers come from at the start, and go to at the end.
+    kept: Option<Buffers>,
 }
 
 /// A buffer of at least the bytes asked for, aligned to a page, with any content; returns to its pool when dropped.
@@ -53,8 +60,14 @@ pub(crate) struct Buffer {
 
 impl Pool {
     /// Keeps live and idle bytes together under `limit` as long as live bytes alone allow it.
-    pub(crate) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), limit })
+    pub(crate) fn new(limit: u64, kept: Option<Buffers>) -> Arc<Self> {
+        let by_size = kept.as_ref().map_or_else(BTreeMap::new, |kept| {
+            std::mem::take(&mut *kept.0.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        let idle = by_size.iter().map(|(size, all)| size * all.len() as u64).sum();
+        let mut state = Idle { by_size, idle, live: 0 };
+        state.shrink(limit);
+        Arc::new(Self { state: Mutex::new(state), limit, kept })
     }
 
     /// A buffer of `bytes` bytes.
@@ -71,15 +84,7 @@ impl Pool {
             state.idle -= size;
             return Ok(mapping);
         }
-        while state.live + state.idle > self.limit {
-            // The largest idle buffer goes first.
-            let Some(mut entry) = state.by_size.last_entry() else { break };
-            let dropped = entry.get_mut().pop();
-            if entry.get().is_empty() {
-                entry.remove();
-            }
-            state.idle -= dropped.map_or(0, |m| m.size);
-        }
+        state.shrink(self.limit);
         drop(state);
         Mapping::new(size).inspect_err(|_| self.state.lock().expect("pool lock").live -= size)
     }
@@ -90,6 +95,32 @@ impl Pool {
         if state.live + state.idle + mapping.size <= self.limit {
             state.idle += mapping.size;
             state.by_size.entry(mapping.size).or_default().push(mapping);
+        }
+    }
+}
+
+impl Idle {
+    /// Unmaps what lies idle beyond the limit.
+    fn shrink(&mut self, limit: u64) {
+        while self.live + self.idle > limit {
+            // The largest idle buffer goes first.
+            let Some(mut entry) = self.by_size.last_entry() else { break };
+            let dropped = entry.get_mut().pop();
+            if entry.get().is_empty() {
+                entry.remove();
+            }
+            self.idle -= dropped.map_or(0, |m| m.size);
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let Some(kept) = &self.kept else { return };
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut all = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (size, mappings) in std::mem::take(&mut state.by_size) {
+            all.entry(size).or_default().extend(mappings);
         }
     }
 }
@@ -177,14 +208,25 @@ mod tests {
 
     #[test]
     fn buffers_come_back() {
-        let pool = Pool::new(1 << 20);
+        let pool = Pool::new(1 << 20, None);
         let first = pool.take(100_000).unwrap().as_ptr();
         assert_eq!(pool.take(100_001).unwrap().as_ptr(), first);
     }
 
     #[test]
+    fn buffers_come_back_in_the_next_run() {
+        let kept = Buffers::default();
+        let run = |limit| Pool::new(limit, Some(kept.clone())).take(100_000).unwrap().as_ptr();
+        let first = run(1 << 20);
+        assert_eq!(run(1 << 20), first);
+        // What does not fit the next run's limit is given back to the system.
+        drop(Pool::new(1000, Some(kept.clone())));
+        assert!(kept.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
     fn idle_bytes_stay_under_the_limit() {
-        let pool = Pool::new(300_000);
+        let pool = Pool::new(300_000, None);
         drop(pool.take(200_000));
         let _other = pool.take(150_000).unwrap();
         let state = pool.state.lock().unwrap();
@@ -193,7 +235,7 @@ mod tests {
 
     #[test]
     fn an_absurd_request_is_an_error() {
-        assert!(Pool::new(0).take(1 << 60).is_err());
+        assert!(Pool::new(0, None).take(1 << 60).is_err());
     }
 
     #[test]

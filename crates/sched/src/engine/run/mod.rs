@@ -13,7 +13,7 @@ use self::meters::Meters;
 use self::trace::Trace;
 use super::GraphError;
 use super::plan::{Plan, Planned};
-use super::pool::{OutOfMemory, Pool};
+use super::pool::{Buffers, OutOfMemory, Pool};
 use super::stage::{End, Origin, Stage};
 use crate::contract::{Op, Sink, Source, Spill, StoreError, Table};
 use crate::model::Region;
@@ -57,6 +57,8 @@ pub struct Hooks {
     pub cancel: Cancel,
     /// Writes a Chrome trace (`chrome://tracing`, Perfetto) of every read, compute and write.
     pub trace: Option<PathBuf>,
+    /// Memory from earlier runs, and for later ones.
+    pub buffers: Option<Buffers>,
 }
 
 /// Why a run ended without its output.
@@ -219,7 +221,7 @@ impl Plan {
         let pool_bytes = self.stages.iter().map(|s| s.pool_bytes).max().unwrap_or(0);
         let total = self.stages.iter().map(|s| s.tiling.len() * s.passes(&self.graph)).sum();
         let shared = Arc::new(Shared {
-            pool: Pool::new(pool_bytes),
+            pool: Pool::new(pool_bytes, hooks.buffers.clone()),
             cpu,
             meters: Meters::new(total, self.stages.len(), self.memory_bytes),
             trace: Trace::new(hooks.trace.is_some()),
