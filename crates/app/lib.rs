@@ -28,4 +28,4 @@ pub use pipeline::{Pipeline, Plan, Value};
 pub use recipe::Recipe;
 pub use voxtile_io::{Codec, Info, OpenOptions, RawOptions, RawType};
 pub use voxtile_sched::contract::{Column, Table, Values};
-pub use voxtile_sched::engine::{Buffers, Cancel, Progress, Report, Summary};
+pub use voxtile_sched::engine::{Cancel, Progress, Report, Summary, Workshop};

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use voxtile::error::PlanError;
-use voxtile::{Buffers, Column, Error, Output, Pipeline, Recipe, Report, Table, Values};
+use voxtile::{Column, Error, Output, Pipeline, Recipe, Report, Table, Values, Workshop};
 use voxtile_io::TableOptions;
 
 /// What stands for an image's name, without its extension, in the path of an output.
@@ -85,9 +85,9 @@ impl All<'_> {
         std::thread::scope(|scope| {
             for _ in 0..threads.min(numbers.len()) {
                 scope.spawn(|| {
-                    let buffers = Buffers::default();
+                    let workshop = Workshop::default();
                     while let Some(&n) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let result = self.job.one(&self.images[n], self.place.of(n), share, &buffers);
+                        let result = self.job.one(&self.images[n], self.place.of(n), share, &workshop);
                         let stop = result.as_ref().is_err_and(Error::is_cancelled);
                         self.with(|done| done.insert(n, result));
                         self.bar.set_position(self.with(|done| done.len()) as u64);
@@ -141,11 +141,11 @@ impl Job<'_> {
         image: &Path,
         output: Option<&Path>,
         share: Share,
-        buffers: &Buffers,
+        workshop: &Workshop,
     ) -> Result<Report, Error> {
         let limits = &self.engine.limits;
         let pipeline = Pipeline::open_with(image, &self.read.options())?.recipe(self.recipe.clone());
-        let pipeline = self.engine.apply(pipeline).buffers(buffers);
+        let pipeline = self.engine.apply(pipeline).workshop(workshop);
         let pipeline = pipeline.workers(share.workers).memory(limits.memory() / share.images);
         let pipeline = match self.write.dtype {
             Some(dtype) => pipeline.dtype(dtype),

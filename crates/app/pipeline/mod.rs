@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxtile_io::{Info, OpenOptions, Opened, TableOptions};
 use voxtile_sched::contract::{Joins, Sink, Source};
-use voxtile_sched::engine::{Buffers, Graph, Hooks, Input, Options};
+use voxtile_sched::engine::{Graph, Hooks, Input, Options, Workshop};
 use voxtile_sched::model::{Border, Dtype, Meta};
 
 /// An image, the steps that are applied to it, and where the result goes.
@@ -188,9 +188,10 @@ impl Pipeline {
         Self { tile: sizes.to_vec(), ..self }
     }
 
-    /// Takes memory from earlier pipelines and leaves it for later ones, instead of asking the system for each.
-    pub fn buffers(mut self, buffers: &Buffers) -> Self {
-        self.hooks.buffers = Some(buffers.clone());
+    /// Takes threads and memory from earlier pipelines and leaves them for later ones: for many small images, one after
+    /// the other.
+    pub fn workshop(mut self, workshop: &Workshop) -> Self {
+        self.hooks.workshop = Some(workshop.clone());
         self
     }
 

@@ -168,16 +168,27 @@ impl Default for Plane {
     }
 }
 
+/// What a row holds.
+struct Survey<T> {
+    min: T,
+    max: T,
+    /// A voxel that is not the largest around it.
+    uneven: bool,
+    /// One that is, above a bound.
+    peak: bool,
+}
+
 vectorised! {
-    /// Smallest and largest of a row, and how many voxels are the largest around them.
-    fn survey<T: Sample>(row: &[T], largest: &[T], found: &mut (T, T, u32)) {
-        let (mut min, mut max, mut equal) = (T::HIGHEST, T::LOWEST, 0);
+    /// Looks over a row: whether voxels are the largest around them, and greater than `above`.
+    fn survey<T: Sample>(row: &[T], largest: &[T], above: T, found: &mut Survey<T>) {
+        let (mut min, mut max, mut uneven, mut peak) = (T::HIGHEST, T::LOWEST, false, false);
         for (&v, &m) in row.iter().zip(largest) {
             min = if v < min { v } else { min };
             max = if v > max { v } else { max };
-            equal += u32::from(v == m);
+            uneven |= v != m;
+            peak |= (v == m) & (v > above);
         }
-        *found = (min, max, equal);
+        *found = Survey { min, max, uneven, peak };
     }
 }
 
@@ -185,20 +196,24 @@ impl Peaks {
     fn search<T: Sample>(&self, inputs: &[Tile<'_>], region: &Region, planes: &mut Planes) {
         let (image, largest) = (inputs[0].view::<T>(), inputs[1].view::<T>());
         let above = self.rule.above.map_or(f64::NEG_INFINITY, |v| rounded::<T>(v));
+        let float = matches!(T::DTYPE, Dtype::F32 | Dtype::F64);
+        let bound = T::from_f64(if float { above } else { above.floor() });
+        // The smallest value of the type is above a threshold below all of them, and never above the smallest voxel.
+        let lowest = self.rule.above.is_some() && bound == T::LOWEST;
         for_rows(image.shape(), |t, c, z, y| {
             let (row, largest) = (image.row(t, c, z, y), largest.row(t, c, z, y));
             let plane = planes.entry((region.start[0] + t as i64, region.start[1] + c as i64)).or_default();
-            let mut found = (T::HIGHEST, T::LOWEST, 0);
-            survey(row, largest, &mut found);
-            let (min, max, equal) = found;
-            plane.min = plane.min.min(min.to_f64());
-            plane.max = plane.max.max(max.to_f64());
-            if matches!(T::DTYPE, Dtype::F32 | Dtype::F64) {
+            let mut seen = Survey { min: T::HIGHEST, max: T::LOWEST, uneven: false, peak: false };
+            survey(row, largest, bound, &mut seen);
+            plane.min = plane.min.min(seen.min.to_f64());
+            plane.max = plane.max.max(seen.max.to_f64());
+            if float {
                 plane.nan |= row.iter().any(|v| v.to_f64().is_nan());
             }
-            plane.uneven |= (equal as usize) < row.len();
+            plane.uneven |= seen.uneven;
             let [z, y] = [region.start[2] + z as i64, region.start[3] + y as i64];
-            if equal == 0 || max.to_f64() <= above || !self.inside(Axis::Z, z) || !self.inside(Axis::Y, y) {
+            let any = seen.peak || (lowest && largest.contains(&bound));
+            if !any || !self.inside(Axis::Z, z) || !self.inside(Axis::Y, y) {
                 return;
             }
             for (n, (&v, &m)) in row.iter().zip(largest).enumerate() {

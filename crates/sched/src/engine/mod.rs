@@ -18,9 +18,11 @@ mod stage;
 mod summary;
 mod tile_run;
 mod tiles;
+mod workshop;
 
 pub use graph::{Graph, GraphError, Input};
 pub use plan::{Options, Plan, PlanError};
-pub use pool::{Buffers, OutOfMemory};
+pub use pool::OutOfMemory;
 pub use run::{Cancel, Hooks, OnProgress, Progress, Report, RunError};
 pub use summary::{StageBytes, StageSummary, StepSummary, Summary};
+pub use workshop::Workshop;

@@ -31,10 +31,9 @@ pub(crate) fn rounded(bytes: u64) -> u64 {
     bytes.div_ceil(step) * step
 }
 
-/// Memory that is kept from one run to the next: for many small images, whose runs would spend their time on fresh pages.
-/// Clones share it; two runs at a time may.
+/// Memory that is kept from one run to the next.
 #[derive(Clone, Default)]
-pub struct Buffers(Arc<Mutex<BTreeMap<u64, Vec<Mapping>>>>);
+pub(crate) struct Buffers(Arc<Mutex<BTreeMap<u64, Vec<Mapping>>>>);
 
 #[derive(Default)]
 struct Idle {

@@ -13,8 +13,9 @@ use self::meters::Meters;
 use self::trace::Trace;
 use super::GraphError;
 use super::plan::{Plan, Planned};
-use super::pool::{Buffers, OutOfMemory, Pool};
+use super::pool::{OutOfMemory, Pool};
 use super::stage::{End, Origin, Stage};
+use super::workshop::{self, Workshop};
 use crate::contract::{Op, Sink, Source, Spill, StoreError, Table};
 use crate::model::Region;
 use std::collections::HashMap;
@@ -57,8 +58,8 @@ pub struct Hooks {
     pub cancel: Cancel,
     /// Writes a Chrome trace (`chrome://tracing`, Perfetto) of every read, compute and write.
     pub trace: Option<PathBuf>,
-    /// Memory from earlier runs, and for later ones.
-    pub buffers: Option<Buffers>,
+    /// Threads and memory from earlier runs, and for later ones.
+    pub workshop: Option<Workshop>,
 }
 
 /// Why a run ended without its output.
@@ -147,7 +148,7 @@ struct Place {
 /// What all stages of a run share.
 struct Shared {
     pool: Arc<Pool>,
-    cpu: rayon::ThreadPool,
+    cpu: Arc<rayon::ThreadPool>,
     meters: Meters,
     trace: Trace,
     hooks: Hooks,
@@ -213,15 +214,20 @@ impl Plan {
         hooks: &Hooks,
     ) -> Result<Report, RunError> {
         let workers = self.options.workers;
-        let cpu = rayon::ThreadPoolBuilder::new()
-            .num_threads(workers)
-            .thread_name(|n| format!("voxtile-{n}"))
-            .build()
+        let cpu = hooks
+            .workshop
+            .as_ref()
+            .map_or_else(|| workshop::start(workers), |kept| kept.threads(workers))
             .map_err(|e| RunError::Threads { workers, message: e.to_string() })?;
         let pool_bytes = self.stages.iter().map(|s| s.pool_bytes).max().unwrap_or(0);
+        // Small images keep all that they need, where the user's ceiling is higher than their plan.
+        let spare = match hooks.workshop {
+            Some(_) => self.options.memory.saturating_sub(self.memory_bytes).min(pool_bytes),
+            None => 0,
+        };
         let total = self.stages.iter().map(|s| s.tiling.len() * s.passes(&self.graph)).sum();
         let shared = Arc::new(Shared {
-            pool: Pool::new(pool_bytes, hooks.buffers.clone()),
+            pool: Pool::new(pool_bytes + spare, hooks.workshop.as_ref().map(|kept| kept.buffers.clone())),
             cpu,
             meters: Meters::new(total, self.stages.len(), self.memory_bytes),
             trace: Trace::new(hooks.trace.is_some()),
