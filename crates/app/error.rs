@@ -61,7 +61,7 @@ pub enum Error {
         table: PathBuf,
     },
     /// A pattern, folder or list without images.
-    #[error("`{}` names no images", input.display())]
+    #[error("`{}` is no image, and names none", input.display())]
     NoImages {
         /// The pattern, folder or list.
         input: PathBuf,

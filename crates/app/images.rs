@@ -70,7 +70,9 @@ fn list(file: &Path) -> Result<Vec<PathBuf>, Error> {
     let text = std::fs::read_to_string(file).map_err(cannot)?;
     let dir = file.parent().unwrap_or(Path::new(""));
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    Ok(lines.map(|line| dir.join(line)).collect())
+    let paths: Vec<PathBuf> = lines.map(|line| dir.join(line)).collect();
+    // A text of which no line is a path is no list.
+    Ok(if paths.iter().any(|path| path.exists()) { paths } else { Vec::new() })
 }
 
 #[cfg(test)]

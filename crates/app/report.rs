@@ -149,7 +149,10 @@ fn library(error: &Error, words: &Words<'_>) -> Explained {
         ),
         Error::NoImages { .. } => (
             error.to_string(),
-            Some("quote a pattern, as in 'plate/*.tif'; a folder or a .txt with a path on each line will do too".to_owned()),
+            Some(
+                "an input is an image, a folder of them, a quoted pattern as 'plate/*.tif', or a .txt with a path on each line"
+                    .to_owned(),
+            ),
         ),
         Error::NoLabels => (
             error.to_string(),

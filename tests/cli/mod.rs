@@ -5,6 +5,7 @@ mod compare;
 mod convert;
 mod demo;
 mod interrupt;
+mod many;
 mod replace;
 
 use crate::house;

@@ -30,9 +30,10 @@ fn truncated_tiff() {
     let place = Place::new();
     place.copy("nuclei.tif", "in.tif");
     let bytes = fs::read(place.path("in.tif")).unwrap();
-    fs::write(place.path("half.tif"), &bytes[..bytes.len() / 2]).unwrap();
+    // One tile is damaged: of several, any may be met first.
+    fs::write(place.path("short.tif"), &bytes[..bytes.len() - 1000]).unwrap();
     fs::write(place.path("stub.tif"), &bytes[..6]).unwrap();
-    convert(&place, "truncated_tiff", "half.tif");
+    convert(&place, "truncated_tiff", "short.tif");
     convert(&place, "truncated_tiff_header", "stub.tif");
 }
 

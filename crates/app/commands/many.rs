@@ -115,13 +115,15 @@ impl Job<'_> {
     fn place(&self, images: &[PathBuf]) -> Result<Place, Failure> {
         let pattern = self.output.to_string_lossy();
         if !pattern.contains(NAME) {
-            let together = TableOptions::new(self.output, self.write.overwrite);
-            let options = together.ok_or_else(|| Failure::ManyImages {
-                images: images.len(),
-                output: self.output.to_path_buf(),
-            })?;
-            options.check().map_err(Error::from)?;
-            return Ok(Place::Together(options));
+            if let Some(options) = TableOptions::new(self.output, self.write.overwrite) {
+                options.check().map_err(Error::from)?;
+                return Ok(Place::Together(options));
+            }
+            let output = self.output.to_path_buf();
+            return match images {
+                [_] => Ok(Place::Each(vec![output])),
+                _ => Err(Failure::ManyImages { images: images.len(), output }),
+            };
         }
         let mut taken: BTreeMap<PathBuf, &PathBuf> = BTreeMap::new();
         let mut paths = Vec::new();

@@ -4,9 +4,9 @@ use crate::Error;
 use std::path::Path;
 
 /// Extensions of files that are no Zarr directory: whoever names one expects that format.
-const OTHER_FORMATS: [&str; 20] = [
-    "png", "jpg", "jpeg", "gif", "bmp", "webp", "jp2", "jxl", "npy", "npz", "h5", "hdf5", "n5", "nd2", "czi",
-    "lif", "svs", "nrrd", "mha", "nii",
+const OTHER_FORMATS: [&str; 19] = [
+    "png", "jpg", "jpeg", "gif", "bmp", "webp", "jp2", "jxl", "npz", "h5", "hdf5", "n5", "nd2", "czi", "lif",
+    "svs", "nrrd", "mha", "nii",
 ];
 
 /// Refuses an output whose name promises a format that is not written.

@@ -1,0 +1,97 @@
+//! Many images in one run.
+
+use super::{Place, noise};
+
+const PEAKS: &str = "gaussian sigma=1 | peaks min-distance=3 num-peaks=4";
+
+/// A directory with three images, two of them of one shape.
+fn plate() -> Place {
+    let place = Place::new();
+    std::fs::create_dir(place.path("plate")).unwrap();
+    for (name, shape) in [("b.tif", [40, 50]), ("a.tif", [40, 50]), ("c.tif", [31, 17])] {
+        place.write(&format!("plate/{name}"), noise(&shape), &[16, 16]);
+    }
+    place
+}
+
+#[test]
+fn one_table_of_all_images_in_the_order_of_their_names() {
+    let place = plate();
+    place.ok(&["run", "plate", "folder.csv", PEAKS]);
+    place.ok(&["run", "plate/*.tif", "pattern.csv", PEAKS, "--workers", "3"]);
+    std::fs::write(place.path("list.txt"), "# mine\nplate/a.tif\nplate/b.tif\n\nplate/c.tif\n").unwrap();
+    let answer = place.ok(&["run", "list.txt", "list.csv", PEAKS, "--workers", "1"]);
+    assert!(answer.stderr.starts_with("3 images → list.csv, 12 rows in "), "{}", answer.stderr);
+    let read = |name: &str| std::fs::read_to_string(place.path(name)).unwrap();
+    let table = read("folder.csv");
+    assert_eq!(table, read("pattern.csv"));
+    assert_eq!(table, read("list.csv"));
+    let images: Vec<&str> = table.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(images, [["a.tif"; 4], ["b.tif"; 4], ["c.tif"; 4]].concat());
+    // Each image alone has the same rows.
+    let alone: String = ["a", "b", "c"]
+        .map(|name| {
+            place.ok(&["run", &format!("plate/{name}.tif"), &format!("{name}.csv"), PEAKS]);
+            read(&format!("{name}.csv")).split_once('\n').unwrap().1.to_owned()
+        })
+        .concat();
+    assert_eq!(table.split_once('\n').unwrap().1, alone);
+}
+
+#[test]
+fn one_output_for_each() {
+    let place = plate();
+    place.ok(&["run", "plate/?.tif", "{name}.zarr", "median size=3"]);
+    for name in ["a", "b", "c"] {
+        place.ok(&["run", &format!("plate/{name}.tif"), "alone.zarr", "median size=3", "--overwrite"]);
+        place.ok(&["verify", &format!("{name}.zarr"), "alone.zarr"]);
+    }
+    place.ok(&["convert", "plate", "{name}.npy"]);
+    assert!(place.names().contains(&"c.npy".to_owned()));
+}
+
+#[test]
+fn a_damaged_image_does_not_stop_the_others() {
+    let place = plate();
+    std::fs::write(place.path("plate/b.tif"), b"II*\0 this is no picture").unwrap();
+    let answer = place.run(&["run", "plate", "out.csv", PEAKS]);
+    assert_eq!(answer.code, Some(1), "{}", answer.stderr);
+    assert!(answer.stderr.contains("failed: plate/b.tif: "), "{}", answer.stderr);
+    assert!(answer.stderr.contains("2 images of 3 → out.csv, 8 rows"), "{}", answer.stderr);
+    let json = place.run(&["run", "plate", "out.csv", PEAKS, "--json", "--overwrite"]).json();
+    assert_eq!(json["failed"][0]["image"], "plate/b.tif");
+    assert_eq!((json["images"].as_u64(), json["rows"].as_u64()), (Some(2), Some(8)));
+}
+
+#[test]
+fn what_cannot_hold_many_is_refused() {
+    let place = plate();
+    std::fs::create_dir(place.path("empty")).unwrap();
+    std::fs::create_dir(place.path("more")).unwrap();
+    place.write("more/a.tif", noise(&[9, 9]), &[16, 16]);
+    std::fs::write(place.path("list.txt"), "plate/a.tif\nmore/a.tif\n").unwrap();
+    let refusals: [(&[&str], &str, &str); 4] = [
+        (
+            &["plate", "out.zarr", "median 3"],
+            "3 images, and `out.zarr` can hold the result of one",
+            "{name}.zarr",
+        ),
+        (
+            &["list.txt", "{name}.zarr", "median 3"],
+            "would both be written to `a.zarr`",
+            "one after the other",
+        ),
+        (&["empty", "out.csv", "peaks"], "`empty` is no image, and names none", "a quoted pattern"),
+        (
+            &["plate/*.czi", "out.csv", "peaks"],
+            "`plate/*.czi` is no image, and names none",
+            "a quoted pattern",
+        ),
+    ];
+    for (args, want, hint) in refusals {
+        let answer = place.run(&[&["run"], args].concat());
+        assert_eq!(answer.code, Some(2), "{args:?}\n{}", answer.stderr);
+        assert!(answer.stderr.contains(want) && answer.stderr.contains(hint), "{args:?}\n{}", answer.stderr);
+    }
+    assert_eq!(place.names(), ["empty", "list.txt", "more", "plate"]);
+}
