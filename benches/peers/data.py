@@ -1,8 +1,10 @@
 """Makes the inputs of the comparisons, always the same ones.
 
-    python benches/peers/data.py DIR [--side 512]
+    python benches/peers/data.py DIR [--side 512] [--what vol,plate]
 
 `vol{side}.zarr`  Zarr v3, u16, side³ voxels, chunks of 128³, blosc-zstd:3:bitshuffle: bright blobs of 3 to 6 voxels over noise
+`noise{side}.zarr` Zarr v3, u8, 0 and 1 at random, three in ten set; chunks and codec as above
+`plate/`          240 TIFF of 1024 × 1280 pixels, u16, each with 210 blurred nuclei
 `wsi.tif`         BigTIFF, RGB u8, 9728 × 13312 pixels in plain tiles of 512², smooth like stained tissue, with noise
 """
 
@@ -58,12 +60,37 @@ def slide(rows=19, columns=26):
     return out
 
 
-def make_volume(path, side):
+def noise(side):
+    return (np.random.default_rng(11).random((side,) * 3, dtype=np.float32) < 0.3).astype(np.uint8)
+
+
+def nuclei(number, shape=(1024, 1280), count=210):
+    """One image of a plate."""
+    rng = np.random.default_rng(100 + number)
+    out = np.full(shape, 250, np.float32)
+    for _ in range(count):
+        radius, height = rng.choice((6.0, 8.0, 10.0)), rng.uniform(1500, 9000)
+        reach = int(np.ceil(3 * radius))
+        y, x = (int(rng.integers(0, n)) for n in shape)
+        rows, columns = np.ogrid[max(y - reach, 0) : min(y + reach + 1, shape[0]), max(x - reach, 0) : min(x + reach + 1, shape[1])]
+        far = ((rows - y) / radius) ** 2 + ((columns - x) / radius) ** 2
+        out[rows[0, 0] : rows[-1, 0] + 1, columns[0, 0] : columns[0, -1] + 1] += height * np.exp(-0.5 * far**2)
+    out += 30 * rng.standard_normal(shape)
+    return np.clip(out, 0, 65535).astype(np.uint16)
+
+
+def make_plate(path):
+    path.mkdir()
+    for number in range(240):
+        tifffile.imwrite(path / f"well{number:03d}.tif", nuclei(number))
+
+
+def make_zarr(path, voxels):
     array = zarr.create_array(
-        path, shape=(side,) * 3, chunks=(128,) * 3, dtype=np.uint16, overwrite=True,
+        path, shape=voxels.shape, chunks=(128,) * 3, dtype=voxels.dtype, overwrite=True,
         compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle"),
     )
-    array[:] = volume(side)
+    array[:] = voxels
 
 
 def make_slide(path):
@@ -74,10 +101,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dir", type=Path)
     parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--what", default="vol,noise,plate,wsi.tif")
     args = parser.parse_args()
     args.dir.mkdir(parents=True, exist_ok=True)
-    wanted = [(args.dir / f"vol{args.side}.zarr", lambda p: make_volume(p, args.side)), (args.dir / "wsi.tif", make_slide)]
-    for path, make in wanted:
+    made = {
+        "vol": (args.dir / f"vol{args.side}.zarr", lambda p: make_zarr(p, volume(args.side))),
+        "noise": (args.dir / f"noise{args.side}.zarr", lambda p: make_zarr(p, noise(args.side))),
+        "plate": (args.dir / "plate", make_plate),
+        "wsi.tif": (args.dir / "wsi.tif", make_slide),
+    }
+    for path, make in (made[name] for name in args.what.split(",")):
         if not path.exists():
             print("makes", path, flush=True)
             make(path)

@@ -4,14 +4,18 @@ Written as the documentation of each library shows it; wall time and memory are 
 chunks and the codec that voxtile is told to write.
 """
 
+import csv
+import multiprocessing
 import subprocess
 import sys
+from pathlib import Path
 
 BLOSC = '[{"name":"blosc","configuration":{"cname":"zstd","clevel":3,"shuffle":"bitshuffle","typesize":4,"blocksize":0}}]'
 ZSTD = '[{"name":"zstd","configuration":{"level":3,"checksum":false}}]'
 SIGMA = 2.0
 BOX = (15,) * 3
 WEIGHTS = (0.25, 0.5, 0.25)
+THRESHOLD = 1000
 
 
 def source(path):
@@ -120,6 +124,63 @@ def convert_zarr_python(here, there):
 
 def convert_zarrs_reencode(here, there):
     tool("zarrs_reencode", "-c", "64,64,64", "-s", "256,256,256", "--bytes-to-bytes-codecs", ZSTD, here, there)
+
+
+def label_scipy(here, there):
+    import numpy as np
+    from scipy import ndimage
+
+    labels = ndimage.label(source(here)[:] > THRESHOLD)[0]
+    target(there, labels.shape, "u4")[:] = labels.astype(np.uint32)
+
+
+def label_cc3d(here, there):
+    import cc3d
+    import numpy as np
+
+    labels = cc3d.connected_components(source(here)[:] > THRESHOLD, connectivity=6, out_dtype=np.uint32)
+    target(there, labels.shape, "u4")[:] = labels
+
+
+def label_dask_image(here, there):
+    import dask.array as da
+    from dask_image.ndmeasure import label
+
+    labels, _ = label(da.from_zarr(here) > THRESHOLD)
+    da.store(labels.astype("u4"), target(there, labels.shape, "u4"), lock=False)
+
+
+def noise_cc3d(here, there):
+    import cc3d
+    import numpy as np
+
+    labels = cc3d.connected_components(source(here)[:], connectivity=6, out_dtype=np.uint32)
+    target(there, labels.shape, "u4")[:] = labels
+
+
+def peaks_of(path):
+    import tifffile
+    from skimage.feature import peak_local_max
+    from skimage.filters import gaussian
+
+    smooth = gaussian(tifffile.imread(path), 4, preserve_range=True)
+    return [(path.name, y, x) for y, x in peak_local_max(smooth, min_distance=6, threshold_abs=1000)]
+
+
+def peaks_table(found, there):
+    with open(there, "w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["image", "y_px", "x_px"])
+        rows.writerows(row for of_image in found for row in of_image)
+
+
+def peaks_skimage(here, there):
+    peaks_table([peaks_of(path) for path in sorted(Path(here).iterdir())], there)
+
+
+def peaks_skimage_pool(here, there):
+    with multiprocessing.Pool() as pool:
+        peaks_table(pool.map(peaks_of, sorted(Path(here).iterdir())), there)
 
 
 def tool(*command):

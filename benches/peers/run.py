@@ -59,6 +59,8 @@ class Job:
     source: str
     about: str
     contenders: list = field(default_factory=list)
+    # End of the name of what is made: an image, or a table.
+    ending: str = ".zarr"
 
 
 def voxtile(name, *args, **options):
@@ -72,6 +74,8 @@ def peer(job, name, package, agrees_with="voxtile", **options):
 
 SHARDED = ("--chunk", "64", "--shard", "256", "--codec", "zstd:3")
 PLAIN = ("--chunk", "2048", "--codec", "none")
+LABEL = "threshold value=1000 | label"
+PEAKS = "gaussian sigma=4 border=nearest | peaks min-distance=6 threshold=1000"
 GAUSS, TOPHAT, SOBEL = "gaussian sigma=2", "tophat size=15", "gray weights=0.25,0.5,0.25 | sobel"
 
 JOBS = {
@@ -100,6 +104,21 @@ JOBS = {
         peer("convert", "zarr-python", "zarr"),
         peer("convert", "zarrs_reencode", "zarrs_reencode"),
     ]),
+    "label": Job("vol", "objects above a threshold, numbered", [
+        voxtile("voxtile", "run", LABEL),
+        peer("label", "scipy", "scipy"),
+        peer("label", "cc3d", "connected-components-3d"),
+        peer("label", "dask-image", "dask-image"),
+    ]),
+    "noise": Job("noise", "random voxels, three in ten, numbered", [
+        voxtile("voxtile", "run", "label"),
+        peer("noise", "cc3d", "connected-components-3d"),
+    ]),
+    "peaks": Job("plate", "240 images, blurred, their peaks in one table", [
+        voxtile("voxtile", "run", PEAKS),
+        peer("peaks", "skimage", "scikit-image"),
+        peer("peaks", "skimage-pool", "scikit-image"),
+    ], ".csv"),
     "workers": Job("vol", "gauss3d with one worker and with two", [
         voxtile("voxtile", "run", GAUSS, "--memory", "384MiB", "--workers", "2"),
         voxtile("one-worker", "run", GAUSS, "--memory", "384MiB", "--workers", "1", agrees_with="voxtile"),
@@ -187,14 +206,23 @@ class FileCache:
 
 
 def output(args, job, contender):
-    return args.dir / "out" / f"{job}-{contender.name}.zarr"
+    return args.dir / "out" / f"{job}-{contender}{JOBS[job].ending}"
+
+
+def source(args, job):
+    return args.dir / (f"{job.source}{args.side}.zarr" if job.source in ("vol", "noise") else job.source)
+
+
+def forget(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def command(args, name, job, contender):
-    source = args.dir / (f"vol{args.side}.zarr" if job.source == "vol" else job.source)
-    if contender.reads:
-        source = args.dir / "out" / f"{name}-{contender.reads}.zarr"
-    words = {"VOXTILE": str(args.voxtile), "IN": str(source), "OUT": str(output(args, name, contender))}
+    there = output(args, name, contender.reads) if contender.reads else source(args, job)
+    words = {"VOXTILE": str(args.voxtile), "IN": str(there), "OUT": str(output(args, name, contender.name))}
     return [words.get(word, word) for word in contender.command]
 
 
@@ -213,11 +241,11 @@ def measure(args, name, job):
     there = [c for c in job.contenders if installed(c)]
     absent = [c.name for c in job.contenders if not installed(c)]
     walls, peaks, notes = ({c.name: [] for c in there} for _ in range(3))
-    warm(args.dir / (f"vol{args.side}.zarr" if job.source == "vol" else job.source))
+    warm(source(args, job))
     cache = FileCache(args.dir)
     for _ in range(args.runs):
         for contender in there:
-            shutil.rmtree(output(args, name, contender), ignore_errors=True)
+            forget(output(args, name, contender.name))
             if args.fill:
                 cache.fill()
             code, wall, peak, out, err = timed(command(args, name, job, contender))
@@ -233,19 +261,19 @@ def measure(args, name, job):
     for contender in there:
         yield row(args, name, contender, walls[contender.name], peaks[contender.name], notes[contender.name][0], base)
     for made in (args.dir / "out").iterdir():
-        shutil.rmtree(made)
+        forget(made)
 
 
 def row(args, name, contender, walls, peaks, note, base):
     agrees = ""
     if contender.agrees_with and walls:
-        reference = args.dir / "out" / f"{name}-{contender.agrees_with}.zarr"
-        compare = [sys.executable, HERE / "agree.py", output(args, name, contender), reference]
+        reference = output(args, name, contender.agrees_with)
+        compare = [sys.executable, HERE / "agree.py", output(args, name, contender.name), reference]
         done = subprocess.run([*compare, *([contender.tolerance] if contender.tolerance else [])], capture_output=True, text=True)
         agrees = done.stdout.strip() if done.returncode == 0 else f"NO: {(done.stdout or done.stderr).strip().splitlines()[-1]}"
     median = statistics.median(walls) if walls else None
     return {
-        "date": args.date, "machine": args.machine, "job": name, "side": args.side if JOBS[name].source == "vol" else "",
+        "date": args.date, "machine": args.machine, "job": name, "side": args.side if JOBS[name].source in ("vol", "noise") else "",
         "contender": contender.name, "version": version(contender.package, args.voxtile), "runs": len(walls),
         "min_s": f"{min(walls):.3f}" if walls else "", "median_s": f"{median:.3f}" if walls else "",
         "ratio_to_voxtile": f"{median / base:.2f}" if walls and base else "",
@@ -292,7 +320,8 @@ def arguments():
 
 def main():
     args = arguments()
-    subprocess.run([sys.executable, HERE / "data.py", args.dir, "--side", str(args.side)], check=True)
+    what = ",".join(sorted({JOBS[name].source for name in args.only.split(",")}))
+    subprocess.run([sys.executable, HERE / "data.py", args.dir, "--side", str(args.side), "--what", what], check=True)
     (args.dir / "out").mkdir(exist_ok=True)
     bad = 0
     for name in args.only.split(","):
