@@ -2,9 +2,12 @@
 
 use crate::house::{collect, from_memory, last};
 use std::collections::HashSet;
-use voxtile::Recipe;
+use std::sync::Arc;
+use voxtile::error::{PlanError, RunError};
+use voxtile::{Error, Recipe};
+use voxtile_io::MemorySink;
 use voxtile_kernels::testing::{Float, Image, Random, meta};
-use voxtile_sched::model::{Dtype, PerAxis, Shape, voxels};
+use voxtile_sched::model::{Dtype, Kind, PerAxis, Shape, voxels};
 
 /// Tiles along `t, z, y, x`: of one voxel along one axis or all, odd, flat, long, larger than any image here.
 const TILES: [[u64; 4]; 13] = [
@@ -139,4 +142,27 @@ fn the_masks_are_what_their_names_say() {
     assert_eq!(parts("checkerboard"), 1 + 23 * 31 / 2 + 1);
     assert!(parts("snake") < 5, "{}", parts("snake"));
     assert!(parts("spiral") < 30, "{}", parts("spiral"));
+}
+
+#[test]
+fn more_objects_than_the_budget_holds_end_the_run() {
+    // Every other voxel an object of its own.
+    let image = mask("checkerboard", "zyx", &[64, 64, 64]);
+    let make = || {
+        let recipe = Recipe::parse("label").unwrap();
+        from_memory(&image, [1, 1, 32, 32, 32]).recipe(recipe).tile(&[32, 32, 32]).workers(1)
+    };
+    let run = |memory: u64| {
+        let meta = image.meta().with_dtype(Dtype::U32).with_kind(Kind::Labels);
+        let sink = MemorySink::new(&meta, [1, 1, 32, 32, 32]).unwrap();
+        make().memory(memory).write_sink(Arc::new(sink)).run()
+    };
+    let Err(Error::Plan(PlanError::Budget { smallest, .. })) = run(1) else {
+        panic!("planned within one byte")
+    };
+    let Err(Error::Run(RunError::Objects { bytes, allowed, .. })) = run(smallest) else {
+        panic!("131072 objects within the bytes of the tiles")
+    };
+    assert!(bytes > 100_000 && allowed == smallest, "{bytes} {allowed}");
+    assert!(run(smallest + (131_072 * 32) + (1 << 20)).is_ok());
 }

@@ -398,6 +398,19 @@ fn run(error: &RunError, words: &Words<'_>) -> Explained {
             ),
             None,
         ),
+        RunError::Objects { step, bytes, planned, allowed } => (
+            format!(
+                "`{step}` found so many objects that they take {} beside the {} that are planned; `--memory` allows {}{}",
+                text::bytes(*bytes),
+                text::bytes(*planned),
+                text::bytes(*allowed),
+                kept()
+            ),
+            Some(
+                "smooth or threshold first, so that noise makes no objects; or give more with `--memory`"
+                    .to_owned(),
+            ),
+        ),
         RunError::Memory { .. } => (
             error.to_string(),
             Some("give less with `--memory`, or end other programs: the machine had no more".to_owned()),

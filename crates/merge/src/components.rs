@@ -29,6 +29,8 @@ struct Join {
     waiting: HashMap<PerAxis<i64>, Waiting>,
     /// Where the tile that ends at a place begins, along z, y and x.
     starts: [HashMap<i64, i64>; 3],
+    /// Voxels of the faces that wait.
+    faces: usize,
     /// Components that tiles may have together.
     most: u32,
     /// Components that came after so many.
@@ -43,6 +45,15 @@ struct Waiting {
     /// Neighbours that have not come.
     missing: usize,
 }
+
+impl Waiting {
+    fn size(&self) -> usize {
+        self.faces.iter().flatten().map(Vec::len).sum()
+    }
+}
+
+/// Bytes that a component of a tile takes: its set, first voxel, voxels, mark, and at the end its number.
+const PER_COMPONENT: usize = 4 + 8 + 8 + 1 + 4 + 4;
 
 /// Directions to neighbours that differ along at most `connectivity` axes.
 fn directions(connectivity: u8) -> impl Iterator<Item = [i64; 3]> {
@@ -67,6 +78,7 @@ impl Join {
             tiles: HashMap::new(),
             waiting: HashMap::new(),
             starts: Default::default(),
+            faces: 0,
             most,
             beyond: 0,
         }
@@ -174,12 +186,18 @@ impl Merger for Join {
             new.missing -= 1;
             other.missing -= 1;
             if other.missing == 0 {
+                self.faces -= other.size();
                 self.waiting.remove(&start);
             }
         }
         if new.missing > 0 {
+            self.faces += new.size();
             self.waiting.insert(region.start, new);
         }
+    }
+
+    fn bytes(&self) -> u64 {
+        (self.first.len() * PER_COMPONENT + self.faces * size_of::<u32>()) as u64
     }
 
     fn finish(mut self: Box<Self>) -> Result<Resolution, Refused> {

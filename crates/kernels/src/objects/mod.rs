@@ -97,6 +97,11 @@ impl Objects {
         Self(out.keys.into_iter().map(take).collect())
     }
 
+    /// How many objects there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn merge(&mut self, other: Self) {
         for (key, object) in other.0 {
             match self.0.entry(key) {

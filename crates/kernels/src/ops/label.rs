@@ -9,7 +9,8 @@
 //! runs that the first kept, and does not read the image again.
 //! Cost: one read and one write, 0.1 to 8 ns a voxel by how broken up the foreground is. Memory besides the tiles: 30
 //! bytes per component and tile that it touches, and the faces of tiles that wait for a neighbour; disk for the runs, 3
-//! bytes each. More than 2³² − 1 components, counted per tile, are refused when they have been met.
+//! bytes each. Components that take more than the budget leaves beside the plan end the run, as do more than 2³² − 1 of
+//! them, counted per tile.
 
 use crate::components::{Mark, Same, paint, part, scratch};
 use crate::spec::{ArgError, Args, Build, Param, Spec, Value};

@@ -121,6 +121,10 @@ impl Tabulator for Rows {
         self.objects.merge(*part.downcast().expect("objects of a tile"));
     }
 
+    fn bytes(&self) -> u64 {
+        self.objects.len() as u64 * bytes_each(self.dtypes.len())
+    }
+
     fn finish(mut self: Box<Self>) -> Result<Table, Refused> {
         let objects = std::mem::take(&mut self.objects).sorted();
         let mut table = Table::default();

@@ -262,6 +262,10 @@ impl Tabulator for Rows {
         }
     }
 
+    fn bytes(&self) -> u64 {
+        self.planes.values().map(|plane| plane.runs.len() * size_of::<Run>()).sum::<usize>() as u64
+    }
+
     fn finish(self: Box<Self>) -> Result<Table, Refused> {
         let mut rows: Vec<(PerAxis<u64>, f64)> = Vec::new();
         for (&(t, c), plane) in &self.planes {

@@ -23,6 +23,10 @@ impl Merger for Plain {
         self.tiles.push((*region, *faces.downcast().expect("components of a tile")));
     }
 
+    fn bytes(&self) -> u64 {
+        0
+    }
+
     fn finish(self: Box<Self>) -> Result<Resolution, Refused> {
         let mut numbers = Numbers::default();
         let mut parts: Vec<Whole> = Vec::new();

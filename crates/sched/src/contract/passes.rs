@@ -113,6 +113,9 @@ pub trait Merger: Send {
     /// Takes in one tile's faces.
     fn absorb(&mut self, region: &Region, faces: Box<dyn Any + Send>);
 
+    /// Bytes held now. They are not in the plan, which cannot know them; a run ends when they exceed the budget.
+    fn bytes(&self) -> u64;
+
     /// Ends the merge.
     ///
     /// # Errors
@@ -133,6 +136,9 @@ pub trait Tally: Send + Sync {
 pub trait Tabulator: Send {
     /// Takes in one tile's part.
     fn absorb(&mut self, part: Box<dyn Any + Send>);
+
+    /// Bytes held now. They are not in the plan, which cannot know them; a run ends when they exceed the budget.
+    fn bytes(&self) -> u64;
 
     /// The table.
     ///

@@ -222,6 +222,9 @@ impl Merger for Joined {
     fn absorb(&mut self, _: &Region, faces: Box<dyn Any + Send>) {
         self.runs.extend(faces.downcast::<Faces>().expect("our own").runs);
     }
+    fn bytes(&self) -> u64 {
+        (self.runs.len() * 24) as u64
+    }
     fn finish(self: Box<Self>) -> Result<Resolution, Refused> {
         let mut runs = self.runs;
         runs.sort_unstable();

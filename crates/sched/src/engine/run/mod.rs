@@ -101,6 +101,20 @@ pub enum RunError {
         /// What was asked for.
         source: OutOfMemory,
     },
+    /// What a step keeps of the whole image grew beyond the budget.
+    #[error(
+        "`{step}` holds {bytes} bytes of objects beside the {planned} that are planned; {allowed} are allowed"
+    )]
+    Objects {
+        /// The step, in the user's words.
+        step: String,
+        /// What it holds.
+        bytes: u64,
+        /// What the plan needs besides.
+        planned: u64,
+        /// The budget.
+        allowed: u64,
+    },
     /// A kernel or store panicked: a bug.
     #[error("a worker panicked at {region}: {message}")]
     Panicked {
@@ -287,14 +301,14 @@ impl Plan {
         match end {
             End::Write => run.dispatch(group::Finish::Write).await?,
             End::Fold(n) => run.dispatch(group::Finish::Fold(step(n).op.clone())).await?,
-            End::Tally(n) => return passes::tally(&run, &step(n).op, &step(n).label).await.map(Some),
+            End::Tally(n) => return passes::tally(&run, &step(n).op, &self.keeps(n)).await.map(Some),
             End::Observe(n) => {
                 let local = passes::observe(&run, &step(n).op, &step(n).label).await?;
                 resolved.insert(n, local);
             }
             End::Merge(n) => {
                 let heap = spill.heap().map_err(|source| RunError::Spill { source })?;
-                passes::merge(&run, &step(n).op, &step(n).label, heap, &self.options.joins).await?;
+                passes::merge(&run, &step(n).op, &self.keeps(n), heap, &self.options.joins).await?;
             }
             End::Propagate(n) => {
                 let tile = planned.tiling.tile;
@@ -304,6 +318,12 @@ impl Plan {
             }
         }
         Ok(None)
+    }
+
+    /// What a step may keep of the whole image.
+    fn keeps(&self, step: usize) -> passes::Keeps {
+        let (planned, allowed) = (self.memory_bytes, self.options.memory);
+        passes::Keeps { step: self.graph.steps[step].label.clone(), planned, allowed }
     }
 
     /// Frees what no later stage reads.

@@ -7,7 +7,9 @@ use super::super::tile_run::{Block, Held};
 use super::dispatch::StageRun;
 use super::group::Finish;
 use super::{GraphError, RunError};
-use crate::contract::{Heap, Joins, Op, Pass, Place, Propagate, Resolved, Sink, Source, Statistic, Table};
+use crate::contract::{
+    Heap, Joins, Op, Pass, Place, Propagate, Refused, Resolved, Sink, Source, Statistic, Table,
+};
 use crate::model::{Axis, Dtype, Grid, Halo, Region, Shape, Tile, TileMut};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -44,11 +46,35 @@ pub(super) async fn observe(
     }
 }
 
+/// A step that keeps something of every tile, and its limit.
+#[derive(Clone)]
+pub(super) struct Keeps {
+    /// In the user's words.
+    pub(super) step: String,
+    /// Bytes of the plan, which do not hold what is kept.
+    pub(super) planned: u64,
+    pub(super) allowed: u64,
+}
+
+impl Keeps {
+    /// Ends the run when more is held than allowed.
+    fn check(&self, run: &StageRun, bytes: u64) {
+        if self.planned.saturating_add(bytes) > self.allowed {
+            let Self { step, planned, allowed } = self.clone();
+            run.fail(RunError::Objects { step, bytes, planned, allowed });
+        }
+    }
+
+    fn refused(&self, refused: Refused) -> RunError {
+        RunError::Refused(GraphError { step: self.step.clone(), refused })
+    }
+}
+
 /// Works tiles alone, joins them, then paints and writes them. What a tile leaves for painting waits in `heap`.
 pub(super) async fn merge(
     run: &Arc<StageRun>,
     op: &Arc<dyn Op>,
-    label: &str,
+    keeps: &Keeps,
     heap: Arc<dyn Heap>,
     joins: &Joins,
 ) -> Result<(), RunError> {
@@ -57,6 +83,7 @@ pub(super) async fn merge(
     let merger = Arc::new(Mutex::new(Some(merge.merger(&image, joins))));
     let kept: Arc<Mutex<HashMap<[i64; 5], Kept>>> = Arc::default();
     let (to_merger, to_kept, to_heap, by) = (merger.clone(), kept.clone(), heap.clone(), op.clone());
+    let limit = keeps.clone();
     let hand = move |run: &StageRun, region: &Region, tiles: &[Tile<'_>]| {
         let Pass::Merge(merge) = by.pass() else { return };
         let part = merge.local(tiles, region, &image);
@@ -67,6 +94,7 @@ pub(super) async fn merge(
         };
         if let Some(merger) = to_merger.lock().expect("merge lock").as_mut() {
             merger.absorb(region, part.faces);
+            limit.check(run, merger.bytes());
         }
     };
     run.clone().dispatch(Finish::Hand(Box::new(hand))).await?;
@@ -76,8 +104,7 @@ pub(super) async fn merge(
     let Some(finished) = run.on_cpu("merge", whole, move |_| merger.finish()).await else {
         return run.outcome();
     };
-    let resolution =
-        finished.map_err(|refused| RunError::Refused(GraphError { step: label.to_owned(), refused }))?;
+    let resolution = finished.map_err(|refused| keeps.refused(refused))?;
     let op = op.clone();
     let paint = move |_: &StageRun, region: &Region, output: TileMut<'_>| {
         let Pass::Merge(merge) = op.pass() else { return Ok(()) };
@@ -91,15 +118,16 @@ pub(super) async fn merge(
 }
 
 /// Counts tiles into a table.
-pub(super) async fn tally(run: &Arc<StageRun>, op: &Arc<dyn Op>, label: &str) -> Result<Table, RunError> {
+pub(super) async fn tally(run: &Arc<StageRun>, op: &Arc<dyn Op>, keeps: &Keeps) -> Result<Table, RunError> {
     let Pass::Tally(tally) = op.pass() else { unreachable!("planned as a table") };
     let table = Arc::new(Mutex::new(Some(tally.tabulator(&run.stage.domain))));
-    let (to_table, by) = (table.clone(), op.clone());
-    let hand = move |_: &StageRun, region: &Region, tiles: &[Tile<'_>]| {
+    let (to_table, by, limit) = (table.clone(), op.clone(), keeps.clone());
+    let hand = move |run: &StageRun, region: &Region, tiles: &[Tile<'_>]| {
         let Pass::Tally(tally) = by.pass() else { return };
         let part = tally.local(tiles, region);
         if let Some(table) = to_table.lock().expect("table lock").as_mut() {
             table.absorb(part);
+            limit.check(run, table.bytes());
         }
     };
     run.clone().dispatch(Finish::Hand(Box::new(hand))).await?;
@@ -108,7 +136,7 @@ pub(super) async fn tally(run: &Arc<StageRun>, op: &Arc<dyn Op>, label: &str) ->
     let Some(table) = run.on_cpu("table", whole, move |_| table.finish()).await else {
         return Err(run.outcome().expect_err("a worker that gave nothing has failed"));
     };
-    table.map_err(|refused| RunError::Refused(GraphError { step: label.to_owned(), refused }))
+    table.map_err(|refused| keeps.refused(refused))
 }
 
 /// Where a tile's piece lies in the heap.
