@@ -162,7 +162,9 @@ impl Headers {
             return Err(Fault::damaged(format!("has samples of {bits} bits, which are not read")));
         }
         if self.frame.is_some() || !(1..=4).contains(&count) || parts.len() != count {
-            return Err(Fault::damaged(format!("has frames that contradict each other ({count} components)")));
+            return Err(Fault::damaged(format!(
+                "has frames that contradict each other ({count} components)"
+            )));
         }
         let factors = |p: &[u8; 3]| (usize::from(p[1] >> 4), usize::from(p[1] & 15));
         if !parts.iter().all(|p| matches!(factors(p), (1..=4, 1..=4)) && p[2] < 4) {

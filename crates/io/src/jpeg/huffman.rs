@@ -128,15 +128,12 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// Makes sure that at least 32 bits are held.
+    /// Makes sure that at least 56 bits are held. Without a branch on how many there are, which nobody could foresee.
     #[inline(always)]
     fn fill(&mut self) {
-        if self.held >= 32 {
-            return;
-        }
         if let Some(next) = self.data.get(self.at..).and_then(|d| d.first_chunk::<8>()) {
             let next = u64::from_be_bytes(*next);
-            // Only a byte of 0xFF carries out of its upper bit here.
+            // Bytes whose upper bit is lost by adding 1: those of 0xFF, and perhaps one above such a byte.
             let full = next & !(next.wrapping_add(0x0101_0101_0101_0101)) & 0x8080_8080_8080_8080;
             if full == 0 {
                 self.word |= next >> self.held;
@@ -152,7 +149,7 @@ impl<'a> Bits<'a> {
     #[inline(never)]
     fn fill_by_bytes(&mut self) {
         self.word &= !(u64::MAX >> self.held);
-        while self.held <= 56 {
+        while self.held < 56 {
             let byte = match self.data.get(self.at..) {
                 Some([0xFF, 0, ..]) => {
                     self.at += 2;
@@ -170,6 +167,11 @@ impl<'a> Bits<'a> {
             self.word |= u64::from(byte) << (56 - self.held);
             self.held += 8;
         }
+    }
+
+    #[inline(always)]
+    fn look(&self, table: &Table) -> u32 {
+        table.short[(self.word >> (64 - LOOK)) as usize]
     }
 
     #[inline(always)]
@@ -202,7 +204,7 @@ impl<'a> Bits<'a> {
     #[inline(always)]
     pub(super) fn mean(&mut self, table: &Table) -> Option<i32> {
         self.fill();
-        let entry = table.short[(self.word >> (64 - LOOK)) as usize];
+        let entry = self.look(table);
         if entry >> 16 != 0 {
             self.skip(entry & 0xFF);
             return Some((entry as i32) >> 16);
@@ -222,31 +224,38 @@ impl<'a> Bits<'a> {
     pub(super) fn others(&mut self, table: &Table, block: &mut [i16; 64]) -> Option<usize> {
         let (mut k, mut last) = (1, 0);
         while k < 64 {
+            // 56 bits are enough for two values that are looked up and a third of any length.
             self.fill();
-            let entry = table.short[(self.word >> (64 - LOOK)) as usize];
-            if entry >> 16 != 0 {
+            let mut entry = self.look(table);
+            for _ in 0..2 {
+                if entry >> 16 == 0 || k >= 64 {
+                    break;
+                }
                 self.skip(entry & 0xFF);
                 k += (entry >> 8 & 15) as usize;
                 block[usize::from(PLACES[k & 127] & 63)] = (entry >> 16) as i16;
                 last = k;
                 k += 1;
-                continue;
+                entry = self.look(table);
             }
-            let (run, size) = if entry != 0 {
-                self.skip(entry & 0xFF);
-                (entry >> 8 & 15, entry >> 12)
+            if k >= 64 {
+                break;
+            }
+            let (run, size) =
+                if entry != 0 { (entry >> 8 & 15, entry >> 12 & 15) } else { self.long_code(table)? };
+            self.skip(entry & 0xFF);
+            let value = if entry >> 16 != 0 {
+                (entry >> 16) as i16
+            } else if size != 0 {
+                self.value(size) as i16
+            } else if run < 15 {
+                break;
             } else {
-                self.long_code(table)?
-            };
-            if size == 0 {
-                if run < 15 {
-                    break;
-                }
                 k += 16;
                 continue;
-            }
+            };
             k += run as usize;
-            block[usize::from(PLACES[k & 127] & 63)] = self.value(size) as i16;
+            block[usize::from(PLACES[k & 127] & 63)] = value;
             last = k;
             k += 1;
         }

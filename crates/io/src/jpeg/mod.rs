@@ -62,6 +62,20 @@ pub(crate) struct Wanted {
     pub(crate) colors: Colors,
 }
 
+impl Wanted {
+    /// Whether a stream of this size fits; else the numbers that disagree.
+    pub(crate) fn check(&self, width: usize, rows: usize, components: usize) -> Result<(), String> {
+        let (least, most) = self.rows;
+        if width == self.width && (least..=most).contains(&rows) && components == self.samples {
+            return Ok(());
+        }
+        Err(format!(
+            "is {width} × {rows} with {components} components, and {} × {most} with {} are expected",
+            self.width, self.samples
+        ))
+    }
+}
+
 /// Whether three components are luma and chroma and become red, green and blue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Colors {
@@ -99,21 +113,7 @@ impl Decoder {
         }
         let mut scan = self.headers.read(stream, 0)?;
         let frame = self.headers.frame.clone().ok_or_else(|| Fault::damaged("has no frame"))?;
-        if frame.width != wanted.width
-            || frame.height < wanted.rows.0
-            || frame.height > wanted.rows.1
-            || frame.components.len() != wanted.samples
-        {
-            return Err(Fault::damaged(format!(
-                "is {} × {} with {} components, the segment is {} × {} with {}",
-                frame.width,
-                frame.height,
-                frame.components.len(),
-                wanted.width,
-                wanted.rows.1,
-                wanted.samples
-            )));
-        }
+        wanted.check(frame.width, frame.height, frame.components.len()).map_err(Fault::Damaged)?;
         let bytes = frame.components.iter().map(|c| c.stride * c.rows).sum();
         if self.planes.len() < bytes {
             self.planes.clear();
