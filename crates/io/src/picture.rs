@@ -2,7 +2,7 @@
 //!
 //! Samples become `c`. PNG palettes become red, green and blue; 1, 2 and 4 bits of gray are spread over 0 to 255; a
 //! transparent colour becomes a channel of alpha: all as libpng does it for other programs. JPEG's luma and chroma
-//! become red, green and blue. Sizes in dots per inch and orientation marks are ignored.
+//! become red, green and blue, as libjpeg-turbo has them unless the file is progressive. Sizes in dots per inch and orientation marks are ignored.
 
 use crate::bytes::read_at;
 use crate::jpeg::{Colors, Decoder, Fault, TABLE_BYTES, Wanted};
@@ -292,7 +292,7 @@ mod tests {
     fn pictures_are_what_other_programs_read() {
         let all: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(data("expected.json")).unwrap()).unwrap();
-        let (mut pngs, mut jpegs) = (0, 0);
+        let (mut equal, mut within) = (0, 0);
         for (name, want) in all.as_object().unwrap().iter().filter(|(n, _)| !n.ends_with(".npy")) {
             let opened = crate::open(&data(name), &OpenOptions::default());
             if let Some(word) = want["refused"].as_str() {
@@ -313,13 +313,13 @@ mod tests {
                 let worst = got.iter().zip(&raw).map(|(a, b)| a.abs_diff(*b)).max();
                 assert!(worst.map(u64::from) <= Some(tolerance), "{name}: differs by {worst:?}");
                 contract::check_source(&*source, &got);
-                jpegs += 1;
+                within += 1;
             } else {
                 contract::check_source(&*source, &raw);
-                pngs += 1;
+                equal += 1;
             }
         }
-        assert!(pngs >= 6 && jpegs >= 2, "{pngs} and {jpegs} pictures");
+        assert!(equal >= 20 && within == 1, "{equal} and {within} pictures");
     }
 
     #[test]
@@ -330,7 +330,8 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as usize % below
         };
-        for name in ["rgb.png", "gray.jpg", "ycbcr_420.jpg", "palette.png"] {
+        for name in ["rgb.png", "gray.jpg", "ycbcr_420.jpg", "restart.jpg", "progressive.jpg", "palette.png"]
+        {
             for round in 0..60 {
                 let mut bytes = std::fs::read(data(name)).unwrap();
                 for _ in 0..=next(3) {

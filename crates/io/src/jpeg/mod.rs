@@ -11,6 +11,8 @@ mod headers;
 mod huffman;
 mod idct;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 use headers::Headers;
 
