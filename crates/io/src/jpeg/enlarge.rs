@@ -77,7 +77,7 @@ fn row<'a>(
     };
     let near = y / fy;
     // The next row on the side where this one lies.
-    let far = if y % 2 == 0 { near.saturating_sub(1) } else { near + 1 };
+    let far = if y.is_multiple_of(2) { near.saturating_sub(1) } else { near + 1 };
     match (fx, fy) {
         (1, 1) => return stored(near),
         (2, 1) if component.width > 2 => wider(stored(near), room),

@@ -111,7 +111,10 @@ impl<'a> Bits<'a> {
     /// Place of the marker at the end of these bits.
     pub(super) fn marker(&self) -> usize {
         let mut at = self.at;
-        while at + 1 < self.data.len() && !(self.data[at] == 0xFF && !matches!(self.data[at + 1], 0 | 0xFF)) {
+        while let Some([byte, next, ..]) = self.data.get(at..) {
+            if *byte == 0xFF && !matches!(next, 0 | 0xFF) {
+                break;
+            }
             at += 1;
         }
         at
