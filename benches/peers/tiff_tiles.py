@@ -89,7 +89,7 @@ def same(path, tmp):
     want = tifffile.imread(path).astype("i4")
     want = np.moveaxis(want, -1, 0) if want.ndim == 3 else want
     worst = int(np.abs(got - want).max())
-    if worst > (5 if "JPEG" in path.name else 0):
+    if worst > 0:
         sys.exit(f"{path.name}: differs by {worst}")
 
 

@@ -2,10 +2,11 @@
 
     python tests/data/make_other.py
 
-Needs numpy and imagecodecs (libpng, libjpeg-turbo). `expected.json` has sample type and shape, samples first, or the
+Needs numpy, Pillow and imagecodecs (libpng, libjpeg-turbo). `expected.json` has sample type and shape, samples first, or the
 word with which a file is refused.
 """
 
+import io
 import json
 import pathlib
 import struct
@@ -13,6 +14,7 @@ import zlib
 
 import imagecodecs
 import numpy as np
+import PIL.Image
 
 HERE = pathlib.Path(__file__).parent / "other"
 EXPECTED = {}
@@ -73,16 +75,61 @@ def pictures():
     EXPECTED["cut.png"] = {"refused": "damaged"}
 
     smooth = np.stack([120 + 80 * np.sin(x / 7), 100 + 60 * np.cos(y / 9), 40 + 2 * x + y], -1).clip(0, 255).astype("u1")
-    for name, voxels, options in [
-        ("gray.jpg", smooth[..., 0], {}),
-        ("ycbcr_444.jpg", smooth, {"subsampling": "444"}),
-        ("ycbcr_420.jpg", smooth, {"subsampling": "420"}),
-    ]:
-        (HERE / name).write_bytes(imagecodecs.jpeg8_encode(np.ascontiguousarray(voxels), level=92, **options))
-        expect(name, samples_first(imagecodecs.jpeg8_decode((HERE / name).read_bytes())), tolerance=4 if "420" in name else 2)
+    jpegs(smooth, rgb)
     inks = np.dstack([smooth, smooth[..., :1]])
     (HERE / "cmyk.jpg").write_bytes(imagecodecs.jpeg8_encode(inks, level=92, colorspace="CMYK", outcolorspace="CMYK"))
     EXPECTED["cmyk.jpg"] = {"refused": "JPEG of colours"}
+
+
+def jpegs(smooth, noisy):
+    """Every way of sampling, few and many coefficients, units that the edge cuts, restart markers, several scans."""
+
+    def picture(name, stream, **more):
+        (HERE / name).write_bytes(stream)
+        expect(name, samples_first(imagecodecs.jpeg8_decode(stream)), **more)
+
+    picture("gray.jpg", imagecodecs.jpeg8_encode(smooth[..., 0].copy(), level=92))
+    for sampling in ("444", "422", "420", "440", "411"):
+        picture(f"ycbcr_{sampling}.jpg", imagecodecs.jpeg8_encode(smooth, level=92, subsampling=sampling))
+    picture("gray_coarse.jpg", imagecodecs.jpeg8_encode(noisy[..., 0].copy(), level=3))
+    picture("gray_fine.jpg", imagecodecs.jpeg8_encode(noisy[..., 0].copy(), level=100))
+    picture("colour_fine.jpg", imagecodecs.jpeg8_encode(noisy[:31, :50].copy(), level=99, subsampling="420"))
+    picture("rgb_stored.jpg", imagecodecs.jpeg8_encode(smooth, level=90, colorspace="rgb", outcolorspace="rgb"))
+    narrow = noisy[:, :4].copy()
+    picture("two_columns_of_chroma.jpg", imagecodecs.jpeg8_encode(narrow, level=95, subsampling="420"))
+    for name, options in {"restart": {"restart_marker_blocks": 3, "subsampling": 2}, "progressive": {"progressive": True}}.items():
+        stream = io.BytesIO()
+        PIL.Image.fromarray(smooth).save(stream, "JPEG", quality=90, **options)
+        picture(f"{name}.jpg", stream.getvalue(), **({"tolerance": 4} if name == "progressive" else {}))
+    assert (HERE / "restart.jpg").read_bytes().count(b"\xff\xdd") == 1
+    # A scan for each component, sampled as no writer does.
+    for name, factors in {"scans_44": [(4, 4), (1, 1), (2, 1)], "scans_24": [(2, 4), (2, 1), (1, 2)], "scans_11": [(1, 1)] * 3}.items():
+        picture(f"{name}.jpg", several_scans(smooth, factors))
+    # Coefficients that no image has.
+    wild = bytearray(imagecodecs.jpeg8_encode(noisy[:16, :24, 0].copy(), level=100))
+    at = wild.index(b"\xff\xdb") + 5
+    wild[at : at + 64] = bytes(np.random.default_rng(5).integers(1, 256, 64, "u1"))
+    picture("wild.jpg", bytes(wild))
+
+
+def several_scans(image, factors):
+    """Components that were coded as pictures of their own, brought together."""
+    height, width = image.shape[:2]
+    most = [max(f[axis] for f in factors) for axis in (0, 1)]
+    tables, scans = b"", b""
+    frame = b"\x08" + struct.pack(">2HB", height, width, len(factors))
+    for i, (across, down) in enumerate(factors):
+        rows, columns = -(-height * down // most[1]), -(-width * across // most[0])
+        part = image[np.arange(rows) * height // rows][:, np.arange(columns) * width // columns, i]
+        stream = imagecodecs.jpeg8_encode(np.ascontiguousarray(part), level=85)
+        at, tables = 2, b""
+        while stream[at + 1] != 0xDA:
+            end = at + 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+            tables += stream[at:end] if stream[at + 1] in (0xDB, 0xC4) else b""
+            at = end
+        frame += bytes([i + 1, across << 4 | down, 0])
+        scans += b"\xff\xda\x00\x08\x01" + bytes([i + 1]) + stream[at + 6 : -2]
+    return b"\xff\xd8" + tables + b"\xff\xc0" + struct.pack(">H", 2 + len(frame)) + frame + scans + b"\xff\xd9"
 
 
 def arrays():

@@ -26,7 +26,7 @@ HEAD = """# Files that are read
 
 Every image file of `tests/data`, and of a larger folder of real files, as voxtile {version} reads it: level 0 of the first
 image, every voxel compared with what tifffile {tifffile}, zarr-python {zarr}, numpy {numpy} or imagecodecs {imagecodecs}
-(PNG, JPEG) reads. What is not read is refused with the words given and exit code 2. JPEG decoders round
+(PNG, JPEG) reads. What is not read is refused with the words given and exit code 2. Decoders of progressive JPEG round
 differently: the largest difference is named. For kinds of files, and where tifffile reads them otherwise, see [correctness.md](correctness.md).
 """
 

@@ -12,6 +12,7 @@ pub mod contract;
 mod error;
 mod flat;
 mod info;
+mod jpeg;
 mod memory;
 mod native;
 mod npy;

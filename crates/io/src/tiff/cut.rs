@@ -48,6 +48,11 @@ impl Compression {
         matches!(self, Self::Jpeg | Self::Jpeg2000 | Self::WebP)
     }
 
+    /// Whether decoding gives one plane after the other, not pixels.
+    pub(super) fn gives_planes(self) -> bool {
+        self == Self::Jpeg
+    }
+
     /// Its number, as [`compression_name`] takes it.
     pub(super) fn number(self) -> u64 {
         match self {

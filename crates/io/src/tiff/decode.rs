@@ -2,6 +2,7 @@
 
 use super::cut::{Coding, Compression, Cut, Form, Predictor};
 use super::{jpeg, jpeg2000, lzw, packed, samples};
+use crate::jpeg::{Colors, Wanted};
 use crate::scratch::Contexts;
 use crate::{Damage, IoError, native};
 use weezl::{BitOrder, LzwStatus};
@@ -40,7 +41,7 @@ pub(super) struct Decoder {
     contexts: Contexts,
     lzw: Option<lzw::Table>,
     row: Buffer,
-    jpeg: Vec<u8>,
+    jpeg: jpeg::Context,
 }
 
 /// Bytes that the contexts of a coding need, besides the segment itself.
@@ -51,11 +52,9 @@ pub(super) fn context_bytes(coding: &Coding, cut: &Cut, longest: u64) -> u64 {
         Compression::Lzw => lzw::TABLE_BYTES,
         Compression::Deflate => 16 << 10,
         Compression::Zstd => 192 << 10,
-        // The joined stream; in progressive ones all coefficients, twice as many bytes as samples, and some rows.
-        Compression::Jpeg => {
-            let tables = coding.tables.as_ref().map_or(0, |t| t.len() as u64);
-            longest + tables + 3 * cut.segment_bytes() + 64 * row + (64 << 10)
-        }
+        Compression::Jpeg => jpeg::context_bytes(cut.segment.0, cut.segment.1, cut.samples_in_segment(), {
+            longest + coding.tables.as_ref().map_or(0, |t| t.len() as u64)
+        }),
         other => packed::context_bytes(other, cut),
     };
     context + if coding.predictor == Predictor::Float { row } else { 0 }
@@ -63,6 +62,7 @@ pub(super) fn context_bytes(coding: &Coding, cut: &Cut, longest: u64) -> u64 {
 
 impl Decoder {
     /// Decodes a segment into `out`, which has room for all of its rows in stored form; `needed` rows must come out.
+    /// What [`Compression::gives_planes`] fills planes of `out.len() / samples` bytes each.
     pub(super) fn decode(
         &mut self,
         encoded: &mut [u8],
@@ -104,13 +104,13 @@ impl Decoder {
             Compression::Fax4 => packed::fax(true, encoded, cut, needed, out)?,
             Compression::Jpeg2000 => jpeg2000::decode(encoded, cut, needed, out)?,
             Compression::Jpeg => {
-                let wanted = jpeg::Wanted {
+                let wanted = Wanted {
                     width: cut.segment.0 as usize,
                     rows: (needed, cut.segment.1 as usize),
                     samples: cut.samples_in_segment() as usize,
-                    ycbcr: coding.ycbcr,
+                    colors: if coding.ycbcr { Colors::YCbCr } else { Colors::AsStored },
                 };
-                jpeg::decode(encoded, coding.tables.as_deref(), &wanted, &mut self.jpeg, out)?
+                self.jpeg.decode(encoded, coding.tables.as_deref(), &wanted, out)?
             }
         };
         let want = needed * cut.row_bytes() as usize;

@@ -215,6 +215,15 @@ impl TiffSource {
         let held = if coding.is_plain() { rows * row_bytes } else { cut.segment_bytes() as usize };
         let target = buffer.bytes(held)?;
         let read = self.load(segment, coding, (offset, length), encoded, decoder, target)?;
+        if coding.compression.gives_planes() {
+            for (plane, to) in target.chunks_exact(held / samples).zip(chunk.chunks_exact_mut(plane_bytes)) {
+                let rows = plane.chunks_exact(width).zip(to[start..].chunks_exact_mut(segment.columns));
+                for (from, to) in rows.take(segment.rows) {
+                    to.copy_from_slice(&from[..segment.columns]);
+                }
+            }
+            return Ok(read);
+        }
         let stored = &mut target[..rows * row_bytes];
         let pixels: &[u8] = if native {
             decoder.restore(coding, cut, stored)?;
