@@ -184,7 +184,7 @@ def points(image):
     for step, reference in (("invert", np.iinfo(image.dtype).max - image), ("crop 10:60,20:80", image[..., 10:60, 20:80])):
         yield step + " as r | match-histogram on=input,r", f32(exposure.match_histograms(image, reference))
     yield "clahe", clahe(image)
-    yield "clahe size=7,16 clip=0.03 bins=100", clahe(image, (*image.shape[:-2], 7, 16)[-image.ndim:], 0.03, 100)
+    yield "clahe size=7,16 clip=0.03 bins=100", clahe(image, (1,) * (image.ndim - 2) + (7, 16), 0.03, 100)
     yield "threshold yen", above(image, filters.threshold_yen(image))
     yield "gaussian 1 | threshold otsu", above(
         ndi.gaussian_filter(f32(image), 1), filters.threshold_otsu(ndi.gaussian_filter(f32(image), 1))
