@@ -128,6 +128,8 @@ fn step() -> impl Strategy<Value = String> {
                 let method = ["max", "mean", "std", "median", "argmax", "focus"][size as usize];
                 format!("project z method={method}")
             }
+            // Each box has a histogram.
+            "clahe" => format!("clahe size={}", 4 + size),
             "pad" => format!("pad before={size} after=0,{}", 3 * size),
             "affine" | "resample" if size % 2 == 0 => format!("{} method=nearest", spec.example),
             _ if takes("size") => format!("{} size={size}", spec.name),

@@ -8,6 +8,7 @@ import numpy as np
 import tifffile
 from scipy import ndimage as ndi
 from skimage import exposure, feature, filters, measure, morphology, restoration, segmentation
+from skimage.exposure import _adapthist
 
 BORDERS = ["reflect", "constant", "nearest", "mirror", "wrap"]
 
@@ -31,6 +32,14 @@ def gray(image, weights=(0.2125, 0.7154, 0.0721)):
     for channel, weight in enumerate(weights):
         total = total + weight * image[..., channel].astype(np.float64)
     return total.astype(np.float32)
+
+
+def clahe(image, size=None, clip=0.01, bins=256):
+    """The levels of equalize_adapthist as shares of the highest, before it stretches them to the ends of its own result."""
+    low, high = f64(image.min()), f64(image.max())
+    levels = np.round((f64(image) - low) / (high - low) * (_adapthist.NR_OF_GRAY - 1)).astype(np.uint16)
+    size = size or [max(n // 8, 1) for n in image.shape]
+    return f32(_adapthist._clahe(levels, size, clip, bins) / (_adapthist.NR_OF_GRAY - 1))
 
 
 def blocks(image, factor):
@@ -172,6 +181,10 @@ def points(image):
     low, high = (np.float32(np.percentile(image, p)) for p in (1, 99.8))
     yield "normalize", (f32(image) - low) / (high - low + np.float32(1e-20))
     yield "equalize", f32(exposure.equalize_hist(image))
+    for step, reference in (("invert", np.iinfo(image.dtype).max - image), ("crop 10:60,20:80", image[..., 10:60, 20:80])):
+        yield step + " as r | match-histogram on=input,r", f32(exposure.match_histograms(image, reference))
+    yield "clahe", clahe(image)
+    yield "clahe size=7,16 clip=0.03 bins=100", clahe(image, (1,) * (image.ndim - 2) + (7, 16), 0.03, 100)
     yield "threshold yen", above(image, filters.threshold_yen(image))
     yield "gaussian 1 | threshold otsu", above(
         ndi.gaussian_filter(f32(image), 1), filters.threshold_otsu(ndi.gaussian_filter(f32(image), 1))

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use std::fmt::Write;
 use voxtile_io::{Info, Opened, open};
 use voxtile_kernels::statistics::{Ranks, Step};
-use voxtile_sched::contract::{Source, Statistic};
+use voxtile_sched::contract::Source;
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Axis, Element, Grid, Meta, Region, Tile, voxels};
 
@@ -190,15 +190,15 @@ fn percentiles(source: &dyn Source, args: &Args, global: Global) -> Result<Vec<V
     let mut searched: Vec<Result<Ranks, Vec<f64>>> =
         (0..count).map(|_| Ok(Ranks::new(source.meta().dtype, PERCENTS.to_vec()))).collect();
     while searched.iter().any(Result::is_ok) {
-        let empty = || searched.iter().map(|s| s.as_ref().ok().map(Statistic::empty)).collect::<Vec<_>>();
+        let empty = || searched.iter().map(|s| s.as_ref().ok().map(Ranks::another)).collect::<Vec<_>>();
         let observed = scan_channels(source, args, global, empty, |own, (_, channel), tile| {
             if let Some(statistic) = &mut own[channel] {
-                statistic.observe(tile);
+                statistic.take(tile);
             }
         })?;
         for (channel, part) in observed.into_iter().flat_map(|own| own.into_iter().enumerate()) {
             if let (Ok(ranks), Some(part)) = (&mut searched[channel], part) {
-                ranks.merge(part);
+                ranks.add(&part);
             }
         }
         searched = searched

@@ -10,7 +10,7 @@
 
 use crate::pointwise::{Sample, for_rows};
 use crate::spec::{Build, Spec};
-use crate::statistics::{Deferred, Found, Histogram, Needs};
+use crate::statistics::{Deferred, Found, Histogram, Lookup, Needs};
 use std::sync::Arc;
 use voxtile_sched::contract::{Footprint, Op, Refused};
 use voxtile_sched::dispatch;
@@ -42,14 +42,16 @@ fn equalized(input: &Meta) -> Meta {
 /// The share of the voxels up to a value.
 enum Curve {
     /// Of every integer from the first one up.
-    Values { first: i128, shares: Vec<f32> },
+    Values(Lookup),
     /// Through points: values, shares, and how steep it is after each.
     Points { values: Vec<f64>, shares: Vec<f64>, slopes: Vec<f64>, per_unit: f64 },
 }
 
 impl Curve {
     fn new(found: Found, dtype: Dtype) -> Self {
-        let Found::Histogram(image) = found else { return Self::Values { first: 0, shares: vec![1.0] } };
+        let Found::Histogram(image) = found else {
+            return Self::Values(Lookup { first: 0, values: vec![1.0] });
+        };
         let total = image.total() as f64;
         let mut below = 0;
         let running = image.counts.iter().map(|n| {
@@ -57,7 +59,9 @@ impl Curve {
             below as f64 / total
         });
         match image.first() {
-            Some(first) => Self::Values { first, shares: running.map(|share| share as f32).collect() },
+            Some(first) => {
+                Self::Values(Lookup { first, values: running.map(|share| share as f32).collect() })
+            }
             None => {
                 let single = dtype == Dtype::F32;
                 let round = |share: f64| if single { f64::from(share as f32) } else { share };
@@ -77,13 +81,7 @@ impl Curve {
 
     fn row<T: Sample>(&self, from: &[T], to: &mut [f32]) {
         match self {
-            Self::Values { first, shares } => {
-                // In the type's own arithmetic: differences wrap and come out right.
-                let (first, last) = (*first as u64, shares.len() - 1);
-                for (to, from) in to.iter_mut().zip(from) {
-                    *to = shares[(from.to_word().wrapping_sub(first) as usize).min(last)];
-                }
-            }
+            Self::Values(table) => table.row(from, to),
             Self::Points { values, shares, slopes, per_unit } => {
                 let last = values.len() - 1;
                 for (to, from) in to.iter_mut().zip(from) {

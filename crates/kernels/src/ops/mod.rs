@@ -7,6 +7,7 @@ mod bilateral;
 mod blackhat;
 mod cast;
 mod channel;
+mod clahe;
 mod clamp;
 mod close;
 mod concat;
@@ -36,6 +37,7 @@ mod laplace;
 mod ln;
 mod log_filter;
 mod mask;
+mod match_histogram;
 mod max;
 mod mean;
 mod measure;
@@ -83,6 +85,8 @@ pub static TABLE: &[&Spec] = &[
     &rescale::SPEC,
     &normalize::SPEC,
     &equalize::SPEC,
+    &clahe::SPEC,
+    &match_histogram::SPEC,
     &clamp::SPEC,
     &invert::SPEC,
     &gamma::SPEC,

@@ -7,7 +7,7 @@ use std::any::Any;
 use std::sync::Arc;
 use voxtile_sched::contract::Statistic;
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Tile};
+use voxtile_sched::model::{Dtype, Region, Tile};
 
 /// Values of an integer type that are counted one by one.
 pub(super) const MOST_VALUES: u64 = 1 << 20;
@@ -92,7 +92,7 @@ fn edges(low: f64, high: f64, single: bool) -> Vec<f64> {
 }
 
 impl Statistic for Bins {
-    fn observe(&mut self, tile: &Tile<'_>) {
+    fn observe(&mut self, tile: &Tile<'_>, _region: &Region) {
         dispatch!(self.dtype, T => {
             let view = tile.view::<T>();
             for_rows(tile.shape(), |t, c, z, y| match self.edges.is_empty() {

@@ -4,7 +4,7 @@ use super::Histogram;
 use crate::pointwise::for_rows;
 use std::any::Any;
 use voxtile_sched::contract::Statistic;
-use voxtile_sched::model::{Dtype, Tile};
+use voxtile_sched::model::{Dtype, Region, Tile};
 
 /// Tables that take voxels in turn: a counter that two neighbours share would have to wait for itself.
 const TABLES: usize = 4;
@@ -68,7 +68,7 @@ impl Counts {
 }
 
 impl Statistic for Counts {
-    fn observe(&mut self, tile: &Tile<'_>) {
+    fn observe(&mut self, tile: &Tile<'_>, _region: &Region) {
         for_rows(tile.shape(), |t, c, z, y| {
             let row = tile.row_bytes(t, c, z, y);
             match self.dtype.size() {
@@ -134,8 +134,9 @@ mod tests {
                 });
                 let mut whole = Box::new(Counts::new(dtype));
                 let mut part = whole.empty();
-                whole.observe(&image.tile());
-                part.observe(&image.tile());
+                let region = Region::whole(image.meta().shape);
+                whole.observe(&image.tile(), &region);
+                part.observe(&image.tile(), &region);
                 whole.merge(part);
                 let found = whole.histogram();
                 let listed = found.counts.iter().enumerate().filter(|(_, count)| **count > 0);

@@ -6,7 +6,7 @@ use crate::vectorised;
 use std::any::Any;
 use voxtile_sched::contract::Statistic;
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Element, Tile};
+use voxtile_sched::model::{Dtype, Element, Region, Tile};
 
 /// Voxels that are compared side by side.
 const LANES: usize = 32;
@@ -19,7 +19,7 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    pub(super) fn new(dtype: Dtype) -> Self {
+    pub(crate) fn new(dtype: Dtype) -> Self {
         Self { dtype, ends: [u64::MAX, 0] }
     }
 }
@@ -47,7 +47,7 @@ vectorised! {
 }
 
 impl Statistic for Extent {
-    fn observe(&mut self, tile: &Tile<'_>) {
+    fn observe(&mut self, tile: &Tile<'_>, _region: &Region) {
         dispatch!(self.dtype, T => {
             let (view, allowed) = (tile.view::<T>(), ends::<T>());
             // From beyond what counts, so that equal ends mean a voxel was seen.

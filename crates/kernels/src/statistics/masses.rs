@@ -10,7 +10,7 @@ use crate::pointwise::{Sample, for_rows};
 use std::any::Any;
 use voxtile_sched::contract::Statistic;
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Tile};
+use voxtile_sched::model::{Dtype, Region, Tile};
 
 /// Bits of a place; of a bin; and of what is below a fine bin.
 const PLACE: u32 = 40;
@@ -166,7 +166,7 @@ impl Mass {
 }
 
 impl Statistic for Masses {
-    fn observe(&mut self, tile: &Tile<'_>) {
+    fn observe(&mut self, tile: &Tile<'_>, _region: &Region) {
         dispatch!(self.dtype, T => {
             let view = tile.view::<T>();
             for_rows(tile.shape(), |t, c, z, y| self.add::<T>(view.row(t, c, z, y)));

@@ -6,20 +6,24 @@
 //! Percentiles are exact in every type, 16 bits in each pass.
 
 mod bins;
+mod contextual;
 mod counts;
 mod extent;
 mod histogram;
 mod key;
+mod lookup;
 mod masses;
 mod ranks;
 mod sums;
 
+pub(crate) use contextual::{Boxes, Contextual, LEVELS, Scale};
+pub(crate) use extent::Extent;
 pub(crate) use histogram::Histogram;
+pub(crate) use lookup::Lookup;
 pub use ranks::{Ranks, Step};
 
 use bins::Bins;
 use counts::Counts;
-use extent::Extent;
 use masses::Masses;
 use std::sync::Arc;
 use sums::Sums;
@@ -52,7 +56,8 @@ pub(crate) enum Found {
 }
 
 impl Needs {
-    fn start(&self, dtype: Dtype) -> Box<dyn Statistic> {
+    /// The empty statistic of the first pass over images of that type.
+    pub(crate) fn start(&self, dtype: Dtype) -> Box<dyn Statistic> {
         match self {
             Self::Percentiles(percents) if dtype.size() > 2 => Box::new(Ranks::new(dtype, percents.clone())),
             Self::Mean if dtype.size() > 2 => Box::new(Sums::new(dtype)),
@@ -61,7 +66,8 @@ impl Needs {
         }
     }
 
-    fn passes(&self, dtype: Dtype) -> usize {
+    /// Passes over images of that type.
+    pub(crate) fn passes(&self, dtype: Dtype) -> usize {
         match self {
             _ if dtype.size() <= 2 => 1,
             Self::Mean | Self::Ends => 1,
@@ -71,7 +77,8 @@ impl Needs {
         }
     }
 
-    fn bytes(&self, dtype: Dtype) -> u64 {
+    /// Bytes of one statistic.
+    pub(crate) fn bytes(&self, dtype: Dtype) -> u64 {
         match self {
             _ if dtype.size() <= 2 => Counts::bytes(dtype),
             Self::Mean => Sums::bytes(),
@@ -84,7 +91,7 @@ impl Needs {
     }
 
     /// Another pass, or what was found.
-    fn next(&self, statistic: Box<dyn Statistic>) -> Next {
+    pub(crate) fn next(&self, statistic: Box<dyn Statistic>) -> Next {
         let any = statistic.into_any();
         let any = match any.downcast::<Counts>() {
             Ok(counts) => return Next::Found(self.of_values(counts.histogram())),
@@ -166,7 +173,8 @@ impl Needs {
     }
 }
 
-enum Next {
+/// After a pass.
+pub(crate) enum Next {
     Again(Box<dyn Statistic>),
     Found(Found),
 }
@@ -218,7 +226,7 @@ impl Global for Deferred {
         self.needs.bytes(self.dtype)
     }
 
-    fn passes(&self) -> usize {
+    fn passes(&self, _input: usize) -> usize {
         self.needs.passes(self.dtype)
     }
 

@@ -8,7 +8,7 @@ use crate::pointwise::{Sample, for_rows};
 use std::any::Any;
 use voxtile_sched::contract::Statistic;
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Tile};
+use voxtile_sched::model::{Dtype, Region, Tile};
 
 /// Bits of a digit.
 const DIGIT: u32 = 16;
@@ -61,6 +61,34 @@ impl Ranks {
     /// Bytes of the search for so many percentiles.
     pub(super) fn bytes(count: usize) -> u64 {
         (2 * count * DIGITS * 8) as u64
+    }
+
+    /// Takes a tile in, wherever it lies.
+    pub fn take(&mut self, tile: &Tile<'_>) {
+        dispatch!(self.dtype, T => {
+            let view = tile.view::<T>();
+            for_rows(tile.shape(), |t, c, z, y| self.count::<T>(view.row(t, c, z, y)));
+        });
+    }
+
+    /// Takes in what another one of the same pass has counted.
+    pub fn add(&mut self, other: &Self) {
+        for (own, other) in self.counts.iter_mut().zip(&other.counts) {
+            *own += other;
+        }
+    }
+
+    /// One of the same pass that has counted nothing yet.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self {
+            dtype: self.dtype,
+            percents: self.percents.clone(),
+            shift: self.shift,
+            prefixes: self.prefixes.clone(),
+            wanted: self.wanted.clone(),
+            counts: vec![0; self.counts.len()],
+        }
     }
 
     fn count<T: Sample>(&mut self, row: &[T]) {
@@ -139,29 +167,16 @@ pub(super) fn between(a: f64, b: f64, part: f64, single: bool) -> f64 {
 }
 
 impl Statistic for Ranks {
-    fn observe(&mut self, tile: &Tile<'_>) {
-        dispatch!(self.dtype, T => {
-            let view = tile.view::<T>();
-            for_rows(tile.shape(), |t, c, z, y| self.count::<T>(view.row(t, c, z, y)));
-        });
+    fn observe(&mut self, tile: &Tile<'_>, _region: &Region) {
+        self.take(tile);
     }
 
     fn merge(&mut self, other: Box<dyn Statistic>) {
-        let other = other.into_any().downcast::<Self>().expect("statistics of one operation");
-        for (own, other) in self.counts.iter_mut().zip(&other.counts) {
-            *own += other;
-        }
+        self.add(&other.into_any().downcast::<Self>().expect("statistics of one operation"));
     }
 
     fn empty(&self) -> Box<dyn Statistic> {
-        Box::new(Self {
-            dtype: self.dtype,
-            percents: self.percents.clone(),
-            shift: self.shift,
-            prefixes: self.prefixes.clone(),
-            wanted: self.wanted.clone(),
-            counts: vec![0; self.counts.len()],
-        })
+        Box::new(self.another())
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {

@@ -4,7 +4,7 @@ use crate::pointwise::{Sample, for_rows};
 use std::any::Any;
 use voxtile_sched::contract::Statistic;
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Tile};
+use voxtile_sched::model::{Dtype, Region, Tile};
 
 /// Exponents of `f64`.
 const EXPONENTS: usize = 2048;
@@ -62,7 +62,7 @@ impl Sums {
 }
 
 impl Statistic for Sums {
-    fn observe(&mut self, tile: &Tile<'_>) {
+    fn observe(&mut self, tile: &Tile<'_>, _region: &Region) {
         dispatch!(self.dtype, T => {
             let view = tile.view::<T>();
             for_rows(tile.shape(), |t, c, z, y| self.add::<T>(view.row(t, c, z, y)));

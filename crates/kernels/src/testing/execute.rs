@@ -104,7 +104,7 @@ fn execute(op: &dyn Op, inputs: &[&Image], tile: Shape, guard: Option<u64>) -> I
             }
         }
         Pass::Global(global) => {
-            let local = resolve(global, inputs[0], tile);
+            let local = resolve(global, inputs, tile);
             return execute(&*local, inputs, tile, guard);
         }
         Pass::Merge(merge) => merged(op, merge, inputs, &grid, &mut out),
@@ -235,33 +235,38 @@ fn folded(fold: &dyn Fold, image: &Image, region: &Region, thickness: u64, out: 
     fold.finish(count, state, out.tile_mut().part(region));
 }
 
-/// The local operation that follows from the statistic of the whole image. In the first pass every tile has its own
-/// statistic, and they are merged from both ends towards the middle.
-fn resolve(global: &dyn Global, image: &Image, tile: Shape) -> Arc<dyn Op> {
-    let grid = Grid::new(image.meta().shape, tile);
-    let mut parts: VecDeque<Box<dyn Statistic>> = VecDeque::new();
-    for region in grid.iter().map(|i| grid.region(&i)) {
-        let mut part = global.start();
-        part.observe(&image.tile().part(&region));
-        parts.push_back(part);
-    }
-    let mut statistic = parts.pop_front().unwrap_or_else(|| global.start());
-    while let Some(last) = parts.pop_back() {
-        statistic.merge(last);
-        if let Some(mut first) = parts.pop_front() {
-            first.merge(statistic);
-            statistic = first;
-        }
-    }
+/// The local operation that follows from the statistics of whole images. In each pass every tile has its own statistic,
+/// and they are merged from both ends towards the middle.
+fn resolve(global: &dyn Global, inputs: &[&Image], tile: Shape) -> Arc<dyn Op> {
+    let mut observed = global.observes().iter();
+    let mut next = || inputs[*observed.next().expect("another input to observe")];
+    let (mut image, mut statistic) = (next(), global.start());
     loop {
+        statistic = over(image, tile, statistic);
         match global.resolve(statistic).unwrap_or_else(|refused| panic!("{refused}")) {
             Resolved::Local(op) => return op,
-            Resolved::Again(next) => statistic = next,
-        }
-        for region in grid.iter().map(|i| grid.region(&i)) {
-            statistic.observe(&image.tile().part(&region));
+            Resolved::Again(empty) => statistic = empty,
+            Resolved::Next(empty) => (image, statistic) = (next(), empty),
         }
     }
+}
+
+/// The statistic of a whole image. Several take its tiles in turn, and are merged from both ends towards the middle.
+fn over(image: &Image, tile: Shape, empty: Box<dyn Statistic>) -> Box<dyn Statistic> {
+    let grid = Grid::new(image.meta().shape, tile);
+    let mut parts: VecDeque<Box<dyn Statistic>> = (0..5).map(|_| empty.empty()).collect();
+    for (n, region) in grid.iter().map(|i| grid.region(&i)).enumerate() {
+        parts[n % 5].observe(&image.tile().part(&region), &region);
+    }
+    let mut all = empty;
+    while let Some(last) = parts.pop_back() {
+        all.merge(last);
+        if let Some(mut first) = parts.pop_front() {
+            first.merge(all);
+            all = first;
+        }
+    }
+    all
 }
 
 /// Tiles alone, their faces in falling order, then every tile painted.

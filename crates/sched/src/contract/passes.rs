@@ -42,8 +42,8 @@ pub trait Fold: Send + Sync {
 
 /// A statistic of part of an image that two tiles can merge.
 pub trait Statistic: Send + Any {
-    /// Takes a tile in.
-    fn observe(&mut self, tile: &Tile<'_>);
+    /// Takes a tile in; `region` is its place in the image.
+    fn observe(&mut self, tile: &Tile<'_>, region: &Region);
 
     /// Takes the statistic of other tiles in. Must give the same result in any grouping.
     fn merge(&mut self, other: Box<dyn Statistic>);
@@ -57,18 +57,26 @@ pub trait Statistic: Send + Any {
 
 /// What follows a pass over the whole input.
 pub enum Resolved {
-    /// Another pass is needed, with this statistic.
+    /// Another pass over the same input is needed, with this statistic.
     Again(Box<dyn Statistic>),
+    /// The next of the observed inputs is to be gone over, with this statistic.
+    Next(Box<dyn Statistic>),
     /// The operation as a local one.
     Local(Arc<dyn Op>),
 }
 
-/// An operation that depends on a statistic of its whole input: a threshold by Otsu, a normalisation.
+/// An operation that depends on a statistic of whole inputs: a threshold by Otsu, a normalisation.
 pub trait Global: Send + Sync {
-    /// The empty statistic of the first pass. Its size must not depend on the image's.
+    /// The inputs that are gone over, in this order. They need not have the shape of the output, nor be read again.
+    fn observes(&self) -> &[usize] {
+        &[0]
+    }
+
+    /// The empty statistic of the first pass over the first of them.
     fn start(&self) -> Box<dyn Statistic>;
 
-    /// Given the merged statistic of the whole input, the local operation or another pass.
+    /// Given the merged statistic of a whole input, the local operation or another pass. The local operation reads the
+    /// same inputs with the same footprints.
     ///
     /// # Errors
     /// [`Refused`] if the statistic of this image does not allow the operation.
@@ -79,8 +87,13 @@ pub trait Global: Send + Sync {
         4 << 10
     }
 
-    /// How many passes over the input [`resolve`](Self::resolve) asks for, for the plan.
-    fn passes(&self) -> usize {
+    /// Bytes that the local operation keeps, where they are many.
+    fn kept(&self) -> u64 {
+        0
+    }
+
+    /// How many passes over that input [`resolve`](Self::resolve) asks for, for the plan.
+    fn passes(&self, _input: usize) -> usize {
         1
     }
 }

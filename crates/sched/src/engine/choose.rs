@@ -110,14 +110,19 @@ fn one(
     let workers = room.workers as u64;
     let read_scratch = feeds.iter().map(|f| f.scratch).max().unwrap_or(0);
     let statistic = match stage.end {
-        End::Observe(step) => match graph.steps[step].op.pass() {
+        End::Observe(step, _) => match graph.steps[step].op.pass() {
             Pass::Global(global) => global.bytes(),
             _ => 0,
         },
         _ => 0,
     };
+    let kept = |node: &super::stage::Node| match node.op.pass() {
+        Pass::Global(global) => global.kept(),
+        _ => 0,
+    };
+    let kept: u64 = stage.nodes.iter().map(kept).sum();
     // One statistic more is what the others are merged into.
-    let scratch = workers * (read_scratch + layout.scratch) + (workers + 1) * statistic;
+    let scratch = workers * (read_scratch + layout.scratch) + (workers + 1) * statistic + kept;
     let allowed = room.bytes.saturating_sub(scratch);
     let end_op = match stage.end {
         End::Fold(step) | End::Merge(step) | End::Tally(step) => Some(graph.steps[step].op.clone()),

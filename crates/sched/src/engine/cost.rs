@@ -130,7 +130,7 @@ fn bytes_of(
             let n = voxels(&group.with_axis(fold.axis(), 0, 1).shape);
             rounded(n * fold.state_size() as u64) + rounded(n * sample)
         }
-        (None, End::Observe(_) | End::Tally(_)) => 0,
+        (None, End::Observe(..) | End::Tally(_)) => 0,
         // A tile's state with its surroundings, and the chunk through which it is read.
         (None, End::Propagate(_)) => 4 * rounded(voxels(&tiling.tile) * sample.max(8)),
         (None, _) if (0..NDIM).any(|a| tiling.tile[a] < group.shape[a]) => {
@@ -172,7 +172,8 @@ pub(crate) fn work_ns(
     // The middle tile may be thin: scale by its share of a full one.
     let full = voxels(&tiling.image) as f64 / (middle.voxels().max(1) as f64);
     let slow = if bytes.total + bytes.group > CACHE_BYTES { DRAM_FACTOR } else { 1.0 };
-    let encode = if matches!(stage.end, End::Observe(_) | End::Tally(_)) { 0.0 } else { layout.ns_per_voxel };
+    let encode =
+        if matches!(stage.end, End::Observe(..) | End::Tally(_)) { 0.0 } else { layout.ns_per_voxel };
     let ending = end.map_or(0.0, Op::ns_per_voxel) * voxels(&tiling.image) as f64;
     compute_ns(stage, &demand) * full * slow
         + ending

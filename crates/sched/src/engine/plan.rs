@@ -85,8 +85,8 @@ impl Planned {
     /// How many times the stage goes over its tiles.
     pub(crate) fn passes(&self, graph: &Graph) -> u64 {
         match self.stage.end {
-            End::Observe(step) => match graph.steps[step].op.pass() {
-                Pass::Global(global) => global.passes() as u64,
+            End::Observe(step, input) => match graph.steps[step].op.pass() {
+                Pass::Global(global) => global.passes(input) as u64,
                 _ => 1,
             },
             End::Merge(_) => 2,

@@ -46,8 +46,8 @@ pub(crate) enum End {
     Write,
     /// Reduced along an axis by this step, then written.
     Fold(usize),
-    /// Observed by this global step; nothing is written.
-    Observe(usize),
+    /// Observed by this global step, as its input of that number; nothing is written.
+    Observe(usize, usize),
     /// Worked and merged by this step, then painted and written.
     Merge(usize),
     /// Propagated by this step, then written.
@@ -170,7 +170,7 @@ pub(crate) fn stages(graph: &Graph, cuts: &BTreeSet<usize>) -> Vec<Stage> {
     out
 }
 
-/// Puts a statistics stage before a stage for each global step in it that has none yet.
+/// Puts statistics stages before a stage for each global step in it that has none yet.
 fn observe(
     graph: &Graph,
     ends: &BTreeSet<usize>,
@@ -179,11 +179,14 @@ fn observe(
     out: &mut Vec<Stage>,
 ) {
     for node in &stage.nodes {
-        if matches!(node.op.pass(), Pass::Global(_)) && done.insert(node.step) {
-            let input = graph.steps[node.step].inputs[0];
-            let before = build(graph, ends, &[input], End::Observe(node.step), None);
-            observe(graph, ends, &before, done, out);
-            out.push(before);
+        let Pass::Global(global) = node.op.pass() else { continue };
+        if done.insert(node.step) {
+            for &n in global.observes() {
+                let input = graph.steps[node.step].inputs[n];
+                let before = build(graph, ends, &[input], End::Observe(node.step, n), None);
+                observe(graph, ends, &before, done, out);
+                out.push(before);
+            }
         }
     }
 }

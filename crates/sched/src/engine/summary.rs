@@ -121,7 +121,7 @@ impl Plan {
                 shown.push(step);
                 "a table".to_owned()
             }
-            End::Observe(step) => format!("nothing: statistics for `{}`", label(step)),
+            End::Observe(step, _) => format!("nothing: statistics for `{}`", label(step)),
         };
         let steps = shown.into_iter().map(|step| self.step_summary(step)).collect();
         let read: u64 = stage.feeds.iter().map(|f| voxels(&f.meta.shape)).sum();

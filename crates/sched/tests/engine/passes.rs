@@ -3,6 +3,7 @@
 use crate::stores::{How, Image, run};
 use crate::toys::{Mix, whole};
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use voxtile_sched::contract::{
     Footprint, Global, Joins, Merge, Merger, Op, Part, Pass, Propagate, Refused, Resolution, Resolved,
@@ -53,13 +54,13 @@ impl Global for FromMinimum {
             Resolved::Local(Arc::new(Shift(value)))
         })
     }
-    fn passes(&self) -> usize {
+    fn passes(&self, _: usize) -> usize {
         2
     }
 }
 
 impl Statistic for Extreme {
-    fn observe(&mut self, tile: &Tile<'_>) {
+    fn observe(&mut self, tile: &Tile<'_>, _: &Region) {
         let view = tile.view::<i32>();
         let [nt, nc, nz, ny, _] = tile.shape();
         for t in 0..nt {
@@ -122,6 +123,122 @@ impl Op for Shift {
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Adds to each voxel of its first input how often that value stands in its second, times a sum over their places, and the
+/// number of all voxels of the first. The first input is observed last.
+struct Occurrences;
+#[derive(Clone)]
+struct Seen {
+    /// Of each value; none while the second input is observed.
+    places: Option<Arc<BTreeMap<i32, i32>>>,
+    fresh: BTreeMap<i32, i32>,
+}
+struct Lookup {
+    places: Arc<BTreeMap<i32, i32>>,
+    voxels: i32,
+}
+
+/// What the operation and its local form read: nothing of the second input.
+fn first_alone(input: usize, out: &Region) -> Region {
+    if input == 0 { *out } else { Region::new([0; 5], [0; 5]) }
+}
+
+impl Op for Occurrences {
+    fn name(&self) -> &'static str {
+        "occurrences"
+    }
+    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
+        Ok(inputs[0].clone())
+    }
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Mapped { padded: false }
+    }
+    fn reads(&self, input: usize, out: &Region, _: &Shape) -> Region {
+        first_alone(input, out)
+    }
+    fn ns_per_voxel(&self) -> f64 {
+        1.0
+    }
+    fn pass(&self) -> Pass<'_> {
+        Pass::Global(self)
+    }
+    fn cpu(&self, _: &[Tile<'_>], _: TileMut<'_>, _: &mut [u8]) {
+        unreachable!("resolved before it runs")
+    }
+}
+
+impl Global for Occurrences {
+    fn observes(&self) -> &[usize] {
+        &[1, 0]
+    }
+    fn start(&self) -> Box<dyn Statistic> {
+        Box::new(Seen { places: None, fresh: BTreeMap::new() })
+    }
+    fn resolve(&self, statistic: Box<dyn Statistic>) -> Result<Resolved, Refused> {
+        let seen = *statistic.into_any().downcast::<Seen>().expect("our own");
+        Ok(match seen.places {
+            None => {
+                let places = Some(Arc::new(seen.fresh));
+                Resolved::Next(Box::new(Seen { places, fresh: BTreeMap::new() }))
+            }
+            Some(places) => {
+                Resolved::Local(Arc::new(Lookup { places, voxels: seen.fresh.values().sum::<i32>() }))
+            }
+        })
+    }
+}
+
+impl Statistic for Seen {
+    fn observe(&mut self, tile: &Tile<'_>, region: &Region) {
+        let view = tile.view::<i32>();
+        for y in 0..tile.shape()[3] {
+            for (x, &v) in view.row(0, 0, 0, y).iter().enumerate() {
+                let place = 100 * (region.start[3] as i32 + y as i32) + region.start[4] as i32 + x as i32;
+                *self.fresh.entry(v).or_default() += if self.places.is_some() { 1 } else { place };
+            }
+        }
+    }
+    fn merge(&mut self, other: Box<dyn Statistic>) {
+        let other = other.into_any().downcast::<Self>().expect("our own");
+        assert_eq!(self.places.is_some(), other.places.is_some(), "statistics of different inputs");
+        for (v, n) in other.fresh {
+            *self.fresh.entry(v).or_default() += n;
+        }
+    }
+    fn empty(&self) -> Box<dyn Statistic> {
+        Box::new(Self { places: self.places.clone(), fresh: BTreeMap::new() })
+    }
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
+}
+
+impl Op for Lookup {
+    fn name(&self) -> &'static str {
+        "lookup"
+    }
+    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
+        Ok(inputs[0].clone())
+    }
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Mapped { padded: false }
+    }
+    fn reads(&self, input: usize, out: &Region, _: &Shape) -> Region {
+        first_alone(input, out)
+    }
+    fn ns_per_voxel(&self) -> f64 {
+        1.0
+    }
+    fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, _: &mut [u8]) {
+        let from = inputs[0].view::<i32>();
+        let mut to = output.view::<i32>();
+        for y in 0..from.shape()[3] {
+            for (o, i) in to.row(0, 0, 0, y).iter_mut().zip(from.row(0, 0, 0, y)) {
+                *o = i + self.places.get(i).unwrap_or(&0) + self.voxels;
             }
         }
     }
@@ -327,6 +444,36 @@ fn a_global_step_sees_its_whole_input_once_per_pass() {
         let first = graph.push(mix(), &[Input::Source(0)], "mix").unwrap();
         graph.push(Arc::new(FromMinimum), &[first], "from-minimum").unwrap();
         assert_eq!(run(graph, std::slice::from_ref(&input), how).unwrap().0.samples(), want);
+    }
+}
+
+#[test]
+fn a_global_step_observes_the_inputs_that_it_names_and_knows_where_their_tiles_lie() {
+    let few = |shape, seed| {
+        let mut image = Image::noise(shape, "yx", seed);
+        image.samples_mut().iter_mut().for_each(|v| *v %= 5);
+        image
+    };
+    let (input, other) = (few([1, 1, 1, 13, 17], 5), few([1, 1, 1, 29, 6], 6));
+    let mix = || Arc::new(Mix { halo: Halo::symmetric([0, 0, 0, 1, 2]), border: Border::Mirror });
+    for mixed in [false, true] {
+        let seen = if mixed { whole(&(mix() as Arc<dyn Op>), &[&other]) } else { other.clone() };
+        let mut places = BTreeMap::new();
+        for (n, v) in seen.samples().iter().enumerate() {
+            *places.entry(*v).or_insert(0) += (n / 6 * 100 + n % 6) as i32;
+        }
+        let want = input.samples().iter().map(|v| v + places.get(v).unwrap_or(&0) + 13 * 17);
+        let want: Vec<i32> = want.collect();
+        for how in tilings() {
+            let mut graph = Graph::new(vec![input.meta.clone(), other.meta.clone()]);
+            let second = match mixed {
+                true => graph.push(mix(), &[Input::Source(1)], "mix").unwrap(),
+                false => Input::Source(1),
+            };
+            graph.push(Arc::new(Occurrences), &[Input::Source(0), second], "occurrences").unwrap();
+            let (got, _) = run(graph, &[input.clone(), other.clone()], how).unwrap();
+            assert_eq!(got.samples(), want);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::plan::{Plan, Planned};
 use super::pool::{OutOfMemory, Pool};
 use super::stage::{End, Origin, Stage};
 use super::workshop::{self, Workshop};
-use crate::contract::{Op, Sink, Source, Spill, StoreError, Table};
+use crate::contract::{Resolved, Sink, Source, Spill, StoreError, Table};
 use crate::model::Region;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -248,7 +248,7 @@ impl Plan {
             hooks: hooks.clone(),
         });
         let mut temps: HashMap<usize, Arc<dyn Source>> = HashMap::new();
-        let mut resolved: HashMap<usize, Arc<dyn Op>> = HashMap::new();
+        let mut resolved: HashMap<usize, Resolved> = HashMap::new();
         let mut table = None;
         for (n, planned) in self.stages.iter().enumerate() {
             shared.meters.stage(n);
@@ -293,7 +293,7 @@ impl Plan {
         place: Place,
         spill: &dyn Spill,
         shared: &Arc<Shared>,
-        resolved: &mut HashMap<usize, Arc<dyn Op>>,
+        resolved: &mut HashMap<usize, Resolved>,
     ) -> Result<Option<Table>, RunError> {
         let end = place.stage.end;
         let step = |n: usize| &self.graph.steps[n];
@@ -302,9 +302,9 @@ impl Plan {
             End::Write => run.dispatch(group::Finish::Write).await?,
             End::Fold(n) => run.dispatch(group::Finish::Fold(step(n).op.clone())).await?,
             End::Tally(n) => return passes::tally(&run, &step(n).op, &self.keeps(n)).await.map(Some),
-            End::Observe(n) => {
-                let local = passes::observe(&run, &step(n).op, &step(n).label).await?;
-                resolved.insert(n, local);
+            End::Observe(n, _) => {
+                let known = resolved.remove(&n);
+                resolved.insert(n, passes::observe(&run, &step(n).op, &step(n).label, known).await?);
             }
             End::Merge(n) => {
                 let heap = spill.heap().map_err(|source| RunError::Spill { source })?;
@@ -336,10 +336,10 @@ impl Plan {
 }
 
 /// The stage with global steps replaced by what their statistics made of them.
-fn with_resolved(stage: &Stage, resolved: &HashMap<usize, Arc<dyn Op>>) -> Stage {
+fn with_resolved(stage: &Stage, resolved: &HashMap<usize, Resolved>) -> Stage {
     let mut stage = stage.clone();
     for node in &mut stage.nodes {
-        if let Some(op) = resolved.get(&node.step) {
+        if let Some(Resolved::Local(op)) = resolved.get(&node.step) {
             node.op = op.clone();
         }
     }

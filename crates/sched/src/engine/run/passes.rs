@@ -14,24 +14,30 @@ use crate::model::{Axis, Dtype, Grid, Halo, Region, Shape, Tile, TileMut};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
-/// Feeds the whole input to a global step until it becomes a local one.
+/// Feeds a whole input to a global step until it has another to be fed, or becomes a local one. `known` is what the input
+/// before left.
 pub(super) async fn observe(
     run: &Arc<StageRun>,
     op: &Arc<dyn Op>,
     label: &str,
-) -> Result<Arc<dyn Op>, RunError> {
+    known: Option<Resolved>,
+) -> Result<Resolved, RunError> {
     let Pass::Global(global) = op.pass() else { unreachable!("planned as a global step") };
     let refused = |refused| RunError::Refused(GraphError { step: label.to_owned(), refused });
-    let mut empty = global.start();
+    let mut empty = match known {
+        None => global.start(),
+        Some(Resolved::Again(next) | Resolved::Next(next)) => next,
+        Some(local) => return Ok(local),
+    };
     loop {
         // One statistic per worker at a time; which tile meets which does not matter, as the contract says.
         let workers = run.shared.cpu.current_num_threads();
         let idle: Vec<Box<dyn Statistic>> = (0..workers).map(|_| empty.empty()).collect();
         let idle = Arc::new(Mutex::new(idle));
         let shared = idle.clone();
-        let hand = move |_: &StageRun, _: &Region, tiles: &[Tile<'_>]| {
+        let hand = move |_: &StageRun, region: &Region, tiles: &[Tile<'_>]| {
             let mut statistic = shared.lock().expect("statistics lock").pop().expect("one per worker");
-            statistic.observe(&tiles[0]);
+            statistic.observe(&tiles[0], region);
             shared.lock().expect("statistics lock").push(statistic);
         };
         run.clone().dispatch(Finish::Hand(Box::new(hand))).await?;
@@ -40,8 +46,8 @@ pub(super) async fn observe(
             empty.merge(other);
         }
         match global.resolve(empty).map_err(refused)? {
-            Resolved::Local(local) => return Ok(local),
             Resolved::Again(next) => empty = next,
+            done => return Ok(done),
         }
     }
 }
