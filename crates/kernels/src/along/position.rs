@@ -187,9 +187,9 @@ mod tests {
     use super::super::{has, oracle};
     use crate::conforms;
     use crate::ops::PROJECT as SPEC;
-    use crate::testing::{Image, steps};
+    use crate::testing::{Fill, Float, Image, meta, steps};
     use voxtile_sched::dispatch;
-    use voxtile_sched::model::Axis;
+    use voxtile_sched::model::{Axis, Dtype};
 
     fn wanted(image: &Image, axis: Axis, largest: bool) -> Image {
         dispatch!(image.meta().dtype, T => oracle(image, axis, |values: &[T]| {
@@ -218,5 +218,16 @@ mod tests {
     fn the_first_nan_is_the_extreme() {
         let image = Image::of::<f32>("yx", &[1, 4], &[1.0, f32::NAN, 9.0, f32::NAN]);
         assert_eq!(steps("project x method=argmax", &image).values::<u32>(), [1]);
+    }
+    #[test]
+    fn the_first_of_equal_values_counts_in_long_rows() {
+        let sizes = [40, 3 * super::LANES as u64 + 17];
+        for fill in [Fill::Few, Fill::Noise, Fill::Special] {
+            let image = Image::filled(meta("yx", &sizes, Dtype::F32), fill, 7);
+            for (step, largest) in [("project x method=argmax", true), ("project x method=argmin", false)] {
+                let want = wanted(&image, Axis::X, largest);
+                steps(step, &image).assert_same(&want, Float::Exact, || format!("{step} of {fill:?}"));
+            }
+        }
     }
 }

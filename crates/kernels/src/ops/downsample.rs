@@ -368,6 +368,10 @@ mod tests {
         dispatch!(image.meta().dtype, T => oracle(image, present(image, [3; 3]), |block: &[T]| block[0]))
     }, only(|m| large(m, [3; 3])));
 
+    conforms!(stride_2: &SPEC, "downsample 2 method=stride", |image| {
+        dispatch!(image.meta().dtype, T => oracle(image, present(image, [2; 3]), |block: &[T]| block[0]))
+    }, only(|m| large(m, [2; 3])));
+
     /// Only whole blocks along z and y: every column then has the same length.
     fn even(m: &Meta) -> bool {
         [Axis::Z, Axis::Y].iter().all(|a| !m.axes.contains(*a) || m.shape[a.index()].is_multiple_of(2))

@@ -2,8 +2,8 @@
 //!
 //! Any type → f32, every axis: `max · (x / max)^gamma`, so that 0 and `max` stay where they are. `max` is the largest
 //! value of an integer type and 1 for floats, or what the recipe says. NaN of values below 0, unless gamma is a whole
-//! number. Computed in f64 and rounded once. Cost: 2 ns per voxel, 0.3 of 8 and 16 bits, from
-//! a table of all values; no scratch.
+//! number. Computed in f64 and rounded once. Cost: 2 ns per voxel, 0.3 of 8 and 16 bits, from a table of
+//! all values; no scratch.
 //!
 //! Equal to `skimage.exposure.adjust_gamma` before that rounds: it returns the input's type, u8 rounded, others cut off
 //! towards 0. `| cast u16` rounds.
