@@ -139,7 +139,7 @@ CASES = [
     Case("gamma 0.4", "exposure.adjust_gamma(v, 0.4), cut off to u16", lambda v: exposure.adjust_gamma(v, 0.4), 1e-4),
     Case("ln", "np.log(v)", np.log, 1e-6),
     Case("ln", "np.log(v)", np.log, 1e-6, given=lambda v: [wide(v)]),
-    Case("exp", "np.exp(v)", np.exp, 1e-6, given=lambda v: [v // 16]),
+    Case("exp", "np.exp(v)", np.exp, 1e-6, given=lambda v: [v // 32]),
     Case("exp", "np.exp(v)", np.exp, 1e-6, given=lambda v: [wide(v) / 300]),
     Case("sqrt", "np.sqrt(v)", np.sqrt, 1e-6),
     Case("abs", "np.abs(v)", np.abs, given=lambda v: [wide(v) - 300]),

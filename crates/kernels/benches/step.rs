@@ -72,6 +72,8 @@ fn pad<'a>(image: &Image, region: &Region, border: Border, buffer: &'a mut Buffe
         let place = |a: usize, k: usize| border.map(region.start[a] + k as i64, image_shape[a]).map(|p| p as usize);
         let first = (-region.start[4]).clamp(0, shape[4] as i64) as usize;
         let end = (image_shape[4] as i64 - region.start[4]).clamp(first as i64, shape[4] as i64) as usize;
+        let beyond: Vec<(usize, Option<usize>)> =
+            (0..first).chain(end..shape[4]).map(|k| (k, place(4, k))).collect();
         for t in 0..shape[0] {
             for c in 0..shape[1] {
                 for z in 0..shape[2] {
@@ -85,8 +87,8 @@ fn pad<'a>(image: &Image, region: &Region, border: Border, buffer: &'a mut Buffe
                         let from = from.row(t, c, z, y);
                         let start = (region.start[4] + first as i64) as usize;
                         row[first..end].copy_from_slice(&from[start..start + end - first]);
-                        for k in (0..first).chain(end..shape[4]) {
-                            row[k] = place(4, k).map_or(constant, |x| from[x]);
+                        for &(k, x) in &beyond {
+                            row[k] = x.map_or(constant, |x| from[x]);
                         }
                     }
                 }
