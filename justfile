@@ -36,3 +36,9 @@ bench *ARGS:
 peers DIR *ARGS:
     cargo build --release
     python benches/peers/run.py {{DIR}} {{ARGS}}
+
+# Every operation beside the call of numpy, scipy or scikit-image that does the same, on one core
+peers-ops *ARGS:
+    cargo build --release
+    cargo bench -p voxtile-kernels --bench step --no-run
+    python benches/peers/ops.py {{ARGS}}

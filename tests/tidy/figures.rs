@@ -33,12 +33,14 @@ fn cells(line: &str) -> Vec<String> {
     out
 }
 
-/// `benches/results/MACHINE/DATE.csv`: the newest of each machine.
+/// `benches/results/MACHINE/DATE.csv`: the newest of each machine. `DATE-ops.csv` beside it has other columns.
 fn newest() -> BTreeMap<String, (String, String)> {
     let mut out = BTreeMap::new();
     for (path, file) in files(&["csv"]) {
         let parts: Vec<&str> = path.split('/').collect();
-        if let ["benches", "results", machine, date] = parts[..] {
+        if let ["benches", "results", machine, date] = parts[..]
+            && !date.ends_with("-ops.csv")
+        {
             // Sorted by path: later dates replace earlier ones.
             out.insert(machine.to_owned(), (date.trim_end_matches(".csv").to_owned(), text(&file)));
         }

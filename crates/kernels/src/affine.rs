@@ -3,6 +3,7 @@
 use crate::pointwise::for_rows;
 use crate::sampling::Method;
 use crate::vectorised;
+use std::ops::Range;
 use voxtile_sched::contract::{Footprint, Op, Pass, Placed, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{
@@ -109,36 +110,92 @@ struct Row {
     half: f64,
 }
 
-/// Input voxels around the place of one output voxel.
-struct Around {
-    /// The first voxel along each axis.
-    first: [usize; 3],
-    /// Its distance from the place.
-    rest: [f64; 3],
-    /// Whether it is the last one of the image.
-    end: [bool; 3],
+/// Output voxels that are computed together: their numbers stay in the first-level cache.
+const BLOCK: usize = 64;
+
+/// Adding 2^52 rounds a number that is not negative to a whole one and leaves it in the low bits of the sum.
+const WHOLE: f64 = 4_503_599_627_370_496.0;
+
+/// Where neighbours along a row take their values.
+struct Block {
+    /// The first input voxel of each, in the tile.
+    at: [usize; BLOCK],
+    /// Its distance from the place, along each axis.
+    rest: [[f64; BLOCK]; 3],
+    /// The way to the voxel after it, along each axis; 0 after the last one, which has no weight.
+    more: [[usize; BLOCK]; 3],
 }
 
 impl Row {
-    /// Where the voxel at `x` takes its value; `None` outside the image.
-    #[inline(always)]
-    fn around(&self, x: i64) -> Option<Around> {
-        let mut out = Around { first: [0; 3], rest: [0.0; 3], end: [false; 3] };
-        for a in 0..3 {
-            let along = &self.along[a];
-            let place = along.base + x as f64 * along.step;
-            // Also false for NaN.
-            if !(place >= 0.0 && place <= along.last) {
-                return None;
+    /// Which voxels of an output row from `start` on lie in the image: along it places only rise or only fall.
+    fn inside(&self, start: i64, len: usize) -> Range<usize> {
+        let mut range = 0..len;
+        for along in &self.along {
+            if !along.base.is_finite() {
+                return 0..0;
             }
-            // Rounded down, because it is not negative.
-            let first = (place + self.half) as i64;
-            out.rest[a] = place - first as f64;
-            out.first[a] = (first - along.before) as usize;
-            out.end[a] = first as f64 >= along.last;
+            let place = |n: usize| along.base + (start + n as i64) as f64 * along.step;
+            let (above, below) = (|n| place(n) >= 0.0, |n| place(n) <= along.last);
+            range = if along.step < 0.0 {
+                first(range.clone(), below)..first(range, |n| !above(n))
+            } else {
+                first(range.clone(), above)..first(range, |n| !below(n))
+            };
         }
-        Some(out)
+        range
     }
+
+    /// Where the `len` voxels from `start` on, which lie in the image, take their values.
+    #[inline(always)]
+    fn block<T>(&self, start: i64, len: usize, held: &Held<'_, '_, T>) -> Block {
+        let strides = held.voxels.strides();
+        let mut out = Block { at: [held.base; BLOCK], rest: [[0.0; BLOCK]; 3], more: [[0; BLOCK]; 3] };
+        for a in 0..3 {
+            let (along, step, after) = (&self.along[a], strides[2 + a], held.more[a]);
+            let voxels = out.at[..len].iter_mut().zip(&mut out.rest[a][..len]).zip(&mut out.more[a][..len]);
+            for (k, ((at, rest), more)) in voxels.enumerate() {
+                let place = along.base + (start + k as i64) as f64 * along.step;
+                let raised = place + self.half;
+                let near = (raised + WHOLE) - WHOLE;
+                let first = if near > raised { near - 1.0 } else { near };
+                let index = (first + WHOLE).to_bits().wrapping_sub(WHOLE.to_bits()) as usize;
+                *at += index.wrapping_sub(along.before as usize).wrapping_mul(step);
+                *rest = place - first;
+                *more = if first >= along.last { 0 } else { after };
+            }
+        }
+        out
+    }
+
+    /// Whether an output row lies along rows of the image, voxel on voxel.
+    fn is_straight<T>(&self, held: &Held<'_, '_, T>) -> bool {
+        self.along[0].step == 0.0
+            && self.along[1].step == 0.0
+            && self.along[2].step == 1.0
+            && held.more[2] == 0
+    }
+}
+
+/// The first number of a range from which on something holds; its end if that never happens.
+#[inline]
+fn first(range: Range<usize>, holds: impl Fn(usize) -> bool) -> usize {
+    if range.is_empty() || holds(range.start) {
+        return range.start;
+    }
+    if !holds(range.end - 1) {
+        return range.end;
+    }
+    // It does not hold for the one, and does for the other.
+    let (mut not, mut yes) = (range.start, range.end - 1);
+    while yes - not > 1 {
+        let middle = not + (yes - not) / 2;
+        if holds(middle) {
+            yes = middle;
+        } else {
+            not = middle;
+        }
+    }
+    yes
 }
 
 /// The voxels that a tile holds of the input.
@@ -150,22 +207,19 @@ struct Held<'a, 'b, T> {
     more: [usize; 3],
 }
 
-impl<T> Held<'_, '_, T> {
-    #[inline(always)]
-    fn place(&self, [z, y, x]: [usize; 3]) -> usize {
-        let strides = self.voxels.strides();
-        self.base + z * strides[2] + y * strides[3] + x
-    }
-}
-
 vectorised! {
     fn pick<T: Element>(row: &Row, start: i64, held: &Held<'_, '_, T>, outside: T, out: &mut [T]) {
         let data = held.voxels.raw();
-        for (out, x) in out.iter_mut().zip(start..) {
-            *out = match row.around(x) {
-                None => outside,
-                Some(around) => data[held.place(around.first)],
-            };
+        let inside = row.inside(start, out.len());
+        out[..inside.start].fill(outside);
+        out[inside.end..].fill(outside);
+        let mut x = start + inside.start as i64;
+        for out in out[inside].chunks_mut(BLOCK) {
+            let block = row.block(x, out.len(), held);
+            for (out, &at) in out.iter_mut().zip(&block.at) {
+                *out = data[at];
+            }
+            x += out.len() as i64;
         }
     }
 }
@@ -174,25 +228,75 @@ vectorised! {
     /// Sums in f64: along x, then y, then z.
     fn mix<T: Element>(row: &Row, start: i64, held: &Held<'_, '_, T>, outside: f32, out: &mut [f32]) {
         let data = held.voxels.raw();
-        for (out, x) in out.iter_mut().zip(start..) {
-            let Some(around) = row.around(x) else {
-                *out = outside;
-                continue;
-            };
-            let at = held.place(around.first);
-            let [rz, ry, rx] = around.rest;
-            // The voxel after the last one has no weight.
-            let more = |a: usize| if around.end[a] { 0 } else { held.more[a] };
-            let (dy, dx) = (more(1), more(2));
-            let along = |at: usize| data[at].to_f64() * (1.0 - rx) + data[at + dx].to_f64() * rx;
-            let plane = |at: usize| along(at) * (1.0 - ry) + along(at + dy) * ry;
-            *out = if held.more[0] == 0 {
-                plane(at) as f32
+        let inside = row.inside(start, out.len());
+        out[..inside.start].fill(outside);
+        out[inside.end..].fill(outside);
+        let straight = row.is_straight(held);
+        let flat = held.more[0] == 0;
+        let mut x = start + inside.start as i64;
+        // The voxels around each place: in its plane, and in the next one.
+        let (mut near, mut far) = ([[0.0; BLOCK]; 4], [[0.0; BLOCK]; 4]);
+        for out in out[inside].chunks_mut(BLOCK) {
+            let len = out.len();
+            let block = row.block(x, len, held);
+            let Block { at, rest: [rz, ry, rx], more: [dz, dy, dx] } = &block;
+            if straight {
+                corners_of_rows(data, at[0], dy[0], len, &mut near);
+                if !flat {
+                    corners_of_rows(data, at[0] + dz[0], dy[0], len, &mut far);
+                }
             } else {
-                (plane(at) * (1.0 - rz) + plane(at + more(0)) * rz) as f32
-            };
+                for k in 0..len {
+                    corners(data, at[k], dy[k], dx[k], k, &mut near);
+                }
+                if !flat {
+                    for k in 0..len {
+                        corners(data, at[k] + dz[k], dy[k], dx[k], k, &mut far);
+                    }
+                }
+            }
+            if flat {
+                for (k, out) in out.iter_mut().enumerate() {
+                    *out = in_plane(&near, ry, rx, k) as f32;
+                }
+            } else {
+                for (k, out) in out.iter_mut().enumerate() {
+                    let (near, far) = (in_plane(&near, ry, rx, k), in_plane(&far, ry, rx, k));
+                    *out = (near * (1.0 - rz[k]) + far * rz[k]) as f32;
+                }
+            }
+            x += len as i64;
         }
     }
+}
+
+/// The four voxels of a plane around place `k`.
+#[inline(always)]
+fn corners<T: Element>(data: &[T], at: usize, dy: usize, dx: usize, k: usize, to: &mut [[f64; BLOCK]; 4]) {
+    to[0][k] = data[at].to_f64();
+    to[1][k] = data[at + dx].to_f64();
+    to[2][k] = data[at + dy].to_f64();
+    to[3][k] = data[at + dy + dx].to_f64();
+}
+
+/// Those around places that are neighbours and lie on voxels of the rows.
+#[inline(always)]
+fn corners_of_rows<T: Element>(data: &[T], at: usize, dy: usize, len: usize, to: &mut [[f64; BLOCK]; 4]) {
+    let [a, b, c, d] = to;
+    for (from, one, two) in [(at, a, b), (at + dy, c, d)] {
+        let row = &data[from..from + len];
+        for ((voxel, one), two) in row.iter().zip(one).zip(two) {
+            *one = voxel.to_f64();
+            *two = *one;
+        }
+    }
+}
+
+/// The value between the four voxels of a plane.
+#[inline(always)]
+fn in_plane(v: &[[f64; BLOCK]; 4], ry: &[f64; BLOCK], rx: &[f64; BLOCK], k: usize) -> f64 {
+    let along = |a: f64, b: f64| a * (1.0 - rx[k]) + b * rx[k];
+    along(v[0][k], v[1][k]) * (1.0 - ry[k]) + along(v[2][k], v[3][k]) * ry[k]
 }
 
 impl Op for Affine {

@@ -1,11 +1,26 @@
 //! Elementary functions of `f64` that compile to vector code and give the same bits with every instruction set.
 //!
 //! The standard library's call the C library, voxel by voxel, and its results differ between systems. These are made
-//! of products, sums and selections alone, each rounded. Error: 1 ULP for `exp`, `ln` and `sqrt`, `|y · ln x|` ULP for
-//! `pow`; far below what rounding to `f32` does.
+//! of products, sums and selections alone, each rounded. Error: 1 ULP for `exp` and `ln`, a few for those that are made for
+//! f32, `|y · ln x|` ULP for `pow`; far below what rounding to `f32` does.
 
 /// ln 2 in two parts, the first so short that its products with exponents are exact.
 const LN2: [f64; 2] = [0.693_147_180_369_123_8, 1.908_214_929_270_587_7e-10];
+
+/// Coefficients of R in [`ln`], the highest power first.
+const R: [f64; 7] = [
+    1.479_819_860_511_658_6e-1,
+    1.531_383_769_920_937_3e-1,
+    1.818_357_216_161_805e-1,
+    2.222_219_843_214_978_4e-1,
+    2.857_142_874_366_239e-1,
+    3.999_999_999_940_942e-1,
+    6.666_666_666_666_735e-1,
+];
+
+/// √½ and 1 as bits.
+const ROOT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
+const ONE: u64 = 1023 << 52;
 
 /// Adding 1.5 · 2^52 leaves the rounded value in the low bits of the sum.
 const SHIFT: f64 = 6_755_399_441_055_744.0;
@@ -47,22 +62,40 @@ pub(crate) fn exp(x: f64) -> f64 {
     e * power(half) * power(exponent.wrapping_sub(half))
 }
 
+/// `eˣ` as far as `f32` goes: a relative error below 1e-14, 0 and infinity where rounding to `f32` makes it so. Half the
+/// cost of [`exp`]: the eighth part of the exponent needs half the series.
+#[inline(always)]
+pub(crate) fn exp_for_f32(x: f64) -> f64 {
+    /// 1 / n!, of the largest n first. The first one left out would add 3e-16.
+    const SERIES: [f64; 8] = [
+        1.984_126_984_126_984e-4,
+        1.388_888_888_888_889e-3,
+        8.333_333_333_333_333e-3,
+        4.166_666_666_666_666_4e-2,
+        1.666_666_666_666_666_6e-1,
+        0.5,
+        1.0,
+        1.0,
+    ];
+    // Beyond these bounds the rounded result is 0 or infinite. In this order NaN passes.
+    let x = if x < -110.0 { -110.0 } else { x };
+    let x = if x > 90.0 { 90.0 } else { x };
+    let shifted = x * std::f64::consts::LOG2_E + SHIFT;
+    let k = shifted - SHIFT;
+    let r = ((x - k * LN2[0]) - k * LN2[1]) * 0.125;
+    let mut e = SERIES[0];
+    for term in &SERIES[1..] {
+        e = e * r + term;
+    }
+    let square = e * e;
+    let fourth = square * square;
+    fourth * fourth * f64::from_bits(shifted.to_bits().wrapping_add(1023) << 52)
+}
+
 /// Natural logarithm; -∞ of 0, NaN of what is below. The method and the coefficients are fdlibm's (Ng, `e_log.c`):
 /// with `s = f / (2 + f)`, `ln(1 + f) = f - s · (f - R(s²))`.
 #[inline(always)]
 pub(crate) fn ln(x: f64) -> f64 {
-    /// Coefficients of R, the highest power first.
-    const R: [f64; 7] = [
-        1.479_819_860_511_658_6e-1,
-        1.531_383_769_920_937_3e-1,
-        1.818_357_216_161_805e-1,
-        2.222_219_843_214_978_4e-1,
-        2.857_142_874_366_239e-1,
-        3.999_999_999_940_942e-1,
-        6.666_666_666_666_735e-1,
-    ];
-    const ROOT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
-    const ONE: u64 = 1023 << 52;
     // Denormal numbers are made normal.
     let tiny = x < f64::MIN_POSITIVE;
     let scaled = if tiny { x * f64::from_bits((1023 + 54) << 52) } else { x };
@@ -87,18 +120,58 @@ pub(crate) fn ln(x: f64) -> f64 {
     if x == 0.0 { f64::NEG_INFINITY } else { ln }
 }
 
+/// [`ln`] of what is no denormal number: a relative error below 1e-15.
+#[inline(always)]
+pub(crate) fn ln_of_normal(x: f64) -> f64 {
+    let bits = x.to_bits().wrapping_add(ONE - ROOT_HALF);
+    let k = f64::from_bits((bits >> 52) | (1075 << 52)) - f64::from_bits((1075 << 52) + 1023);
+    let f = f64::from_bits((bits & ((1 << 52) - 1)) + ROOT_HALF) - 1.0;
+    let s = f / (2.0 + f);
+    let z = s * s;
+    let mut r = R[0];
+    for coefficient in &R[1..] {
+        r = r * z + coefficient;
+    }
+    let ln = k * std::f64::consts::LN_2 + s * (2.0 + r * z);
+    let ln = if x < f64::INFINITY { ln } else { x };
+    let ln = if x > 0.0 { ln } else { f64::NAN };
+    if x == 0.0 { f64::NEG_INFINITY } else { ln }
+}
+
 /// `xʸ` with the special cases of C's `pow`, which are numpy's: `x⁰ = 1ʸ = 1`, also of NaN; NaN for a negative `x` and
 /// a `y` that is not whole.
 #[inline(always)]
 pub(crate) fn pow(x: f64, y: f64) -> f64 {
-    let magnitude = x.abs();
-    let power = if magnitude == 1.0 { 1.0 } else { exp(y * ln(magnitude)) };
-    let whole = y.floor() == y;
-    let odd = whole && (0.5 * y).floor() != 0.5 * y;
-    let signed = if odd && x.is_sign_negative() { -power } else { power };
-    let signed = if x < 0.0 && magnitude < f64::INFINITY && !whole { f64::NAN } else { signed };
-    let signed = if x.is_nan() || y.is_nan() { f64::NAN } else { signed };
-    if x == 1.0 || y == 0.0 { 1.0 } else { signed }
+    Power::new(y).of(x)
+}
+
+/// [`pow`] of many numbers with the same `y`.
+#[derive(Clone, Copy)]
+pub(crate) struct Power {
+    y: f64,
+    /// `y` is a whole number, and an odd one.
+    whole: bool,
+    odd: bool,
+}
+
+impl Power {
+    #[inline(always)]
+    pub(crate) fn new(y: f64) -> Self {
+        let whole = y.floor() == y;
+        Self { y, whole, odd: whole && (0.5 * y).floor() != 0.5 * y }
+    }
+
+    /// `xʸ`.
+    #[inline(always)]
+    pub(crate) fn of(self, x: f64) -> f64 {
+        let magnitude = x.abs();
+        let power = exp(self.y * ln(magnitude));
+        let power = if magnitude == 1.0 { 1.0 } else { power };
+        let signed = if self.odd && x.is_sign_negative() { -power } else { power };
+        let signed = if x < 0.0 && magnitude < f64::INFINITY && !self.whole { f64::NAN } else { signed };
+        let signed = if x.is_nan() || self.y.is_nan() { f64::NAN } else { signed };
+        if x == 1.0 || self.y == 0.0 { 1.0 } else { signed }
+    }
 }
 
 /// `xⁿ` by repeated squaring: exact where the products are.
@@ -167,6 +240,16 @@ mod tests {
             let any = f64::from_bits(bits);
             prop_assert!(apart(exp(x), x.exp()) <= 1, "exp {x}");
             prop_assert!(apart(exp(any), any.exp()) <= 1, "exp {any:e}");
+            let (got, want) = (exp_for_f32(x), x.exp());
+            if (-104.0..89.0).contains(&x) {
+                prop_assert!((got / want - 1.0).abs() < 1e-14, "exp {x}: {got} instead of {want}");
+            }
+            prop_assert!((got as f32 - want as f32).abs() <= 1e-7 * want as f32 || got as f32 == want as f32, "exp {x}");
+            for v in [near, x, f64::from(any as f32)] {
+                let (got, want) = (ln_of_normal(v), v.ln());
+                let close = (got - want).abs() <= 1e-14 * want.abs();
+                prop_assert!(close || got == want || got.is_nan() && want.is_nan(), "ln {v}: {got} instead of {want}");
+            }
             for v in [any, near, x] {
                 prop_assert!(apart(ln(v), v.ln()) <= 1, "ln {v:e}");
             }
@@ -183,6 +266,11 @@ mod tests {
         for x in SPECIAL {
             assert!(apart(exp(x), x.exp()) <= 1, "exp {x:e}: {:e}", exp(x));
             assert!(apart(ln(x), x.ln()) <= 1, "ln {x:e}: {:e}", ln(x));
+            let (single, want) = (exp_for_f32(x) as f32, x.exp() as f32);
+            assert!(single == want || single.is_nan() && want.is_nan(), "exp {x:e}: {single:e}");
+            if x != 5e-324 {
+                assert!(apart(ln_of_normal(x), x.ln()) <= 2, "ln {x:e}: {:e}", ln_of_normal(x));
+            }
             for y in SPECIAL {
                 let (got, want) = (pow(x, y), x.powf(y));
                 let near = (got - want).abs() <= 1e-12 * want.abs()

@@ -12,7 +12,8 @@ pub(crate) trait Point<T, U>: Copy {
 }
 
 vectorised! {
-    fn line<T: Element, U: Element, F: Point<T, U>>(f: F, from: &[T], to: &mut [U]) {
+    /// A function of every voxel of a row.
+    pub(crate) fn line<T: Element, U: Element, F: Point<T, U>>(f: F, from: &[T], to: &mut [U]) {
         for (to, &from) in to.iter_mut().zip(from) {
             *to = f.at(from);
         }

@@ -60,6 +60,46 @@ vectorised! {
     }
 }
 
+/// Voxels of a row that are compared at once, each with those so many further on.
+const LANES: usize = 64;
+
+vectorised! {
+    /// Voxels of one row, the first of which is number `before`, into one state.
+    fn along<T: Sample>(row: &[T], before: u32, largest: bool, best: &mut T, position: &mut u32) {
+        let mut none = before == 0;
+        let mut offer = |value: T, k: usize| {
+            if none || better(value, *best, largest) {
+                (*best, *position) = (value, before + k as u32);
+            }
+            none = false;
+        };
+        let (whole, rest) = row.split_at(row.len() / LANES * LANES);
+        if let Some(first) = whole.first_chunk::<LANES>() {
+            let (mut values, mut rounds) = (*first, [0u32; LANES]);
+            for (round, chunk) in whole.chunks_exact(LANES).enumerate().skip(1) {
+                for i in 0..LANES {
+                    let take = better(chunk[i], values[i], largest);
+                    values[i] = if take { chunk[i] } else { values[i] };
+                    rounds[i] = if take { round as u32 } else { rounds[i] };
+                }
+            }
+            // Of equal values the first one counts, whatever lane it is in.
+            let place = |i: usize| rounds[i] as usize * LANES + i;
+            let mut first = 0;
+            for i in 1..LANES {
+                let equal = !better(values[first], values[i], largest);
+                if better(values[i], values[first], largest) || (equal && place(i) < place(first)) {
+                    first = i;
+                }
+            }
+            offer(values[first], place(first));
+        }
+        for (k, &value) in (whole.len()..).zip(rest) {
+            offer(value, k);
+        }
+    }
+}
+
 impl Position {
     fn take<T: Sample>(&self, slab: &Tile<'_>, state: &mut [u8]) {
         let State { best, position, seen } = cut::<T>(state);
@@ -71,11 +111,7 @@ impl Position {
         let mut n = 0;
         for_rows(shape, |t, c, z, y| {
             if self.axis == Axis::X {
-                for (k, &value) in (before..).zip(rows.row(t, c, z, y)) {
-                    if k == 0 || better(value, best[n], self.largest) {
-                        (best[n], position[n]) = (value, k);
-                    }
-                }
+                along(rows.row(t, c, z, y), before, self.largest, &mut best[n], &mut position[n]);
                 n += 1;
                 return;
             }
@@ -151,9 +187,9 @@ mod tests {
     use super::super::{has, oracle};
     use crate::conforms;
     use crate::ops::PROJECT as SPEC;
-    use crate::testing::{Image, steps};
+    use crate::testing::{Fill, Float, Image, meta, steps};
     use voxtile_sched::dispatch;
-    use voxtile_sched::model::Axis;
+    use voxtile_sched::model::{Axis, Dtype};
 
     fn wanted(image: &Image, axis: Axis, largest: bool) -> Image {
         dispatch!(image.meta().dtype, T => oracle(image, axis, |values: &[T]| {
@@ -182,5 +218,16 @@ mod tests {
     fn the_first_nan_is_the_extreme() {
         let image = Image::of::<f32>("yx", &[1, 4], &[1.0, f32::NAN, 9.0, f32::NAN]);
         assert_eq!(steps("project x method=argmax", &image).values::<u32>(), [1]);
+    }
+    #[test]
+    fn the_first_of_equal_values_counts_in_long_rows() {
+        let sizes = [40, 3 * super::LANES as u64 + 17];
+        for fill in [Fill::Few, Fill::Noise, Fill::Special] {
+            let image = Image::filled(meta("yx", &sizes, Dtype::F32), fill, 7);
+            for (step, largest) in [("project x method=argmax", true), ("project x method=argmin", false)] {
+                let want = wanted(&image, Axis::X, largest);
+                steps(step, &image).assert_same(&want, Float::Exact, || format!("{step} of {fill:?}"));
+            }
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::blocks::{Join, Largest, Rows, Smallest, Sum, extremes, from_key, key,
 use crate::pointwise::{Sample, for_rows};
 use crate::spec::{ArgError, Args, Build, Param, Spec, Value};
 use crate::totals::Total;
+use crate::vectorised;
 use std::sync::Arc;
 use voxtile_sched::contract::{Footprint, Op, Refused};
 use voxtile_sched::dispatch;
@@ -144,11 +145,12 @@ impl Downsample {
     fn stride<T: Sample>(&self, input: &Tile<'_>, output: &mut TileMut<'_>) {
         let (input, mut out) = (input.view::<T>(), output.view::<T>());
         self.rows(input.shape(), out.shape(), |[t, c, z, y], rows| {
-            let row = input.row(rows.t, rows.c, rows.z.0, rows.y.0);
-            for (out, &value) in
-                out.row(t, c, z, y).iter_mut().zip(row.iter().step_by(self.factor[4] as usize))
-            {
-                *out = value;
+            let (row, out) = (input.row(rows.t, rows.c, rows.z.0, rows.y.0), out.row(t, c, z, y));
+            match self.factor[4] as usize {
+                2 => every_second(row, out),
+                factor => {
+                    out.iter_mut().zip(row.iter().step_by(factor)).for_each(|(out, &value)| *out = value)
+                }
             }
         });
     }
@@ -161,6 +163,18 @@ impl Downsample {
             Dtype::U64 | Dtype::I64 => self.mean::<T, i128, U>(input, output, scratch),
             _ if small => self.mean::<T, i32, U>(input, output, scratch),
             _ => self.mean::<T, i64, U>(input, output, scratch),
+        }
+    }
+}
+
+vectorised! {
+    /// The first voxel of each pair, also of the last one if that is alone.
+    fn every_second<T: Sample>(row: &[T], out: &mut [T]) {
+        for (out, pair) in out.iter_mut().zip(row.chunks_exact(2)) {
+            *out = pair[0];
+        }
+        if let ([last], Some(out)) = (row.chunks_exact(2).remainder(), out.last_mut()) {
+            *out = *last;
         }
     }
 }
@@ -353,6 +367,10 @@ mod tests {
     conforms!(stride_3: &SPEC, "downsample 3 method=stride", |image| {
         dispatch!(image.meta().dtype, T => oracle(image, present(image, [3; 3]), |block: &[T]| block[0]))
     }, only(|m| large(m, [3; 3])));
+
+    conforms!(stride_2: &SPEC, "downsample 2 method=stride", |image| {
+        dispatch!(image.meta().dtype, T => oracle(image, present(image, [2; 3]), |block: &[T]| block[0]))
+    }, only(|m| large(m, [2; 3])));
 
     /// Only whole blocks along z and y: every column then has the same length.
     fn even(m: &Meta) -> bool {

@@ -1,10 +1,11 @@
 //! Exponential, base e.
 //!
 //! Any type → f32, every axis; beyond 88.7 infinite. Computed in f64 from the exact value and rounded once:
-//! `numpy.exp(image.astype(float64)).astype(float32)`, with an error of 1 ULP in f64 before the rounding, so that about
-//! one voxel in 10⁸ may be the neighbouring f32. Cost: 1 ns per voxel; no scratch.
+//! `numpy.exp(image.astype(float64)).astype(float32)`, with a relative error below 10⁻¹⁴ before the rounding, so that
+//! about one voxel in 10⁷ may be the neighbouring f32. Cost: 0.6 ns per voxel, 0.3 of 8 and 16 bits, from a table of all
+//! values; no scratch.
 
-use crate::functions::{Real, function};
+use crate::functions::{Real, tabled};
 use crate::math;
 use crate::spec::{Build, Spec};
 
@@ -15,7 +16,7 @@ pub(super) static SPEC: Spec = Spec {
     params: &[],
     inputs: 1,
     example: "exp",
-    build: Build::One(|_| Ok(function(SPEC.name, 1.0, Exp))),
+    build: Build::One(|args| Ok(tabled(SPEC.name, 0.6, args.input().dtype, Exp))),
 };
 
 #[derive(Clone, Copy)]
@@ -24,7 +25,7 @@ struct Exp;
 impl Real for Exp {
     #[inline(always)]
     fn of(self, x: f64) -> f64 {
-        math::exp(x)
+        math::exp_for_f32(x)
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! Any type → f32, every axis: `max · (x / max)^gamma`, so that 0 and `max` stay where they are. `max` is the largest
 //! value of an integer type and 1 for floats, or what the recipe says. NaN of values below 0, unless gamma is a whole
-//! number. Computed in f64 and rounded once. Cost: 3.4 ns per voxel with AVX-512, 5.6 with AVX2; no scratch.
+//! number. Computed in f64 and rounded once. Cost: 2 ns per voxel, 0.3 of 8 and 16 bits, from a table of
+//! all values; no scratch.
 //!
 //! Equal to `skimage.exposure.adjust_gamma` before that rounds: it returns the input's type, u8 rounded, others cut off
 //! towards 0. `| cast u16` rounds.
 
-use crate::functions::{Real, function};
-use crate::math;
+use crate::functions::{Real, tabled};
+use crate::math::Power;
 use crate::spec::{ArgError, Args, Build, Param, Spec, Value};
 use std::sync::Arc;
 use voxtile_sched::contract::Op;
@@ -52,19 +53,19 @@ fn build(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
         None if dtype.is_float() => 1.0,
         None => dispatch!(dtype, T => T::HIGHEST.to_f64()),
     };
-    Ok(function(SPEC.name, 3.5, Curve { gamma: positive("gamma")?, max }))
+    Ok(tabled(SPEC.name, 2.0, dtype, Curve { power: Power::new(positive("gamma")?), max }))
 }
 
 #[derive(Clone, Copy)]
 struct Curve {
-    gamma: f64,
+    power: Power,
     max: f64,
 }
 
 impl Real for Curve {
     #[inline(always)]
     fn of(self, x: f64) -> f64 {
-        self.max * math::pow(x / self.max, self.gamma)
+        self.max * self.power.of(x / self.max)
     }
 }
 

@@ -164,27 +164,38 @@ vectorised! {
     }
 }
 
+/// Bytes of states that are worked on while the axis runs.
+const STATES: usize = 16 << 10;
+
 /// Adds a slab to the states, which lie in raster order of the output.
 fn take_slab<T: Sample, K: Take<T>>(slab: &Tile<'_>, axis: Axis, state: &mut [u8]) {
     let state: &mut [K::State] = bytemuck::cast_slice_mut(state);
     let rows = slab.view::<T>();
     let mut shape = slab.shape();
     let extent = std::mem::replace(&mut shape[axis.index()], 1);
-    let nx = shape[4];
+    let (ny, nx) = (shape[3], shape[4]);
     let mut n = 0;
-    for_rows(shape, |t, c, z, y| {
-        if axis == Axis::X {
+    if axis == Axis::X {
+        for_rows(shape, |t, c, z, y| {
             along::<T, K>(rows.row(t, c, z, y), &mut state[n]);
             n += 1;
-            return;
-        }
-        // The states of a row stay in the first-level cache while the axis runs.
-        let states = &mut state[n..n + nx];
-        n += nx;
+        });
+        return;
+    }
+    // The states of some rows stay in the first-level cache while the axis runs; together these rows are long enough for
+    // the memory to foresee what is read.
+    let together = (STATES / (nx * size_of::<K::State>()).max(1)).clamp(1, ny.max(1));
+    shape[3] = ny.div_ceil(together);
+    for_rows(shape, |t, c, z, block| {
+        let ys = block * together..ny.min((block + 1) * together);
+        let states = &mut state[n..n + ys.len() * nx];
+        n += states.len();
         for k in 0..extent {
-            let mut at = [t, c, z, y];
-            at[axis.index()] = k;
-            beside::<T, K>(rows.row(at[0], at[1], at[2], at[3]), states);
+            for (y, states) in ys.clone().zip(states.chunks_exact_mut(nx.max(1))) {
+                let mut at = [t, c, z, y];
+                at[axis.index()] = k;
+                beside::<T, K>(rows.row(at[0], at[1], at[2], at[3]), states);
+            }
         }
     });
 }
