@@ -165,7 +165,7 @@ fn resolved(global: &dyn Global, op: &dyn Op, image: &Image) -> std::sync::Arc<d
     let mut statistic = global.start();
     loop {
         for region in grid.iter().map(|i| grid.region(&i)) {
-            statistic.observe(&image.tile().part(&region));
+            statistic.observe(&image.tile().part(&region), &region);
         }
         match global.resolve(statistic).unwrap_or_else(|refused| panic!("{refused}")) {
             Resolved::Local(op) => return op,
