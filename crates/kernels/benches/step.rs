@@ -103,7 +103,7 @@ fn compute(op: &dyn Op, inputs: &[&Image], output: &mut Image, space: &mut Space
     match op.pass() {
         Pass::Fold(fold) => return folded(fold, inputs[0], output, space),
         Pass::Global(global) => {
-            let local = resolved(global, op, inputs[0]);
+            let local = resolved(global, op, inputs);
             return compute(&*local, inputs, output, space);
         }
         Pass::Local | Pass::Placed(_) => {}
@@ -159,17 +159,20 @@ fn folded(fold: &dyn Fold, image: &Image, output: &mut Image, space: &mut Space)
     fold.finish(count, state, output.tile_mut());
 }
 
-/// The step of one tile that follows from a statistic of the whole image.
-fn resolved(global: &dyn Global, op: &dyn Op, image: &Image) -> std::sync::Arc<dyn Op> {
-    let grid = grid(op, 0, image.meta().shape);
-    let mut statistic = global.start();
+/// The step of one tile that follows from statistics of whole images.
+fn resolved(global: &dyn Global, op: &dyn Op, inputs: &[&Image]) -> std::sync::Arc<dyn Op> {
+    let mut observed = global.observes().iter();
+    let mut next = || inputs[*observed.next().expect("another input to observe")];
+    let (mut image, mut statistic) = (next(), global.start());
     loop {
+        let grid = grid(op, 0, image.meta().shape);
         for region in grid.iter().map(|i| grid.region(&i)) {
             statistic.observe(&image.tile().part(&region), &region);
         }
         match global.resolve(statistic).unwrap_or_else(|refused| panic!("{refused}")) {
             Resolved::Local(op) => return op,
-            Resolved::Again(next) => statistic = next,
+            Resolved::Again(empty) => statistic = empty,
+            Resolved::Next(empty) => (image, statistic) = (next(), empty),
         }
     }
 }
