@@ -149,7 +149,7 @@ impl Downsample {
             match self.factor[4] as usize {
                 2 => every_second(row, out),
                 factor => {
-                    out.iter_mut().zip(row.iter().step_by(factor)).for_each(|(out, &value)| *out = value)
+                    out.iter_mut().zip(row.iter().step_by(factor)).for_each(|(out, &value)| *out = value);
                 }
             }
         });
