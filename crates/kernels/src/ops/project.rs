@@ -186,15 +186,21 @@ fn take_slab<T: Sample, K: Take<T>>(slab: &Tile<'_>, axis: Axis, state: &mut [u8
     // the memory to foresee what is read.
     let together = (STATES / (nx * size_of::<K::State>()).max(1)).clamp(1, ny.max(1));
     shape[3] = ny.div_ceil(together);
+    let joined = rows.strides()[3] == nx;
     for_rows(shape, |t, c, z, block| {
         let ys = block * together..ny.min((block + 1) * together);
         let states = &mut state[n..n + ys.len() * nx];
         n += states.len();
         for k in 0..extent {
-            for (y, states) in ys.clone().zip(states.chunks_exact_mut(nx.max(1))) {
-                let mut at = [t, c, z, y];
-                at[axis.index()] = k;
-                beside::<T, K>(rows.row(at[0], at[1], at[2], at[3]), states);
+            let mut at = [t, c, z, ys.start];
+            at[axis.index()] = k;
+            if joined && !states.is_empty() {
+                let start = (0..4).map(|a| at[a] * rows.strides()[a]).sum::<usize>();
+                beside::<T, K>(&rows.raw()[start..start + states.len()], states);
+                continue;
+            }
+            for (i, states) in states.chunks_exact_mut(nx.max(1)).enumerate() {
+                beside::<T, K>(rows.row(at[0], at[1], at[2], at[3] + i), states);
             }
         }
     });
