@@ -92,7 +92,8 @@ fn tables_and_images_are_not_taken_for_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let place = |name: &str| dir.path().join(name).display().to_string();
     let input = data("nuclei.tif").display().to_string();
-    let refusals: [(&[&str], &str); 5] = [
+    let refusals: [(&[&str], &str); 6] = [
+        (&[&place("t.csv"), "label | measure", "--table", &place("u.csv")], "would be a second one"),
         (&[&place("t.zarr"), "label | measure"], "makes a table"),
         (&[&place("t.csv"), "label"], "the recipe makes an image"),
         (&[&place("t.csv"), "label | measure | median 3"], "it must come last"),

@@ -60,6 +60,14 @@ pub enum Error {
         /// Where it should go.
         table: PathBuf,
     },
+    /// A table was asked for beside a table.
+    #[error("the recipe ends in `{step}`, whose table goes to the output; `{}` would be a second one", table.display())]
+    TwoTables {
+        /// The step that makes the table.
+        step: String,
+        /// Where the second one should go.
+        table: PathBuf,
+    },
     /// A pattern, folder or list without images.
     #[error("`{}` is no image, and names none", input.display())]
     NoImages {

@@ -147,6 +147,9 @@ fn library(error: &Error, words: &Words<'_>) -> Explained {
             error.to_string(),
             Some("end the recipe with `measure`, or name an image and `--table` besides".to_owned()),
         ),
+        Error::TwoTables { step, .. } => {
+            (error.to_string(), Some(format!("leave out `--table`, or `{step}`")))
+        }
         Error::NoImages { .. } => (
             error.to_string(),
             Some(
@@ -352,7 +355,7 @@ fn recipe(error: &RecipeError) -> Option<String> {
             "`voxtile info` shows the axes of an image, `--axes` names them anew".to_owned()
         }
         // Some say themselves which cast they need.
-        Problem::Refused { refused: Refused::Dtype { why, .. }, op } if !why.contains("`cast ") => {
+        Problem::Refused { refused: Refused::Dtype { why, .. }, op } if !why.contains('`') => {
             format!("convert first, as in `cast f32 | {op}`; {}", explains(op))
         }
         Problem::Refused { op, .. } => explains(op),

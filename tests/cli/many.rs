@@ -70,7 +70,12 @@ fn what_cannot_hold_many_is_refused() {
     std::fs::create_dir(place.path("more")).unwrap();
     place.write("more/a.tif", noise(&[9, 9]), &[16, 16]);
     std::fs::write(place.path("list.txt"), "plate/a.tif\nmore/a.tif\n").unwrap();
-    let refusals: [(&[&str], &str, &str); 4] = [
+    let refusals: [(&[&str], &str, &str); 5] = [
+        (
+            &["plate", "{name}.zarr", "label", "--table", "t.csv"],
+            "3 images, and `t.csv` can hold",
+            "t/{name}.csv",
+        ),
         (
             &["plate", "out.zarr", "median 3"],
             "3 images, and `out.zarr` can hold the result of one",

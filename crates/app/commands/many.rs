@@ -113,6 +113,11 @@ impl Place {
 impl Job<'_> {
     /// Refuses what cannot hold many results, before anything is read.
     fn place(&self, images: &[PathBuf]) -> Result<Place, Failure> {
+        if let (Some(table), [_, _, ..]) = (self.table, images)
+            && !table.to_string_lossy().contains(NAME)
+        {
+            return Err(Failure::ManyImages { images: images.len(), output: table.to_path_buf() });
+        }
         let pattern = self.output.to_string_lossy();
         if !pattern.contains(NAME) {
             if let Some(options) = TableOptions::new(self.output, self.write.overwrite) {

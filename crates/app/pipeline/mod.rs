@@ -262,6 +262,9 @@ impl Pipeline {
                 let step = recipe.last_words().to_owned();
                 return Err(Error::MakesTable { step, output: output.path.clone() });
             }
+            if let Some(table) = self.table {
+                return Err(Error::TwoTables { step: recipe.last_words().to_owned(), table });
+            }
             as_table.as_ref().map_or(Ok(()), TableOptions::check)?;
             let layout = NoImage::layout(self.source.chunk());
             let target = plan::Target::Table { place: as_table, image: self.input };

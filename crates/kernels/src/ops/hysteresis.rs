@@ -34,10 +34,13 @@ pub(super) static SPEC: Spec = Spec {
     inputs: 1,
     example: "hysteresis low=500 high=900",
     build: Build::Chain(|args| {
-        let above = |param| {
-            let op = Arc::new(Threshold { value: args.exact(param)? });
-            Ok(Stage { op, inputs: vec![From::Input(0)] })
+        let (low, high) = (args.exact("low")?, args.exact("high")?);
+        let above = |value| {
+            let op = Arc::new(Threshold { value });
+            Stage { op, inputs: vec![From::Input(0)] }
         };
+        // As scikit-image has it: what is above the high one is an object in any case.
+        let low = if low.to_f64() > high.to_f64() { high } else { low };
         let selection = Selection {
             name: SPEC.name,
             joining: Joining { connectivity: connectivity(args)?, voxels: 1..=u64::MAX, marked: Some(true) },
@@ -46,7 +49,7 @@ pub(super) static SPEC: Spec = Spec {
             elsewhere: 0,
         };
         let select = Stage { op: Arc::new(selection), inputs: vec![From::Stage(0), From::Stage(1)] };
-        Ok(vec![above("low")?, above("high")?, select])
+        Ok(vec![above(low), above(high), select])
     }),
 };
 
@@ -71,5 +74,6 @@ mod tests {
     }
 
     conforms!(few: &SPEC, "hysteresis low=1 high=2", |image| oracle(image, 1.0, 2.0));
+    conforms!(upside_down: &SPEC, "hysteresis low=3 high=1", |image| oracle(image, 1.0, 1.0));
     conforms!(many: &SPEC, "hysteresis 60 high=100.5", |image| oracle(image, 60.0, 100.5));
 }

@@ -87,6 +87,10 @@ impl Label {
         let least = args.whole("min-size", 1..=u64::MAX)?;
         let most =
             if args.text("max-size").is_some() { args.whole("max-size", 1..=u64::MAX)? } else { u64::MAX };
+        if most < least {
+            let wanted = format!("{least} or more, as `min-size` says");
+            return Err(args.wrong("max-size", &most.to_string(), wanted));
+        }
         let marked = (args.choice("clear-border")? == "yes").then_some(false);
         let joining = Joining { connectivity: connectivity(args)?, voxels: least..=most, marked };
         let same = if args.choice("per-value")? == "yes" { Same::Value } else { Same::NonZero };

@@ -66,6 +66,9 @@ impl Pad {
     }
 }
 
+/// Voxels that may be added along one axis.
+const MOST: u64 = 1 << 40;
+
 impl Op for Pad {
     fn name(&self) -> &'static str {
         SPEC.name
@@ -75,7 +78,11 @@ impl Op for Pad {
         let mut meta = inputs[0].clone();
         for axis in Axis::ALL {
             let a = axis.index();
-            let added = self.before[a] + self.after[a];
+            let added = self.before[a].saturating_add(self.after[a]);
+            if added > MOST {
+                let why = format!("{added} voxels along {axis} are more than an image can have");
+                return Err(Refused::Param { param: "amount", why });
+            }
             if added > 0 && meta.shape[a] == 0 {
                 let why = format!("the image has no voxels along {axis}");
                 return Err(Refused::Param { param: "amount", why });

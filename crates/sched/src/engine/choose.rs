@@ -147,6 +147,12 @@ fn one(
             Candidate { tiling, bytes, work_ns, least }
         })
         .collect();
+    // So many tiles are too many, whatever each of them reads.
+    let fewest = candidates.iter().map(|c| c.tiling.len()).min().unwrap_or(0);
+    if fewest > MAX_READS {
+        return Err(PlanError::TooLarge { tiles: fewest, reads: fewest, most: MAX_READS });
+    }
+    candidates.retain(|c| c.tiling.len() <= MAX_READS);
     candidates.sort_by(|a, b| a.work_ns.total_cmp(&b.work_ns));
     let mut fitting: Vec<&Candidate> = Vec::new();
     for c in &candidates {

@@ -96,7 +96,10 @@ pub(crate) fn tile_bytes(stage: &Stage, tiling: &Tiling, end: Option<&dyn Op>) -
 /// Most bytes that one tile needs; a few tell, unless tiles read regions of different shapes.
 pub(crate) fn exact_tile_bytes(stage: &Stage, tiling: &Tiling, end: Option<&dyn Op>) -> TileBytes {
     // What the estimate looked at counts here too: it need not be a tile where groups start anew in each shard.
-    let all = is_uneven(stage).then(|| spread(tiling).chain(tiling.iter().map(|at| at.region)));
+    // Of very many tiles, some all over the image must do.
+    const MOST: u64 = 1 << 20;
+    let all = (is_uneven(stage) && tiling.len() <= MOST)
+        .then(|| spread(tiling).chain(tiling.iter().map(|at| at.region)));
     bytes_of(stage, tiling, end, samples(tiling).into_iter().chain(all.into_iter().flatten()))
 }
 
