@@ -30,6 +30,9 @@ pub(crate) struct Step {
     pub(crate) label: String,
 }
 
+/// Bytes of a result beyond which nothing is planned: 1 EiB.
+const MOST_BYTES: u128 = 1 << 60;
+
 /// Steps over sources, each step after its inputs.
 ///
 /// ```
@@ -71,6 +74,12 @@ impl Graph {
             }
         }
         let meta = op.output(&metas).map_err(refused)?;
+        let bytes =
+            meta.shape.iter().fold(meta.dtype.size() as u128, |n, &m| n.saturating_mul(u128::from(m)));
+        if bytes > MOST_BYTES {
+            let why = format!("{:?} voxels are more than any store holds", meta.dims());
+            return Err(refused(Refused::Param { param: "result", why }));
+        }
         if let Pass::Fold(fold) = op.pass()
             && metas[0].shape[fold.axis().index()] == 0
         {
