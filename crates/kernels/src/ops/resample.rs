@@ -8,7 +8,7 @@
 //! `nearest` keeps the type; `linear` and `cubic` give f32, summed in f64. Equal to `scipy.ndimage.zoom(…, grid_mode=True)`
 //! of order 0, 1, 3 with the same border rule (its names are `grid-constant` and `grid-wrap` for two of them), which is
 //! `skimage.transform.resize` without anti-aliasing. `cubic` goes through spline coefficients, which depend on all voxels of
-//! a line; here on 12 to each side, which changes them by less than 2·10⁻⁷ of the largest value. It takes the borders that
+//! a line; here on 12 to each side, which changes them by less than 3·10⁻⁷ of the largest value. It takes the borders that
 //! continue coefficients as they continue the image: `reflect`, `mirror`, `wrap`.
 //! Cost: from 1 ns per voxel; scratch of a few rows.
 
