@@ -48,6 +48,8 @@ def cval(tmp):
 def complete(_):
     """The table of operations and the references name the same operations."""
     table = {row["name"] for row in json.loads(voxtile("ops", "--json"))}
-    used = {step.split()[0] for _, recipe, _, _ in oracles.cases(DATA) for step in recipe.split("|")}
+    recipes = [recipe for _, recipe, _, _ in oracles.cases(DATA)]
+    recipes += [row["recipe"] for row in json.loads((DATA / "tables.json").read_text())]
+    used = {step.split()[0] for recipe in recipes for step in recipe.split("|")}
     if missing := table - used - LATER:
         raise Failed(f"no reference for {', '.join(sorted(missing))}")
