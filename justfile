@@ -42,3 +42,8 @@ peers-ops *ARGS:
     cargo build --release
     cargo bench -p voxtile-kernels --bench step --no-run
     python benches/peers/ops.py {{ARGS}}
+
+# What a voxel costs against the radius of the window, beside scipy and scikit-image; draws docs/radius.svg
+peers-radius *ARGS:
+    cargo bench -p voxtile-kernels --bench step --no-run
+    python benches/peers/radius.py {{ARGS}}

@@ -33,13 +33,13 @@ fn cells(line: &str) -> Vec<String> {
     out
 }
 
-/// `benches/results/MACHINE/DATE.csv`: the newest of each machine. `DATE-ops.csv` beside it has other columns.
+/// `benches/results/MACHINE/DATE.csv`: the newest of each machine. `DATE-ops.csv` and the like beside it have other columns.
 fn newest() -> BTreeMap<String, (String, String)> {
     let mut out = BTreeMap::new();
     for (path, file) in files(&["csv"]) {
         let parts: Vec<&str> = path.split('/').collect();
         if let ["benches", "results", machine, date] = parts[..]
-            && !date.ends_with("-ops.csv")
+            && date.trim_end_matches(".csv").bytes().all(|b| b.is_ascii_digit() || b == b'-')
         {
             // Sorted by path: later dates replace earlier ones.
             out.insert(machine.to_owned(), (date.trim_end_matches(".csv").to_owned(), text(&file)));

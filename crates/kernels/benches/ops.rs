@@ -2,13 +2,15 @@
 //! read and written, by instruction set. All instruction sets must give the same bits before the clock counts.
 //!
 //! `cargo bench -p voxtile-kernels --bench ops [-- PART-OF-A-STEP…]`. Time is the least of several runs; the halo is
-//! read but not counted as output.
+//! read but not counted as output. Of operations that take statistics of the whole image, the time of what follows from
+//! them; those whose objects cross tiles, and those that make a table, are left to `benches/peers/ops.py`.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use voxtile_kernels::cpu::{Isa, available, with_isa};
 use voxtile_kernels::ops;
 use voxtile_kernels::spec::{From as Reads, Stage};
-use voxtile_kernels::testing::{Float, Image, inputs, meta, stages};
+use voxtile_kernels::testing::{Float, Image, WHOLE, inputs, meta, resolve, stages};
 use voxtile_sched::contract::{Op, Pass};
 use voxtile_sched::model::{Dtype, Element, Meta, Region, Tile, voxels};
 use voxtile_sched::{dispatch, model::Shape};
@@ -93,8 +95,8 @@ fn nuclei(meta: Meta) -> Image {
 }
 
 /// One stage on a tile that is as large as the image, its halo in place.
-struct Work<'a> {
-    op: &'a dyn Op,
+struct Work {
+    op: Arc<dyn Op>,
     inputs: Vec<Image>,
     /// The regions that the inputs hold.
     from: Vec<Region>,
@@ -103,10 +105,16 @@ struct Work<'a> {
     count: u64,
 }
 
-impl<'a> Work<'a> {
+impl Work {
     /// The stage and the description of what it makes.
-    fn new(stage: &'a Stage, metas: &[Meta]) -> Self {
-        let op = &*stage.op;
+    fn new(stage: &Stage, metas: &[Meta]) -> Self {
+        let op = match stage.op.pass() {
+            Pass::Global(global) => {
+                let images: Vec<Image> = metas.iter().map(|meta| nuclei(meta.clone())).collect();
+                resolve(global, &images.iter().collect::<Vec<_>>(), WHOLE)
+            }
+            _ => stage.op.clone(),
+        };
         let output = op.output(metas).unwrap_or_else(|refused| panic!("`{}` {refused}", op.name()));
         let region = Region::whole(output.shape);
         let from: Vec<Region> =
@@ -170,6 +178,9 @@ fn bench(step: &str, axes: &str, sizes: &[u64], dtype: Dtype) {
     let input = meta(axes, sizes, dtype);
     let given = vec![input.clone(); inputs(spec, step)];
     let stages = stages(spec, step, &given).expect("good arguments");
+    if stages.iter().any(|s| matches!(s.op.pass(), Pass::Merge(_) | Pass::Propagate(_) | Pass::Tally(_))) {
+        return;
+    }
     let mut made: Vec<Meta> = Vec::new();
     let mut read = 0;
     let mut seconds: Vec<f64> = available().map(|_| 0.0).collect();

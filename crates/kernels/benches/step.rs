@@ -74,18 +74,18 @@ fn pad<'a>(image: &Image, region: &Region, border: Border, buffer: &'a mut Buffe
         let end = (image_shape[4] as i64 - region.start[4]).clamp(first as i64, shape[4] as i64) as usize;
         let beyond: Vec<(usize, Option<usize>)> =
             (0..first).chain(end..shape[4]).map(|k| (k, place(4, k))).collect();
+        let start = (region.start[4] + first as i64) as usize;
         for t in 0..shape[0] {
             for c in 0..shape[1] {
                 for z in 0..shape[2] {
+                    let plane = (place(0, t), place(1, c), place(2, z));
                     for y in 0..shape[3] {
                         let row = to.row(t, c, z, y);
-                        let (Some(t), Some(c), Some(z), Some(y)) = (place(0, t), place(1, c), place(2, z), place(3, y))
-                        else {
+                        let ((Some(t), Some(c), Some(z)), Some(y)) = (plane, place(3, y)) else {
                             row.fill(constant);
                             continue;
                         };
                         let from = from.row(t, c, z, y);
-                        let start = (region.start[4] + first as i64) as usize;
                         row[first..end].copy_from_slice(&from[start..start + end - first]);
                         for &(k, x) in &beyond {
                             row[k] = x.map_or(constant, |x| from[x]);
@@ -222,7 +222,7 @@ fn main() -> std::io::Result<()> {
     }
     let mut space = Space::default();
     let mut least = run(&stages, &images, &mut made, &mut space);
-    let runs = (1.0 / least.max(1e-6)).clamp(2.0, 20.0) as u32;
+    let runs = (1.0 / least.max(1e-6)).clamp(2.0, 200.0) as u32;
     (0..runs).for_each(|_| least = least.min(run(&stages, &images, &mut made, &mut space)));
     let last = made.last().expect("a step has a stage");
     std::fs::write(out, last.bytes())?;

@@ -63,40 +63,64 @@ vectorised! {
 /// Voxels of a row that are compared at once, each with those so many further on.
 const LANES: usize = 64;
 
+/// The better one of two.
+#[inline(always)]
+fn best_of<T: Sample>(first: T, second: T, largest: bool) -> T {
+    if better(second, first, largest) { second } else { first }
+}
+
 vectorised! {
-    /// Voxels of one row, the first of which is number `before`, into one state.
-    fn along<T: Sample>(row: &[T], before: u32, largest: bool, best: &mut T, position: &mut u32) {
-        let mut none = before == 0;
-        let mut offer = |value: T, k: usize| {
-            if none || better(value, *best, largest) {
-                (*best, *position) = (value, before + k as u32);
-            }
-            none = false;
-        };
-        let (whole, rest) = row.split_at(row.len() / LANES * LANES);
-        if let Some(first) = whole.first_chunk::<LANES>() {
-            let (mut values, mut rounds) = (*first, [0u32; LANES]);
-            for (round, chunk) in whole.chunks_exact(LANES).enumerate().skip(1) {
+    /// The best value of a row that is not empty into `best`.
+    fn best_of_row<T: Sample>(row: &[T], largest: bool, best: &mut T) {
+        let (chunks, rest) = row.as_chunks::<LANES>();
+        *best = row[0];
+        if let Some(first) = chunks.first() {
+            let mut lanes = *first;
+            for chunk in &chunks[1..] {
                 for i in 0..LANES {
-                    let take = better(chunk[i], values[i], largest);
-                    values[i] = if take { chunk[i] } else { values[i] };
-                    rounds[i] = if take { round as u32 } else { rounds[i] };
+                    lanes[i] = best_of(lanes[i], chunk[i], largest);
                 }
             }
-            // Of equal values the first one counts, whatever lane it is in.
-            let place = |i: usize| rounds[i] as usize * LANES + i;
-            let mut first = 0;
-            for i in 1..LANES {
-                let equal = !better(values[first], values[i], largest);
-                if better(values[i], values[first], largest) || (equal && place(i) < place(first)) {
-                    first = i;
+            let mut half = LANES / 2;
+            while half > 0 {
+                for i in 0..half {
+                    lanes[i] = best_of(lanes[i], lanes[i + half], largest);
                 }
+                half /= 2;
             }
-            offer(values[first], place(first));
+            *best = lanes[0];
         }
-        for (k, &value) in (whole.len()..).zip(rest) {
-            offer(value, k);
+        for &value in rest {
+            *best = best_of(*best, value, largest);
         }
+    }
+}
+
+/// Whether two values are equal, NaN too.
+#[inline(always)]
+#[expect(clippy::eq_op, reason = "NaN is the value that differs from itself")]
+fn same<T: Sample>(a: T, b: T) -> bool {
+    (a == b) | ((a != a) & (b != b))
+}
+
+vectorised! {
+    /// Where in a row the value first stands, into `place`.
+    fn place_in_row<T: Sample>(row: &[T], value: T, place: &mut usize) {
+        let (chunks, _) = row.as_chunks::<LANES>();
+        let has = |chunk: &[T; LANES]| chunk.iter().fold(false, |has, &v| has | same(v, value));
+        let start = LANES * chunks.iter().take_while(|chunk| !has(chunk)).count();
+        *place = start + row[start..].iter().take_while(|&&v| !same(v, value)).count();
+    }
+}
+
+/// Voxels of one row, the first of which is number `before`, into one state. Of equal values the first one counts.
+fn along<T: Sample>(row: &[T], before: u32, largest: bool, best: &mut T, position: &mut u32) {
+    let Some(&(mut found)) = row.first() else { return };
+    best_of_row(row, largest, &mut found);
+    if before == 0 || better(found, *best, largest) {
+        let mut place = 0;
+        place_in_row(row, found, &mut place);
+        (*best, *position) = (found, before + place as u32);
     }
 }
 

@@ -157,6 +157,21 @@ vectorised! {
     }
 }
 
+/// Slices that are taken at once, so that the states are read and written once for all of them.
+const AT_ONCE: usize = 4;
+
+vectorised! {
+    /// [`beside`], several slices one after the other.
+    fn slices<T: Sample, K: Take<T>>(rows: [&[T]; AT_ONCE], state: &mut [K::State]) {
+        let rows = rows.map(|row| &row[..state.len()]);
+        for (i, state) in state.iter_mut().enumerate() {
+            for row in rows {
+                *state = K::take(*state, row[i]);
+            }
+        }
+    }
+}
+
 vectorised! {
     /// Voxels of one row into one state, in order.
     fn along<T: Sample, K: Take<T>>(row: &[T], state: &mut K::State) {
@@ -191,16 +206,24 @@ fn take_slab<T: Sample, K: Take<T>>(slab: &Tile<'_>, axis: Axis, state: &mut [u8
         let ys = block * together..ny.min((block + 1) * together);
         let states = &mut state[n..n + ys.len() * nx];
         n += states.len();
-        for k in 0..extent {
-            let mut at = [t, c, z, ys.start];
-            at[axis.index()] = k;
-            if joined && !states.is_empty() {
-                let start = (0..4).map(|a| at[a] * rows.strides()[a]).sum::<usize>();
-                beside::<T, K>(&rows.raw()[start..start + states.len()], states);
-                continue;
+        let mut at = [t, c, z, ys.start];
+        at[axis.index()] = 0;
+        let first = (0..4).map(|a| at[a] * rows.strides()[a]).sum::<usize>();
+        // Rows without gaps between them are one long row.
+        let length = if joined { states.len() } else { nx };
+        for (i, states) in states.chunks_exact_mut(length.max(1)).enumerate() {
+            let len = states.len();
+            let row = |k: usize| {
+                let start = first + i * rows.strides()[3] + k * rows.strides()[axis.index()];
+                &rows.raw()[start..start + len]
+            };
+            let mut k = 0;
+            while k + AT_ONCE <= extent {
+                slices::<T, K>(std::array::from_fn(|n| row(k + n)), states);
+                k += AT_ONCE;
             }
-            for (i, states) in states.chunks_exact_mut(nx.max(1)).enumerate() {
-                beside::<T, K>(rows.row(at[0], at[1], at[2], at[3] + i), states);
+            for k in k..extent {
+                beside::<T, K>(row(k), states);
             }
         }
     });

@@ -1,4 +1,5 @@
-//! Minimum and maximum: over a box, one axis after the other, and over any other set of voxels, by its runs.
+//! Minimum and maximum: over a box, one axis after the other, over a diamond in small steps, and over any other set of
+//! voxels by its runs.
 //!
 //! ```text
 //! z  blocks of planes: columns of vectors          → planes of keys in scratch
@@ -11,6 +12,7 @@
 
 use super::codec::{Codec, Encoded, Sample, Samples};
 use super::runs::{Minima, Runs};
+use super::steps::{Steps, Swept};
 use super::vector::{self, Kernel, Key, Two, Vector};
 use super::window::{Window, space};
 use super::{GROUP_BYTES, carve, carved_bytes, panel, three};
@@ -33,15 +35,17 @@ pub(crate) struct Extremum {
     name: &'static str,
     extreme: Extreme,
     window: Window,
-    /// Of a window that is no box.
+    /// Of a window that is no box: one of the two.
+    steps: Option<Steps>,
     runs: Option<Runs>,
 }
 
 impl Extremum {
     /// The operation of that name.
     pub(crate) fn of(name: &'static str, extreme: Extreme, window: Window) -> Arc<dyn Op> {
-        let runs = window.runs();
-        Arc::new(Self { name, extreme, window, runs })
+        let steps = window.steps();
+        let runs = if steps.is_none() { window.runs() } else { None };
+        Arc::new(Self { name, extreme, window, steps, runs })
     }
 }
 
@@ -63,13 +67,17 @@ impl Op for Extremum {
     }
 
     fn scratch(&self, output: &Shape) -> u64 {
-        dispatch!(self.window.dtype, T => match &self.runs {
-            Some(runs) => runs.bytes::<T>(),
-            None => Layout::new(space(output), self.window.size, size_of::<T>()).bytes::<T>(),
+        dispatch!(self.window.dtype, T => match (&self.steps, &self.runs) {
+            (Some(steps), _) => steps.bytes::<T>(space(output)),
+            (_, Some(runs)) => runs.bytes::<T>(),
+            _ => Layout::new(space(output), self.window.size, size_of::<T>()).bytes::<T>(),
         } as u64)
     }
 
     fn ns_per_voxel(&self) -> f64 {
+        if let Some(steps) = &self.steps {
+            return 0.02 + 0.005 * steps.cost() * self.window.dtype.size() as f64;
+        }
         if let Some(runs) = &self.runs {
             return 0.02 + 0.01 * runs.cost() * self.window.dtype.size() as f64;
         }
@@ -93,8 +101,11 @@ impl Op for Extremum {
                     let src = T::raw(&from.raw()[t * fs[0] + c * fs[1]..]);
                     let dst = T::raw_mut(&mut to.raw()[t * ts[0] + c * ts[1]..]);
                     let (src_step, dst_step) = ([fs[2], fs[3]], [ts[2], ts[3]]);
-                    if let Some(runs) = &self.runs {
-                        let out = layout.out;
+                    let out = layout.out;
+                    if let Some(steps) = &self.steps {
+                        let swept = Swept { steps, out, samples, src, src_step, dst, dst_step, scratch };
+                        vector::run(out[2], swept);
+                    } else if let Some(runs) = &self.runs {
                         let minima = Minima { runs, out, samples, src, src_step, dst, dst_step, scratch };
                         vector::run(out[2], minima);
                     } else {

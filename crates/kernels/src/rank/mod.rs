@@ -14,6 +14,7 @@ mod select;
 mod set;
 mod sliding;
 mod small;
+mod steps;
 mod three;
 mod vector;
 mod window;
@@ -80,7 +81,7 @@ fn dilated(args: &Args<'_>) -> Result<Vec<Arc<dyn Op>>, ArgError> {
     repeated(args, "dilate", Extreme::Max, Origin::Reflected)
 }
 
-/// As many filters as `iterations` says, or one that does the same.
+/// As many filters as `iterations` says, or fewer that do the same.
 fn repeated(
     args: &Args<'_>,
     name: &'static str,
@@ -97,11 +98,7 @@ fn repeated(
             _ => return Err(args.wrong(ITERATIONS.name, text, format!("a whole number from 1 to {MOST}"))),
         },
     };
-    let (window, times) = match window.repeated(times) {
-        Some(all) => (all, 1),
-        None => (window, times),
-    };
-    Ok((0..times).map(|_| Extremum::of(name, extreme, window.clone())).collect())
+    Ok(window.repeated(times).into_iter().map(|window| Extremum::of(name, extreme, window)).collect())
 }
 
 /// Filters in a row.
@@ -144,6 +141,7 @@ mod tests {
         for (step, count) in [
             ("erode shape=cross radius=1 iterations=5", 1),
             ("dilate 5 iterations=10", 1),
+            ("dilate shape=cross radius=1 iterations=70", 3),
             ("open shape=ball radius=1.5 iterations=4", 2),
             ("erode 4 iterations=3", 3),
             ("erode footprint=110 iterations=3", 3),

@@ -4,6 +4,7 @@
 use super::BALL_LIMIT;
 use super::runs::Runs;
 use super::set::{Drawing, Run, Set, ball, cross, diamond};
+use super::steps::Steps;
 use crate::spec::{ArgError, Args, Param, Value};
 use voxtile_sched::model::{Axis, Border, Dtype, Halo, NDIM, PerAxis, Shape};
 
@@ -55,8 +56,10 @@ pub(crate) struct Window {
     pub(crate) size: [usize; 3],
     /// Its reach.
     pub(crate) halo: Halo,
-    /// What the window has of the box, if not all.
+    /// What the window has of the box, if not all; or what one of several steps has.
     set: Option<Set>,
+    /// Steps with that set, one after the other, that the window is the sum of.
+    times: usize,
     /// The border rule.
     pub(crate) border: Border,
     /// The sample type of the image that it is laid over.
@@ -75,7 +78,7 @@ impl Window {
             Origin::Reflected => (rest, half),
         };
         let size = std::array::from_fn(|a| size[NDIM - 3 + a] as usize);
-        Self { size, halo: Halo { lo, hi }, set: None, border, dtype }
+        Self { size, halo: Halo { lo, hi }, set: None, times: 1, border, dtype }
     }
 
     /// Over a set of voxels.
@@ -85,7 +88,7 @@ impl Window {
         let all = |[z, y, x]: [u64; 3]| [0, 0, z, y, x];
         let size = std::array::from_fn(|a| (lo[a] + hi[a] + 1) as usize);
         let halo = Halo { lo: all(lo), hi: all(hi) };
-        Self { size, halo, set: (!set.is_box()).then_some(set), border, dtype }
+        Self { size, halo, set: (!set.is_box()).then_some(set), times: 1, border, dtype }
     }
 
     /// From the arguments of a step.
@@ -157,11 +160,36 @@ impl Window {
         set.runs().iter().map(row).collect()
     }
 
-    /// The window that `times` filters with this one, one after the other, see together, where that is what they give
-    /// at the edge of the image too: of a box or set that is the same on both sides of its centre, and holds all that
-    /// is nearer. What two steps reach inside the image can then be reached on a way that does not leave it, and an
-    /// image continued by reflection is filtered to one that continues so.
-    pub(crate) fn repeated(&self, times: usize) -> Option<Self> {
+    /// The small steps that a minimum over the window consists of, if they cost less than its runs.
+    pub(super) fn steps(&self) -> Option<Steps> {
+        let set = self.set.as_ref()?;
+        if self.times > 1 { Steps::new(set, self.times) } else { Steps::of(set, self.runs()?.cost()) }
+    }
+
+    /// Windows that give, one after the other, what `times` filters with this one give, at the edge of the image too, and
+    /// cost less. Of a box or set that is the same on both sides of its centre, and holds all that is nearer, that is
+    /// one, or a few: what two steps reach inside the image can then be reached on a way that does not leave it, and
+    /// an image continued by reflection is filtered to one that continues so.
+    pub(crate) fn repeated(self, times: usize) -> Vec<Self> {
+        if let Some(all) = self.summed(times) {
+            return vec![all];
+        }
+        if self.set.as_ref().is_none_or(|set| Steps::new(set, 1).is_none()) {
+            return vec![self; times];
+        }
+        let most = |n: usize| Steps::MOST.min(times - n);
+        (0..times).step_by(Steps::MOST).map(|n| self.in_steps(most(n))).collect()
+    }
+
+    /// So many filters with a small set, as the steps of one.
+    fn in_steps(&self, times: usize) -> Self {
+        let reach = self.halo.lo.map(|n| n * times as u64);
+        let size = self.size.map(|n| (n - 1) * times + 1);
+        Self { size, halo: Halo { lo: reach, hi: reach }, times, ..self.clone() }
+    }
+
+    /// One window for `times` filters, if it costs less than they do.
+    fn summed(&self, times: usize) -> Option<Self> {
         let Self { border, dtype, .. } = *self;
         let Some(set) = &self.set else {
             let size: PerAxis<u64> = std::array::from_fn(|a| {
@@ -178,7 +206,10 @@ impl Window {
             return None;
         }
         // Chained, each filter costs its comparisons, and reading and writing an image.
-        let chained = times as f64 * (self.runs()?.cost() + Self::IMAGE);
+        let chained = match Steps::new(set, 1) {
+            Some(step) => times as f64 * step.cost(),
+            None => times as f64 * (self.runs()?.cost() + Self::IMAGE),
+        };
         let mut sum = self.clone();
         for _ in 1..times {
             sum = Self::of(sum.set?.sum(set), Origin::Centre, border, dtype);

@@ -237,7 +237,11 @@ fn folded(fold: &dyn Fold, image: &Image, region: &Region, thickness: u64, out: 
 
 /// The local operation that follows from the statistics of whole images. In each pass every tile has its own statistic,
 /// and they are merged from both ends towards the middle.
-fn resolve(global: &dyn Global, inputs: &[&Image], tile: Shape) -> Arc<dyn Op> {
+///
+/// # Panics
+/// If the images have no such statistic.
+#[must_use]
+pub fn resolve(global: &dyn Global, inputs: &[&Image], tile: Shape) -> Arc<dyn Op> {
     let mut observed = global.observes().iter();
     let mut next = || inputs[*observed.next().expect("another input to observe")];
     let (mut image, mut statistic) = (next(), global.start());

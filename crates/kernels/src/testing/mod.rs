@@ -29,7 +29,7 @@ mod tables;
 mod tests;
 
 pub use conformance::{Check, inputs, stages};
-pub use execute::{WHOLE, apply, cut, run, tabulate};
+pub use execute::{WHOLE, apply, cut, resolve, run, tabulate};
 pub use image::{Fill, Float, Image, Random, meta};
 pub use tables::{check_table, same};
 
