@@ -315,15 +315,23 @@ vectorised! {
     }
 }
 
-/// Whether all sums over these rows are exact in `f64`, in any order. With magnitudes that are multiples of `2^l` and
-/// less than `2^m`, and weights that sum to `s`, sums are multiples of `2^l` and less than `2 s² · 2^m`: there must be 53
-/// bits from the one to the other. A number of exponent `e` is a multiple of `2^(e - 150)` and less than `2^(e - 126)`.
+/// Whether all sums over these rows are exact in `f64`, in any order, and the squares of sums normal numbers, with all their
+/// digits, whether or not the sums are divided by what the weights sum to.
+///
+/// With magnitudes that are multiples of `2^l` and less than `2^m`, and weights that sum to `s`, sums are multiples of `2^l`
+/// and less than `2 s² · 2^m`: there must be 53 bits from the one to the other. A square is 0 or `(2^l / s²)²` at least, which
+/// must be `2^-126`, and the sum of three is less than 4 of the largest, which must be `2^128`. A number of exponent `e` is a
+/// multiple of `2^(e - 150)` and less than `2^(e - 126)`.
 fn exact<'a>(smooth: Smooth, rows: impl Iterator<Item = &'a Range>) -> bool {
     let (least, most) = rows.fold((u32::MAX, 0), |(l, m), r| (l.min(r[0]), m.max(r[1])));
-    let exponent = |bits: u32| (bits >> 23).max(1);
-    let finite = most < f32::INFINITY.to_bits();
-    let bits = 1 + 2 * (2.0 * smooth.side + smooth.centre).log2() as u32;
-    finite && (most == 0 || exponent(most) - exponent(least + 1) <= 53 - bits - 24)
+    if most == 0 {
+        return true;
+    }
+    let exponent = |bits: u32| (bits >> 23) as i32;
+    let (low, high) = (exponent(least + 1), exponent(most));
+    let bits = 2 * (2.0 * smooth.side + smooth.centre).log2() as i32;
+    let (multiple, bound) = (low - 150, high - 126 + 1 + bits);
+    bound - multiple <= 53 && 2 * (multiple - bits) >= -126 && 2 * bound + 2 <= 128
 }
 
 vectorised! {
@@ -448,7 +456,25 @@ pub(crate) mod tests {
         assert!(!exact(scharr, [range(1.0, 2f32.powi(21))].iter()));
         assert!(!exact(sobel, [range(1.0, f32::INFINITY)].iter()));
         assert!(exact(sobel, [[u32::MAX, 0]].iter()));
-        assert!(exact(sobel, [range(f32::from_bits(1), 1.5 * 2f32.powi(-102))].iter()));
-        assert!(!exact(sobel, [range(f32::from_bits(1), 1.5 * 2f32.powi(-101))].iter()));
+        // Squares that would lose digits, or be too large.
+        assert!(exact(sobel, [range(2f32.powi(-36), 1e-6)].iter()));
+        assert!(!exact(sobel, [range(1.99 * 2f32.powi(-37), 1e-6)].iter()));
+        assert!(exact(sobel, [range(2f32.powi(50), 1.99 * 2f32.powi(57))].iter()));
+        assert!(!exact(sobel, [range(2f32.powi(50), 2f32.powi(58))].iter()));
+        assert!(!exact(sobel, [range(f32::from_bits(1), f32::from_bits(9))].iter()));
+    }
+
+    #[test]
+    fn images_of_any_scale_are_the_same_to_the_bit() {
+        let noise = Image::filled(meta("zyx", &[3, 9, 70], Dtype::F32), Fill::Noise, 1);
+        for exponent in (-140..=100).step_by(6) {
+            let image = noise.map(|v: f32| (v.abs() % 3.0 + 1.0) * 2f32.powi(exponent));
+            for (name, smoothing) in [("sobel", [0.25, 0.5, 0.25]), ("scharr", [0.1875, 0.625, 0.1875])] {
+                let spec = crate::ops::find(name).expect("in the table");
+                let made = step(spec, name, &image);
+                let wanted = oracle(&image, Border::Reflect, smoothing);
+                made.assert_same(&wanted, Float::Exact, || format!("{name}, 2^{exponent}"));
+            }
+        }
     }
 }

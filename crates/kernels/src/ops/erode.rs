@@ -2,9 +2,9 @@
 //!
 //! As `min`, under the name that morphology gives it; equal to `scipy.ndimage.grey_erosion(size=…, footprint=…)`.
 //!
-//! `iterations=n` is that filter `n` times in a row, computed as one with a larger window where that gives the same in
-//! every voxel, also at the edge of the image, and costs less (`Window::repeated`). On masks, with `border=constant`, it
-//! equals `scipy.ndimage.binary_erosion(structure=generate_binary_structure(ndim, connectivity), iterations=n)`:
+//! `iterations=n` is that filter `n` times in a row, computed as one with a larger window, or of small sets in one sweep,
+//! where that gives the same in every voxel, also at the edge of the image, and costs less (`Window::repeated`). On masks,
+//! with `border=constant`, it equals `scipy.ndimage.binary_erosion(structure=generate_binary_structure(ndim, connectivity), iterations=n)`:
 //! connectivity 1 is `shape=cross radius=1`, 2 in three dimensions `shape=ball radius=1.5`, and that of all neighbours
 //! `size=3`. The same holds for `dilate`, `open` and `close`. scipy's "until nothing changes" is not among them.
 

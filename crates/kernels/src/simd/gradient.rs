@@ -1,7 +1,8 @@
 //! Magnitudes of gradients: each axis smoothed with three weights or differentiated, one after the other, in registers.
 //!
 //! Along z from three planes; along x from neighbouring registers; along y from the two rows before, which are kept.
-//! The sums must be exact in the type that they are made in.
+//! The sums must be exact in the type that they are made in. They are made of whole weights, and only the root is divided
+//! in the end by what these sum to: a power of two, so that gives the same bits while nothing is too large or too small.
 
 use super::{Block, Sum, Vector};
 use crate::cpu::{Isa, isa};
@@ -38,6 +39,9 @@ pub(crate) struct Planes<'a> {
 /// Rows of sums that are kept: two of each kind.
 const KEPT: usize = 6;
 
+/// Samples in the largest registers.
+const FULL: usize = 16;
+
 /// Elements to keep rows of `count` outputs in.
 pub(crate) fn kept(count: usize) -> usize {
     KEPT * count.next_multiple_of(16)
@@ -66,7 +70,7 @@ impl<V: Vector, const PLAIN: bool> Weights<V, PLAIN> {
         // SAFETY: the caller has the instruction set.
         unsafe {
             let sides = if PLAIN { a.add(c) } else { a.add(c).mul(self.side) };
-            sides.add(b.mul(self.centre))
+            sides.add_exact(self.centre, b)
         }
     }
 
@@ -101,10 +105,11 @@ unsafe fn plane<V: Block<M>, const M: usize>(
 ) {
     // SAFETY: as the caller promises.
     unsafe {
-        if from.smooth.side == 1.0 {
-            weighted::<V, M, true>(from, rows, count, kept, to, stride);
-        } else {
-            weighted::<V, M, false>(from, rows, count, kept, to, stride);
+        match (from.smooth.side == 1.0, from.deep) {
+            (true, true) => weighted::<V, M, true, true>(from, rows, count, kept, to, stride),
+            (true, false) => weighted::<V, M, true, false>(from, rows, count, kept, to, stride),
+            (false, true) => weighted::<V, M, false, true>(from, rows, count, kept, to, stride),
+            (false, false) => weighted::<V, M, false, false>(from, rows, count, kept, to, stride),
         }
     }
 }
@@ -112,7 +117,7 @@ unsafe fn plane<V: Block<M>, const M: usize>(
 /// # Safety
 /// The extents that [`magnitudes`] checks, and the instruction set.
 #[inline(always)]
-unsafe fn weighted<V: Block<M>, const M: usize, const PLAIN: bool>(
+unsafe fn weighted<V: Block<M>, const M: usize, const PLAIN: bool, const DEEP: bool>(
     from: Planes<'_>,
     rows: usize,
     count: usize,
@@ -125,51 +130,84 @@ unsafe fn weighted<V: Block<M>, const M: usize, const PLAIN: bool>(
     let pitch = count.next_multiple_of(16);
     let kept = kept.as_mut_ptr();
     let sum = 2.0 * from.smooth.side + from.smooth.centre;
-    let (scale, root) = if from.deep { (1.0 / (sum * sum), 3f32.sqrt()) } else { (1.0 / sum, 2f32.sqrt()) };
+    let root = if DEEP { sum * sum * 3f32.sqrt() } else { sum * 2f32.sqrt() };
     // SAFETY: as the caller promises. Rows of samples can be read up to 16 beyond the rounded count, kept rows up to it;
     // what is made of samples beyond the count is not written.
     unsafe {
-        let scale = V::splat(V::Sum::from_f32(scale));
         let weights = Weights::<V, PLAIN>::new(from.smooth);
         for y in 0..rows + 2 {
             let row = y * from.stride;
             // The row two before is replaced by this one.
             let (old, last) = (y % 2 * pitch, (y + 1) % 2 * pitch);
             let rows = [before.add(row), here.add(row), after.add(row)];
-            let mut now: (V, V) = weights.along_z(rows, from.deep, 0);
+            let mut rooted = 0;
+            let mut now: (V, V) = weights.along_z(rows, DEEP, 0);
             for at in (0..count).step_by(V::LANES) {
-                let next = weights.along_z(rows, from.deep, at + V::LANES);
+                let next = weights.along_z(rows, DEEP, at + V::LANES);
                 let (level_old, x_old, x_last) =
                     (kept.add(old + at), kept.add(2 * pitch + old + at), kept.add(2 * pitch + last + at));
                 let (s1, s2) = (now.0.shifted_1(next.0), now.0.shifted_2(next.0));
                 let level = weights.smooth(now.0, s1, s2);
                 let x = s2.sub(now.0);
-                let gy = level.sub(V::load(level_old)).mul(scale);
-                let gx = weights.smooth(V::load(x_old), V::load(x_last), x).mul(scale);
+                let gy = level.sub(V::load(level_old));
+                let gx = weights.smooth(V::load(x_old), V::load(x_last), x);
                 level.store(level_old);
                 x.store(x_old);
                 let mut gz = V::splat(V::Sum::from_f32(0.0));
-                if from.deep {
+                if DEEP {
                     let (z_old, z_last) = (kept.add(4 * pitch + old + at), kept.add(4 * pitch + last + at));
                     let z = weights.smooth(now.1, now.1.shifted_1(next.1), now.1.shifted_2(next.1));
-                    gz = weights.smooth(V::load(z_old), V::load(z_last), z).mul(scale);
+                    gz = weights.smooth(V::load(z_old), V::load(z_last), z);
                     z.store(z_old);
                 }
                 now = next;
                 if y < 2 {
                     continue;
                 }
-                let to = to.add((y - 2) * stride + at);
+                let to = to.add((y - 2) * stride);
                 if at + V::LANES <= count {
-                    V::store_magnitude(gz, gy, gx, root, to);
+                    V::store_squares(gz, gy, gx, to.add(at));
                 } else {
-                    let mut room = [0f32; 16];
-                    V::store_magnitude(gz, gy, gx, root, room.as_mut_ptr());
-                    to.copy_from_nonoverlapping(room.as_ptr(), count - at);
+                    let mut room = [0f32; FULL];
+                    V::store_squares(gz, gy, gx, room.as_mut_ptr());
+                    to.add(at).copy_from_nonoverlapping(room.as_ptr(), count - at);
                 }
+                // Later, when those squares are out of the store queue.
+                if at >= rooted + 2 * FULL {
+                    roots::<V>(&mut *to.add(rooted).cast::<[f32; FULL]>(), root);
+                    rooted += FULL;
+                }
+            }
+            if y >= 2 {
+                let to = to.add((y - 2) * stride);
+                roots::<V>(std::slice::from_raw_parts_mut(to.add(rooted), count - rooted), root);
             }
         }
     }
+}
+
+/// `√square / root`: of full registers, which take as long as one sample.
+#[inline(always)]
+fn roots<V: Vector>(squares: &mut [f32], root: f32) {
+    if V::FUSED {
+        let inverse = 1.0 / root;
+        for square in squares {
+            *square = quotient(square.sqrt(), root, inverse);
+        }
+    } else {
+        for square in squares {
+            *square = square.sqrt() / root;
+        }
+    }
+}
+
+/// `a / root` of what is neither infinite nor near the ends of the exponents, rounded as a division is, at half the cost:
+/// the product with the inverse, and what that lacks (Markstein).
+#[inline(always)]
+fn quotient(a: f32, root: f32, inverse: f32) -> f32 {
+    let near = a * inverse;
+    let rest = (-near).mul_add(root, a);
+    rest.mul_add(inverse, near)
 }
 
 /// Magnitudes of `rows` rows of `count` voxels, from two rows and two columns more of each plane. `kept` is scratch of
@@ -229,5 +267,21 @@ pub(crate) fn magnitudes<S: Sum>(
         Isa::Avx2 => unsafe { avx2(from, rows, count, kept, to, stride) },
         // SAFETY: extents were checked; every CPU can do this.
         _ => unsafe { plane::<S::Portable, 2>(from, rows, count, kept, to, stride) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quotient;
+
+    /// Other roots differ by powers of two, and so do other numbers from these.
+    #[test]
+    fn quotients_are_those_of_a_division_for_every_number() {
+        for root in [2f32.sqrt(), 3f32.sqrt()] {
+            for bits in 1f32.to_bits()..2f32.to_bits() {
+                let a = f32::from_bits(bits);
+                assert_eq!(quotient(a, root, 1.0 / root), a / root, "{a} / {root}");
+            }
+        }
     }
 }

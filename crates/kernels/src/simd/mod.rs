@@ -65,6 +65,8 @@ pub(crate) trait Vector: Copy {
     type Sum: Sum;
     /// How many.
     const LANES: usize;
+    /// Whether the instruction set adds products in one instruction.
+    const FUSED: bool;
     /// The same number in all lanes.
     unsafe fn splat(value: Self::Sum) -> Self;
     /// `LANES` sums.
@@ -87,8 +89,10 @@ pub(crate) trait Vector: Copy {
     unsafe fn shifted_1(self, next: Self) -> Self;
     /// `LANES` lanes of the two, from the third on.
     unsafe fn shifted_2(self, next: Self) -> Self;
-    /// `LANES` samples `√(z² + y² + x²) / root`, added in this order, everything rounded to samples.
-    unsafe fn store_magnitude(z: Self, y: Self, x: Self, root: f32, to: *mut f32);
+    /// `self + weight · value`, rounded or not, where nothing needs rounding.
+    unsafe fn add_exact(self, weight: Self, value: Self) -> Self;
+    /// `LANES` samples `z² + y² + x²`, added in this order, everything rounded to samples.
+    unsafe fn store_squares(z: Self, y: Self, x: Self, to: *mut f32);
 }
 
 /// `M` registers as a matrix with a row per lane. `M` divides `LANES`.

@@ -90,6 +90,7 @@ fn fused_in_f64(a: f32, b: f32, c: f32) -> f32 {
 impl<T: Lane> Vector for Four<T> {
     type Sum = T;
     const LANES: usize = 4;
+    const FUSED: bool = false;
 
     #[inline(always)]
     unsafe fn splat(value: T) -> Self {
@@ -151,11 +152,16 @@ impl<T: Lane> Vector for Four<T> {
         Self([self.0[2], self.0[3], next.0[0], next.0[1]])
     }
     #[inline(always)]
-    unsafe fn store_magnitude(z: Self, y: Self, x: Self, root: f32, to: *mut f32) {
+    unsafe fn add_exact(self, weight: Self, value: Self) -> Self {
+        // SAFETY: every CPU can do this.
+        unsafe { self.add(weight.mul(value)) }
+    }
+    #[inline(always)]
+    unsafe fn store_squares(z: Self, y: Self, x: Self, to: *mut f32) {
         let mut out = [0.0; 4];
         for i in 0..4 {
             let (z, y, x) = (z.0[i].round(), y.0[i].round(), x.0[i].round());
-            out[i] = (z * z + y * y + x * x).sqrt() / root;
+            out[i] = z * z + y * y + x * x;
         }
         // SAFETY: the caller has room for four samples there.
         unsafe { to.cast::<[f32; 4]>().write_unaligned(out) }

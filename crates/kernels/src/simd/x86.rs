@@ -17,10 +17,11 @@ pub(crate) struct Avx2F32(__m256);
 macro_rules! vector {
     ($name:ident, $sum:ty, $lanes:literal, splat $splat:ident, load $load:ident, store $put:ident, load_f32 $wide:expr, add $add:ident, sub $sub:ident, mul $mul:ident,
      add_product |$acc:ident, $w:ident, $v:ident| $product:expr, store_f32 |$to:ident, $reg:ident| $store:expr,
-     shifted |$a:ident, $b:ident| $shifted_1:expr, $shifted_2:expr, magnitude $magnitude:ident of $round:expr) => {
+     shifted |$a:ident, $b:ident| $shifted_1:expr, $shifted_2:expr, squares $squares:ident of $round:expr, add_exact $fused:ident) => {
         impl Vector for $name {
             type Sum = $sum;
             const LANES: usize = $lanes;
+            const FUSED: bool = true;
 
             #[inline(always)]
             unsafe fn splat(value: $sum) -> Self {
@@ -82,9 +83,14 @@ macro_rules! vector {
                 Self(unsafe { $shifted_2 })
             }
             #[inline(always)]
-            unsafe fn store_magnitude(z: Self, y: Self, x: Self, root: f32, to: *mut f32) {
+            unsafe fn add_exact(self, weight: Self, value: Self) -> Self {
+                // SAFETY: the caller has the instruction set.
+                Self(unsafe { $fused(weight.0, value.0, self.0) })
+            }
+            #[inline(always)]
+            unsafe fn store_squares(z: Self, y: Self, x: Self, to: *mut f32) {
                 // SAFETY: the caller has the instruction set, and room for so many samples there.
-                unsafe { $magnitude($round(z.0), $round(y.0), $round(x.0), root, to) }
+                unsafe { $squares($round(z.0), $round(y.0), $round(x.0), to) }
             }
         }
     };
@@ -92,16 +98,16 @@ macro_rules! vector {
 
 vector!(Avx512F64, f64, 8, splat _mm512_set1_pd, load _mm512_loadu_pd, store _mm512_storeu_pd, load_f32 widen_8, add _mm512_add_pd, sub _mm512_sub_pd, mul _mm512_mul_pd,
     add_product |acc, w, v| _mm512_add_pd(acc, _mm512_mul_pd(w, v)), store_f32 |to, r| _mm256_storeu_ps(to, _mm512_cvtpd_ps(r)),
-    shifted |a, b| lanes_1_f64(a, b), lanes_2_f64(a, b), magnitude magnitude_8 of _mm512_cvtpd_ps);
+    shifted |a, b| lanes_1_f64(a, b), lanes_2_f64(a, b), squares squares_8 of _mm512_cvtpd_ps, add_exact _mm512_fmadd_pd);
 vector!(Avx512F32, f32, 16, splat _mm512_set1_ps, load _mm512_loadu_ps, store _mm512_storeu_ps, load_f32 _mm512_loadu_ps, add _mm512_add_ps, sub _mm512_sub_ps, mul _mm512_mul_ps,
     add_product |acc, w, v| _mm512_fmadd_ps(w, v, acc), store_f32 |to, r| _mm512_storeu_ps(to, r),
-    shifted |a, b| lanes_1_f32(a, b), lanes_2_f32(a, b), magnitude magnitude_16 of same);
+    shifted |a, b| lanes_1_f32(a, b), lanes_2_f32(a, b), squares squares_16 of same, add_exact _mm512_fmadd_ps);
 vector!(Avx2F64, f64, 4, splat _mm256_set1_pd, load _mm256_loadu_pd, store _mm256_storeu_pd, load_f32 widen_4, add _mm256_add_pd, sub _mm256_sub_pd, mul _mm256_mul_pd,
     add_product |acc, w, v| _mm256_add_pd(acc, _mm256_mul_pd(w, v)), store_f32 |to, r| _mm_storeu_ps(to, _mm256_cvtpd_ps(r)),
-    shifted |a, b| _mm256_shuffle_pd::<0b0101>(a, middle_pd(a, b)), middle_pd(a, b), magnitude magnitude_4 of _mm256_cvtpd_ps);
+    shifted |a, b| _mm256_shuffle_pd::<0b0101>(a, middle_pd(a, b)), middle_pd(a, b), squares squares_4 of _mm256_cvtpd_ps, add_exact _mm256_fmadd_pd);
 vector!(Avx2F32, f32, 8, splat _mm256_set1_ps, load _mm256_loadu_ps, store _mm256_storeu_ps, load_f32 _mm256_loadu_ps, add _mm256_add_ps, sub _mm256_sub_ps, mul _mm256_mul_ps,
     add_product |acc, w, v| _mm256_fmadd_ps(w, v, acc), store_f32 |to, r| _mm256_storeu_ps(to, r),
-    shifted |a, b| within_ps::<4>(middle_ps(a, b), a), within_ps::<8>(middle_ps(a, b), a), magnitude magnitude_8 of same);
+    shifted |a, b| within_ps::<4>(middle_ps(a, b), a), within_ps::<8>(middle_ps(a, b), a), squares squares_8 of same, add_exact _mm256_fmadd_ps);
 
 /// Samples that need no rounding.
 #[inline(always)]
@@ -161,40 +167,19 @@ unsafe fn within_ps<const BYTES: i32>(high: __m256, low: __m256) -> __m256 {
     }
 }
 
-macro_rules! magnitude {
-    ($name:ident, $samples:ty, $mul:ident, $add:ident, $sqrt:ident, $div:ident, $splat:ident, $store:ident) => {
-        /// Writes `√(z² + y² + x²) / root`.
+macro_rules! squares {
+    ($name:ident, $samples:ty, $mul:ident, $add:ident, $store:ident) => {
+        /// Writes `z² + y² + x²`.
         #[inline(always)]
-        unsafe fn $name(z: $samples, y: $samples, x: $samples, root: f32, to: *mut f32) {
+        unsafe fn $name(z: $samples, y: $samples, x: $samples, to: *mut f32) {
             // SAFETY: the caller has the instruction set, and room for so many samples.
-            unsafe {
-                let squares = $add($add($mul(z, z), $mul(y, y)), $mul(x, x));
-                $store(to, $div($sqrt(squares), $splat(root)));
-            }
+            unsafe { $store(to, $add($add($mul(z, z), $mul(y, y)), $mul(x, x))) }
         }
     };
 }
-magnitude!(magnitude_4, __m128, _mm_mul_ps, _mm_add_ps, _mm_sqrt_ps, _mm_div_ps, _mm_set1_ps, _mm_storeu_ps);
-magnitude!(
-    magnitude_8,
-    __m256,
-    _mm256_mul_ps,
-    _mm256_add_ps,
-    _mm256_sqrt_ps,
-    _mm256_div_ps,
-    _mm256_set1_ps,
-    _mm256_storeu_ps
-);
-magnitude!(
-    magnitude_16,
-    __m512,
-    _mm512_mul_ps,
-    _mm512_add_ps,
-    _mm512_sqrt_ps,
-    _mm512_div_ps,
-    _mm512_set1_ps,
-    _mm512_storeu_ps
-);
+squares!(squares_4, __m128, _mm_mul_ps, _mm_add_ps, _mm_storeu_ps);
+squares!(squares_8, __m256, _mm256_mul_ps, _mm256_add_ps, _mm256_storeu_ps);
+squares!(squares_16, __m512, _mm512_mul_ps, _mm512_add_ps, _mm512_storeu_ps);
 
 /// Eight samples as `f64`.
 #[inline(always)]
