@@ -1,13 +1,13 @@
 //! Voxels that are the largest within a window around them, without the largest of every window.
 //!
-//! Most voxels have a greater direct neighbour, which a vectorised look at 3×3×3 finds; the few others are compared with
+//! Most voxels have a greater neighbour along x, which a vectorised look at the row finds; the others are compared with
 //! their whole window, the nearest rows first, past rows that hold nothing greater. A voxel as large as the largest of
 //! the tile needs no look, so that plateaus of it cost nothing.
 
 use crate::vectorised;
 use voxtile_sched::model::{Element, View};
 
-/// Voxels that are screened together.
+/// Marks that are looked through together.
 const TOGETHER: usize = 64;
 
 /// What a row holds.
@@ -30,6 +30,8 @@ pub(crate) struct Maxima<'a, T> {
     rows: Vec<Extremes<T>>,
     /// The largest voxel of each t and c, where all are numbers.
     highest: Vec<Option<T>>,
+    /// Of the row that is looked at.
+    marks: Vec<u8>,
 }
 
 vectorised! {
@@ -45,18 +47,13 @@ vectorised! {
 }
 
 vectorised! {
-    /// Sets a flag for every voxel of `row` that is greater than `above`, or any number, and not below a direct neighbour.
-    fn screen<T: Element>(row: &[T], above: Option<T>, around: &[&[T]], flags: &mut [bool; TOGETHER]) {
+    /// Marks every voxel that is greater than `above`, or any number, and not below those beside it. The row has `beside`
+    /// more voxels at either end than `marks`.
+    fn mark<T: Element>(row: &[T], beside: usize, above: Option<T>, marks: &mut [u8]) {
         let (any, above) = above.map_or((true, T::LOWEST), |above| (false, above));
-        let mut columns = [T::LOWEST; TOGETHER + 2];
-        for other in around {
-            for (most, &v) in columns.iter_mut().zip(*other) {
-                *most = if v > *most { v } else { *most };
-            }
-        }
-        let beside = columns[1..].iter().zip(&columns[2..]);
-        for (((flag, &v), &left), (&here, &right)) in flags.iter_mut().zip(row).zip(&columns).zip(beside) {
-            *flag = (any | (v > above)) & (v >= left) & (v >= here) & (v >= right);
+        let all = row.iter().zip(&row[beside..]).zip(&row[2 * beside..]);
+        for (mark, ((&left, &v), &right)) in marks.iter_mut().zip(all) {
+            *mark = u8::from((any | (v > above)) & (v >= left) & (v >= right));
         }
     }
 }
@@ -64,7 +61,7 @@ vectorised! {
 impl<'a, T: Element> Maxima<'a, T> {
     /// Over a tile with a halo of `reach` voxels along z, y, x.
     pub(crate) fn new(image: View<'a, T>, reach: [usize; 3]) -> Self {
-        let [nt, nc, nz, ny, _] = image.shape();
+        let [nt, nc, nz, ny, nx] = image.shape();
         let nothing = Extremes { min: T::HIGHEST, max: T::LOWEST, nan: false };
         let mut rows = vec![nothing; nt * nc * nz * ny];
         for (n, found) in rows.iter_mut().enumerate() {
@@ -75,7 +72,7 @@ impl<'a, T: Element> Maxima<'a, T> {
             plane.iter().all(|row| !row.nan).then_some(most)
         });
         let highest = highest.collect();
-        Self { image, reach, rows, highest }
+        Self { image, reach, rows, highest, marks: vec![0; nx - 2 * reach[2]] }
     }
 
     /// What the rows of a t and c hold, those of the halo too.
@@ -87,65 +84,55 @@ impl<'a, T: Element> Maxima<'a, T> {
     /// Calls `found` for every voxel of a row, left to right, that is greater than `above` (or any, if there is no bound)
     /// and the largest of its window; the row and the places are counted without the halo. Where the window holds a voxel
     /// that is no number, none is the largest.
-    pub(crate) fn of_row(&self, [t, c, z, y]: [usize; 4], above: Option<T>, mut found: impl FnMut(usize, T)) {
-        let plane = self.plane(t, c);
+    pub(crate) fn of_row(
+        &mut self,
+        [t, c, z, y]: [usize; 4],
+        above: Option<T>,
+        mut found: impl FnMut(usize, T),
+    ) {
         let ny = self.image.shape()[3];
         let [rz, ry, rx] = self.reach;
-        let most = plane[(z + rz) * ny + y + ry].max;
+        let most = self.plane(t, c)[(z + rz) * ny + y + ry].max;
         // Never so for what is no number: it is not among the largest.
         if above.is_some_and(|above| most <= above) {
             return;
         }
         let highest = self.highest[t * self.image.shape()[1] + c];
-        let row = &self.image.row(t, c, z + rz, y + ry)[rx..];
-        let row = &row[..row.len() - rx];
-        for start in (0..row.len()).step_by(TOGETHER) {
-            let part = &row[start..row.len().min(start + TOGETHER)];
-            let mut flags = [false; TOGETHER];
-            self.screen([t, c, z, y], start, part, above, &mut flags);
-            for (x, &v) in part.iter().enumerate().filter(|(x, _)| flags[*x]) {
-                if highest.is_some_and(|most| v >= most) || self.is_largest([t, c, z, y], start + x, v) {
-                    found(start + x, v);
+        let row = self.image.row(t, c, z + rz, y + ry);
+        let beside = rx.min(1);
+        mark(&row[rx - beside..], beside, above, &mut self.marks);
+        for (start, marks) in (0..).step_by(TOGETHER).zip(self.marks.chunks(TOGETHER)) {
+            if marks.iter().fold(0, |any, mark| any | mark) == 0 {
+                continue;
+            }
+            for x in (start..).zip(marks).filter(|(_, mark)| **mark != 0).map(|(x, _)| x) {
+                let value = row[x + rx];
+                if highest.is_some_and(|most| value >= most) || self.is_largest([t, c, z, y], x, value) {
+                    found(x, value);
                 }
             }
         }
-    }
-
-    /// Screens part of a row against its direct neighbours, as far as the window reaches them.
-    fn screen(
-        &self,
-        [t, c, z, y]: [usize; 4],
-        x: usize,
-        part: &[T],
-        above: Option<T>,
-        flags: &mut [bool; TOGETHER],
-    ) {
-        let [rz, ry, rx] = self.reach;
-        let mut around: [&[T]; 9] = [&[]; 9];
-        let mut count = 0;
-        for z in z + rz - rz.min(1)..=z + rz + rz.min(1) {
-            for y in y + ry - ry.min(1)..=y + ry + ry.min(1) {
-                // From the left neighbour on; without a reach along x, a row is one voxel, its own left neighbour.
-                let row = &self.image.row(t, c, z, y)[x + rx - rx.min(1)..];
-                around[count] = &row[..row.len().min(part.len() + 2 * rx.min(1))];
-                count += 1;
-            }
-        }
-        screen(part, above, &around[..count], flags);
     }
 
     /// Whether nothing in the window of a voxel is greater than it.
-    fn is_largest(&self, [t, c, z, y]: [usize; 4], x: usize, value: T) -> bool {
+    fn is_largest(&self, at: [usize; 4], x: usize, value: T) -> bool {
+        let direct = self.reach.map(|n| n.min(1));
+        self.is_largest_within(direct, at, x, value) && self.is_largest_within(self.reach, at, x, value)
+    }
+
+    fn is_largest_within(&self, within: [usize; 3], [t, c, z, y]: [usize; 4], x: usize, value: T) -> bool {
         let plane = self.plane(t, c);
         let ny = self.image.shape()[3];
-        let [rz, ry, rx] = self.reach;
-        nearest_first(rz).all(|dz| {
-            nearest_first(ry).all(|dy| {
-                let known = &plane[(z + dz) * ny + y + dy];
+        let [z, y, x] = [z + self.reach[0], y + self.reach[1], x + self.reach[2]];
+        let [wz, wy, wx] = within;
+        nearest_first(wz).all(|dz| {
+            nearest_first(wy).all(|dy| {
+                let [z, y] = [z + dz - wz, y + dy - wy];
+                let known = &plane[z * ny + y];
                 if !known.nan && known.max <= value {
                     return true;
                 }
-                let window = &self.image.row(t, c, z + dz, y + dy)[x..=x + 2 * rx];
+                let window = &self.image.row(t, c, z, y)[x - wx..=x + wx];
                 window.iter().fold(true, |all, other| all & (*other <= value))
             })
         })
@@ -179,7 +166,7 @@ mod tests {
         };
         let voxels: Vec<u8> = (0..3 * 9 * 150).map(|_| random()).collect();
         let tile = Tile::new(Dtype::U8, shape, &voxels);
-        let maxima = Maxima::new(tile.view::<u8>(), [1, 2, 3]);
+        let mut maxima = Maxima::new(tile.view::<u8>(), [1, 2, 3]);
         let largest = |y: usize, x: usize| {
             let rows = (0..3).flat_map(|z| (y..=y + 4).map(move |y| (z * 9 + y) * 150));
             rows.flat_map(|row| &voxels[row + x..=row + x + 6]).max().copied()

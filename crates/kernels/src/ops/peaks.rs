@@ -175,7 +175,7 @@ impl Peaks {
 
     fn search<T: Sample>(&self, image: View<'_, T>, region: &Region, planes: &mut Planes) {
         let reach = self.reach().map(|n| n as usize);
-        let maxima = Maxima::new(image, reach);
+        let mut maxima = Maxima::new(image, reach);
         let above = self.rule.above.map_or(f64::NEG_INFINITY, |v| rounded::<T>(v));
         let float = matches!(T::DTYPE, Dtype::F32 | Dtype::F64);
         let bound = T::from_f64(if float { above } else { above.floor() });
