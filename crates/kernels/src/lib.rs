@@ -16,6 +16,7 @@ mod cut;
 mod formula;
 mod functions;
 mod math;
+mod maxima;
 mod moved;
 mod objects;
 pub mod ops;
