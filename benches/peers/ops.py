@@ -302,7 +302,9 @@ def by_step(args, case, images, folder):
     image, out = images[0], folder / "out.raw"
     dtype = {"u": "u", "f": "f", "i": "i"}[image.dtype.kind] + str(8 * image.dtype.itemsize)
     command = [args.step, case.step, dtype, case.axes or "zyx"[3 - image.ndim :], ",".join(map(str, image.shape)), out, *files]
-    done = subprocess.run(command, capture_output=True, text=True)
+    # numpy asks for large pages; so does this allocator.
+    large = os.environ | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=large)
     if done.returncode:
         sys.exit(f"{case.step}: {done.stderr.strip()}")
     made = json.loads(done.stdout)

@@ -39,6 +39,8 @@ const FURTHER: &[(&str, &str, &[u64], Dtype)] = &[
     ("subtract-background radius=25", "yx", &[2048, 2048], Dtype::F32),
     ("laplace", "zyx", &[128, 128, 128], Dtype::F32),
     ("laplace", "yx", &[2048, 2048], Dtype::U16),
+    ("sobel", "zyx", &[128, 128, 128], Dtype::F32),
+    ("sobel", "yx", &[2048, 2048], Dtype::F32),
     ("scharr", "zyx", &[128, 128, 128], Dtype::F32),
     ("prewitt", "yx", &[2048, 2048], Dtype::U16),
     ("gradient 2", "yx", &[2048, 2048], Dtype::U16),
