@@ -1,6 +1,7 @@
 """Whether two outputs agree: `python agree.py A B [TOLERANCE]`, in slabs, so that large ones fit.
 
-Of tables (.csv), the columns that both have must be equal. Of images, without a tolerance, shape, sample type and every bit must be equal. With one, values may differ by that much, relative to
+Of tables (.csv), the columns that both have must be equal; with a tolerance, each number to that much of itself. Of images,
+without a tolerance, shape, sample type and every bit must be equal. With one, values may differ by that much, relative to
 the largest of B. Prints one line and ends with 0 or 1.
 """
 
@@ -16,18 +17,26 @@ def opened(path):
     return node if isinstance(node, zarr.Array) else node["0"]
 
 
-def tables(a, b):
+def tables(a, b, tolerance):
     a, b = (list(csv.DictReader(open(path, newline=""))) for path in (a, b))
     if len(a) != len(b):
         return f"{len(a)} and {len(b)} rows", 1
     columns = [name for name in a[0] if name in b[0]] if a else []
-    differ = sum(any(x[name] != y[name] for name in columns) for x, y in zip(a, b))
-    return (f"{differ} of {len(a)} rows differ", 1) if differ else ("exact", 0)
+
+    def apart(x, y):
+        """How far two cells are from each other, relative to the second."""
+        return 0 if x == y else abs(float(x) - float(y)) / (abs(float(y)) or 1)
+
+    worst = [max((apart(x[name], y[name]) for name in columns), default=0) for x, y in zip(a, b)]
+    differ = sum(w > float(tolerance or 0) for w in worst)
+    if differ:
+        return f"{differ} of {len(a)} rows differ", 1
+    return f"within {max(worst):.1e}" if any(worst) else "exact", 0
 
 
 def main(a, b, tolerance=None):
     if a.endswith(".csv"):
-        return tables(a, b)
+        return tables(a, b, tolerance)
     a, b = opened(a), opened(b)
     if a.shape != b.shape or a.dtype != b.dtype:
         return f"{a.shape} {a.dtype} and {b.shape} {b.dtype}", 1

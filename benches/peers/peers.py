@@ -183,6 +183,31 @@ def peaks_skimage_pool(here, there):
         peaks_table(pool.map(peaks_of, sorted(Path(here).iterdir())), there)
 
 
+def objects_skimage(here, there):
+    import numpy as np
+    from scipy import ndimage
+    from skimage.filters import threshold_otsu
+    from skimage.measure import regionprops_table
+
+    image = source(here)[:]
+    flat = ndimage.white_tophat(image, 15).astype(np.float32)
+    smooth = ndimage.gaussian_filter(flat, 2, output=flat)
+    labels = ndimage.label(smooth > threshold_otsu(smooth))[0]
+    large = np.bincount(labels.ravel()) >= 50
+    large[0] = False
+    labels = (np.cumsum(large) * large).astype(np.int32)[labels]
+    wanted = ("label", "area", "bbox", "centroid", "centroid_weighted", "intensity_min", "intensity_max", "intensity_mean", "intensity_std")
+    table = regionprops_table(labels, image, properties=wanted)
+    names = {"label": "label", "area": "area_px", **{f"intensity_{n}": f"intensity_{n}" for n in ("min", "max", "mean", "std")}}
+    for n, axis in enumerate("zyx"):
+        names |= {f"bbox-{n}": f"bbox_min_{axis}_px", f"bbox-{n + 3}": f"bbox_max_{axis}_px"}
+        names |= {f"centroid-{n}": f"centroid_{axis}_px", f"centroid_weighted-{n}": f"weighted_centroid_{axis}_px"}
+    with open(there, "w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(names.values())
+        rows.writerows(zip(*(table[name].tolist() for name in names)))
+
+
 def tool(*command):
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 

@@ -76,6 +76,7 @@ SHARDED = ("--chunk", "64", "--shard", "256", "--codec", "zstd:3")
 PLAIN = ("--chunk", "2048", "--codec", "none")
 LABEL = "threshold value=1000 | label"
 PEAKS = "gaussian sigma=4 border=nearest | peaks min-distance=6 threshold=1000"
+OBJECTS = "tophat size=15 | gaussian sigma=2 | threshold otsu | label min-size=50 | measure intensity=input"
 GAUSS, TOPHAT, SOBEL = "gaussian sigma=2", "tophat size=15", "gray weights=0.25,0.5,0.25 | sobel"
 
 JOBS = {
@@ -118,6 +119,10 @@ JOBS = {
         voxtile("voxtile", "run", PEAKS),
         peer("peaks", "skimage", "scikit-image"),
         peer("peaks", "skimage-pool", "scikit-image"),
+    ], ".csv"),
+    "objects": Job("vol", "from the image to a table of its objects, in 512 MiB", [
+        voxtile("voxtile", "run", OBJECTS, "--memory", "512MiB"),
+        peer("objects", "skimage", "scikit-image", tolerance="1e-9"),
     ], ".csv"),
     "workers": Job("vol", "gauss3d with one worker and with two", [
         voxtile("voxtile", "run", GAUSS, "--memory", "384MiB", "--workers", "2"),

@@ -1,13 +1,18 @@
 """Decoding of TIFF tiles on one core, beside imagecodecs (libtiff's codecs) in the same run.
 
-    python benches/peers/tiff_tiles.py FOLDER [--image IMAGE]
+    python benches/peers/tiff_tiles.py FOLDER [WORD ...]
 
-Writes one file per codec into FOLDER: 512² tiles of an image (a TIFF of one plane; by default noise on a smooth ground, as a
-camera has it). For each, the CPU time of reading the file and decoding every tile: imagecodecs as tifffile calls it, voxtile as
-`verify --workers 1`, which also starts the program. The voxels were compared before. Least of five, in MB/s of decoded voxels.
+Writes one file per codec into FOLDER: 512² tiles of a made image: noise, a smooth ground with the noise of a camera, colours
+of a stained section. For each, the CPU time of reading the file and decoding every tile: imagecodecs as tifffile calls it,
+voxtile as `verify --workers 1`, which also starts the program. The voxels were compared before. Least of five, in MB/s of
+decoded voxels.
+
+All codecs together (no WORDS) are written to benches/results/MACHINE/DATE-tiff.csv.
 """
 
 import argparse
+import csv
+import datetime
 import os
 import resource
 import subprocess
@@ -21,7 +26,9 @@ import numpy as np
 import tifffile
 import zarr
 
-BINARY = Path(os.environ.get("VOXTILE", Path(__file__).resolve().parents[2] / "target/release/voxtile")).resolve()
+from run import ROOT, machine_name, version
+
+BINARY = Path(os.environ.get("VOXTILE", ROOT / "target/release/voxtile")).resolve()
 EDGE, COUNT, RUNS = 512, 12, 5
 
 
@@ -101,6 +108,7 @@ def main():
     args.folder.mkdir(parents=True, exist_ok=True)
     print(f"imagecodecs {imagecodecs.__version__}, tifffile {tifffile.__version__}; MB/s of one core")
     print(f"{'tiles of ' + str(EDGE) + '²':36} {'imagecodecs':>12} {'voxtile':>9} {'ratio':>6} {'stored':>7}")
+    rows = []
     with tempfile.TemporaryDirectory(dir=args.folder) as tmp:
         for name, image, options in cases():
             if args.words and not any(word in name for word in args.words):
@@ -113,6 +121,19 @@ def main():
             stored = path.stat().st_size / image.nbytes
             print(f"{name:36} {theirs:12.0f} {mine:9.0f} {mine / theirs:6.2f} {stored:7.2f}", flush=True)
             path.unlink()
+            rows.append([name, f"{mine:.0f}", f"{theirs:.0f}", f"{mine / theirs:.2f}", f"{stored:.3f}"])
+    if not args.words:
+        write(rows)
+
+
+def write(rows):
+    there = ROOT / "benches" / "results" / machine_name() / f"{datetime.date.today().isoformat()}-tiff.csv"
+    there.parent.mkdir(parents=True, exist_ok=True)
+    with open(there, "w", newline="") as file:
+        out = csv.writer(file, lineterminator="\n")
+        peer = f"imagecodecs {imagecodecs.__version__} MB/s"
+        out.writerow(["tiles of 512²", f"voxtile {version('voxtile', BINARY)} MB/s", peer, "ratio", "stored_share"])
+        out.writerows(rows)
 
 
 if __name__ == "__main__":

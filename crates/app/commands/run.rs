@@ -110,6 +110,9 @@ pub(super) fn last_line(report: &Report, in_voxels: u64) -> String {
     if report.peak_rss_bytes > 0 {
         let (peak, planned) = (text::bytes(report.peak_rss_bytes), text::bytes(report.planned_bytes));
         line += &format!(", memory {peak} of {planned} planned");
+        if report.object_bytes >= 1 << 20 {
+            line += &format!(" and {} of objects", text::bytes(report.object_bytes));
+        }
     }
     line
 }

@@ -44,8 +44,10 @@ pub struct Report {
     pub bytes_written: u64,
     /// Highest resident memory of the process so far, as the system counts it; 0 where it does not say.
     pub peak_rss_bytes: u64,
-    /// What the plan allowed.
+    /// What the plan allowed, without what no plan can know: the objects of the image.
     pub planned_bytes: u64,
+    /// Most bytes held for objects that cross tiles, and for the rows of a table.
+    pub object_bytes: u64,
     /// The table, where the graph ends in one.
     #[serde(skip)]
     pub table: Option<Table>,
@@ -62,6 +64,7 @@ pub(super) struct Meters {
     voxels: AtomicU64,
     read: AtomicU64,
     written: AtomicU64,
+    objects: AtomicU64,
 }
 
 impl Meters {
@@ -77,6 +80,7 @@ impl Meters {
             voxels: AtomicU64::new(0),
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
+            objects: AtomicU64::new(0),
         }
     }
 
@@ -96,6 +100,11 @@ impl Meters {
 
     pub(super) fn wrote(&self, bytes: u64) {
         self.written.fetch_add(bytes, Relaxed);
+    }
+
+    /// So much is held for objects now.
+    pub(super) fn objects(&self, bytes: u64) {
+        self.objects.fetch_max(bytes, Relaxed);
     }
 
     pub(super) fn progress(&self) -> Progress {
@@ -123,6 +132,7 @@ impl Meters {
             bytes_written: p.bytes_written,
             peak_rss_bytes: peak_rss(),
             planned_bytes: self.planned,
+            object_bytes: self.objects.load(Relaxed),
             table: None,
         }
     }

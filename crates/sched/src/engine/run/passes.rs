@@ -65,6 +65,7 @@ pub(super) struct Keeps {
 impl Keeps {
     /// Ends the run when more is held than allowed.
     fn check(&self, run: &StageRun, bytes: u64) {
+        run.shared.meters.objects(bytes);
         if self.planned.saturating_add(bytes) > self.allowed {
             let Self { step, planned, allowed } = self.clone();
             run.fail(RunError::Objects { step, bytes, planned, allowed });
