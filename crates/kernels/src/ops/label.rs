@@ -69,8 +69,8 @@ pub(super) fn connectivity(args: &Args<'_>) -> Result<u8, ArgError> {
     let asked = args.whole("connectivity", 1..=3)? as u8;
     let axes = args.input().axes.space().len().max(1);
     if usize::from(asked) > axes {
-        let wanted = format!("possible in an image of {axes} space axes");
-        return Err(args.wrong("connectivity", &asked.to_string(), wanted));
+        let why = format!("neighbours in an image of {axes} space axes differ along {axes} at most");
+        return Err(args.impossible("connectivity", why));
     }
     Ok(asked)
 }

@@ -36,6 +36,7 @@ mod label;
 mod laplace;
 mod ln;
 mod log_filter;
+mod markers;
 mod mask;
 mod match_histogram;
 mod max;
@@ -60,6 +61,7 @@ mod scharr;
 mod sobel;
 mod sqrt;
 mod stack;
+mod stats;
 mod std;
 mod subtract_background;
 mod threshold;
@@ -73,10 +75,11 @@ mod r#where;
 #[cfg(test)]
 pub(crate) use project::SPEC as PROJECT;
 
-use crate::spec::Spec;
+use crate::spec::{ArgError, Args, Spec, Stage};
+use ::std::collections::BTreeMap;
 use ::std::sync::Arc;
 use voxtile_sched::contract::Op;
-use voxtile_sched::model::Dtype;
+use voxtile_sched::model::{Dtype, Meta};
 
 /// Every operation, in the order in which help and docs list them.
 #[rustfmt::skip]
@@ -148,6 +151,8 @@ pub static TABLE: &[&Spec] = &[
     &fill_holes::SPEC,
     &measure::SPEC,
     &peaks::SPEC,
+    &markers::SPEC,
+    &stats::SPEC,
     &cumsum::SPEC,
 ];
 
@@ -160,6 +165,13 @@ pub fn find(name: &str) -> Option<&'static Spec> {
 /// The cast that precedes an operation on f32.
 pub(crate) fn as_f32() -> Arc<dyn Op> {
     as_dtype(Dtype::F32)
+}
+
+/// The stages of the largest voxel within a box around each, beyond the edge of the image those at the edge.
+pub(crate) fn largest_around(size: u64, inputs: &[Meta]) -> Result<Vec<Stage>, ArgError> {
+    let size = size.to_string();
+    let given = BTreeMap::from([("size", size.as_str()), ("border", "nearest")]);
+    max::SPEC.stages(&Args::new(&max::SPEC, given, inputs, None))
 }
 
 /// A cast to that sample type.
