@@ -403,6 +403,9 @@ fn recipe(error: &RecipeError) -> Option<String> {
         Problem::Refused { refused: Refused::Dtype { why, .. }, op } if !why.contains('`') => {
             format!("convert first, as in `cast f32 | {op}`; {}", explains(op))
         }
+        Problem::Refused { refused: Refused::Table { step }, .. } => {
+            format!("end the recipe with `{step}`, or read an image with `on=NAME`")
+        }
         Problem::Refused { op, .. } => explains(op),
         _ => return None,
     })

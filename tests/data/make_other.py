@@ -97,11 +97,22 @@ def jpegs(smooth, noisy):
     picture("rgb_stored.jpg", imagecodecs.jpeg8_encode(smooth, level=90, colorspace="rgb", outcolorspace="rgb"))
     narrow = noisy[:, :4].copy()
     picture("two_columns_of_chroma.jpg", imagecodecs.jpeg8_encode(narrow, level=95, subsampling="420"))
-    for name, options in {"restart": {"restart_marker_blocks": 3, "subsampling": 2}, "progressive": {"progressive": True}}.items():
+
+    def saved(voxels, **options):
         stream = io.BytesIO()
-        PIL.Image.fromarray(smooth).save(stream, "JPEG", quality=90, **options)
-        picture(f"{name}.jpg", stream.getvalue(), **({"tolerance": 4} if name == "progressive" else {}))
+        PIL.Image.fromarray(voxels).save(stream, "JPEG", **options)
+        return stream.getvalue()
+
+    picture("restart.jpg", saved(smooth, quality=90, restart_marker_blocks=3, subsampling=2))
     assert (HERE / "restart.jpg").read_bytes().count(b"\xff\xdd") == 1
+    # Scans of some coefficients, then of their lower bits.
+    picture("progressive.jpg", saved(smooth, quality=90, progressive=True))
+    picture("progressive_gray.jpg", saved(noisy[..., 0].copy(), quality=97, progressive=True))
+    picture("progressive_444.jpg", saved(noisy, quality=60, progressive=True, subsampling=0))
+    picture("progressive_422.jpg", saved(noisy, quality=85, progressive=True, subsampling=1))
+    picture("progressive_restart.jpg", saved(noisy, quality=85, progressive=True, restart_marker_blocks=2))
+    picture("progressive_flat.jpg", saved(np.full_like(smooth, 77), quality=50, progressive=True))
+    picture("progressive_coarse.jpg", saved(smooth, quality=5, progressive=True, subsampling=2))
     # A scan for each component, sampled as no writer does.
     for name, factors in {"scans_44": [(4, 4), (1, 1), (2, 1)], "scans_24": [(2, 4), (2, 1), (1, 2)], "scans_11": [(1, 1)] * 3}.items():
         picture(f"{name}.jpg", several_scans(smooth, factors))
@@ -110,6 +121,10 @@ def jpegs(smooth, noisy):
     at = wild.index(b"\xff\xdb") + 5
     wild[at : at + 64] = bytes(np.random.default_rng(5).integers(1, 256, 64, "u1"))
     picture("wild.jpg", bytes(wild))
+    wild = bytearray(saved(noisy[:16, :24, 0].copy(), quality=100, progressive=True))
+    at = wild.index(b"\xff\xdb") + 5
+    wild[at : at + 64] = bytes(np.random.default_rng(6).integers(1, 256, 64, "u1"))
+    picture("progressive_wild.jpg", bytes(wild))
 
 
 def several_scans(image, factors):

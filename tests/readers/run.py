@@ -10,7 +10,8 @@ import corpus
 import inputs
 import operations
 import outputs
+import thresholds
 from common import main
 
 if __name__ == "__main__":
-    raise SystemExit(main([outputs, inputs, operations, corpus]))
+    raise SystemExit(main([outputs, inputs, operations, thresholds, corpus]))

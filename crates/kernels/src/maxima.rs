@@ -1,372 +1,186 @@
-//! Local maxima of a whole image, chosen when all of it has been seen: for tables of them and for images that mark them.
+//! Voxels that are the largest within a window around them, without the largest of every window.
+//!
+//! Most voxels have a greater neighbour along x, which a vectorised look at the row finds; the others are compared with
+//! their whole window, the nearest rows first, past rows that hold nothing greater. A voxel as large as the largest of
+//! the tile needs no look, so that plateaus of it cost nothing.
 
-use crate::ops::largest_around;
-use crate::pointwise::{Sample, for_rows};
-use crate::spec::{ArgError, Args, Param, Stage, Value};
 use crate::vectorised;
-use std::collections::{BTreeMap, HashMap};
-use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, Dtype, Meta, PerAxis, Region, Tile};
+use voxtile_sched::model::{Element, View};
 
-/// What makes a peak, as parameters.
-pub(crate) const MIN_DISTANCE: Param = Param {
-    name: "min-distance",
-    value: Value::Number,
-    default: Some("1"),
-    about: "in voxels: how far around it a peak is the largest, and from the next one",
-};
-pub(crate) const THRESHOLD: Param = Param {
-    name: "threshold",
-    value: Value::Number,
-    default: Some(""),
-    about: "peaks are greater; by default than the smallest voxel",
-};
-pub(crate) const THRESHOLD_REL: Param = Param {
-    name: "threshold-rel",
-    value: Value::Number,
-    default: Some(""),
-    about: "peaks are greater than this share of the largest voxel",
-};
-pub(crate) const EXCLUDE_BORDER: Param = Param {
-    name: "exclude-border",
-    value: Value::Number,
-    default: Some(""),
-    about: "in voxels: no peak so near to the edge of the image; by default min-distance",
-};
-pub(crate) const NUM_PEAKS: Param = Param {
-    name: "num-peaks",
-    value: Value::Number,
-    default: Some(""),
-    about: "at most so many, the highest, of each t and c",
-};
-
-/// What makes a peak.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rule {
-    distance: u64,
-    above: Option<f64>,
-    above_share: Option<f64>,
-    border: u64,
-    most: u64,
-}
-
-/// The search for peaks in an image.
-#[derive(Clone)]
-pub(crate) struct Maxima {
-    rule: Rule,
-    pub(crate) image: Meta,
-}
-
-/// A peak.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Point {
-    pub(crate) at: PerAxis<u64>,
-    pub(crate) value: f64,
-    /// How far the vertex lies from the voxel, along z, y and x; 0 where peaks are not refined.
-    pub(crate) shift: [f64; 3],
-}
-
-/// A peak of a plane.
-type Spot = ([i64; 3], f64, [f64; 3]);
-
-impl Maxima {
-    pub(crate) fn new(args: &Args<'_>) -> Result<Self, ArgError> {
-        let optional = |name| args.text(name).map(|_| args.finite(name)).transpose();
-        let distance = args.whole("min-distance", 1..=1 << 20)?;
-        let count = |name, otherwise| match args.text(name) {
-            Some(_) => args.whole(name, 0..=u64::MAX),
-            None => Ok(otherwise),
-        };
-        let rule = Rule {
-            distance,
-            above: optional("threshold")?,
-            above_share: optional("threshold-rel")?,
-            border: count("exclude-border", distance)?,
-            most: count("num-peaks", u64::MAX)?,
-        };
-        Ok(Self { rule, image: args.input().clone() })
-    }
-
-    /// Stages that end with the largest voxel around each.
-    pub(crate) fn stages(&self, args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
-        largest_around(2 * self.rule.distance + 1, args.inputs())
-    }
-}
-
-/// What is known of each t and c.
-pub(crate) type Planes = BTreeMap<(i64, i64), Plane>;
-
-pub(crate) struct Plane {
-    min: f64,
-    max: f64,
-    /// A voxel that is no number.
-    nan: bool,
-    /// A voxel that is not the largest around it.
-    uneven: bool,
-    runs: Vec<Run>,
-    /// Of each run, where peaks are refined; each is one voxel then.
-    shifts: Vec<[f64; 3]>,
-}
-
-/// Neighbours along x of one value, each the largest around it.
-struct Run {
-    at: [i64; 3],
-    len: i64,
-    value: f64,
-}
-
-impl Default for Plane {
-    fn default() -> Self {
-        let (runs, shifts) = (Vec::new(), Vec::new());
-        Self { min: f64::INFINITY, max: f64::NEG_INFINITY, nan: false, uneven: false, runs, shifts }
-    }
-}
+/// Marks that are looked through together.
+const TOGETHER: usize = 64;
 
 /// What a row holds.
-struct Survey<T> {
-    min: T,
-    max: T,
-    /// A voxel that is not the largest around it.
-    uneven: bool,
-    /// One that is, above a bound.
-    peak: bool,
+#[derive(Clone, Copy)]
+pub(crate) struct Extremes<T> {
+    /// The smallest number; the type's highest value if there is none.
+    pub(crate) min: T,
+    /// The largest number; the type's lowest value if there is none.
+    pub(crate) max: T,
+    /// Whether a voxel is no number.
+    pub(crate) nan: bool,
+}
+
+/// A tile whose voxels are compared with those around them.
+pub(crate) struct Maxima<'a, T> {
+    image: View<'a, T>,
+    /// How far the window reaches along z, y, x, both ways: the tile's halo.
+    reach: [usize; 3],
+    /// Of all rows of the tile, those of the halo too, in raster order.
+    rows: Vec<Extremes<T>>,
+    /// The largest voxel of each t and c, where all are numbers.
+    highest: Vec<Option<T>>,
+    /// Of the row that is looked at.
+    marks: Vec<u8>,
 }
 
 vectorised! {
-    /// Looks over a row: whether voxels are the largest around them, and greater than `above`.
-    fn survey<T: Sample>(row: &[T], largest: &[T], above: T, found: &mut Survey<T>) {
-        let (mut min, mut max, mut uneven, mut peak) = (T::HIGHEST, T::LOWEST, false, false);
-        for (&v, &m) in row.iter().zip(largest) {
+    fn survey<T: Element>(row: &[T], found: &mut Extremes<T>) {
+        let (mut min, mut max, mut nan) = (T::HIGHEST, T::LOWEST, false);
+        for &v in row {
             min = if v < min { v } else { min };
             max = if v > max { v } else { max };
-            uneven |= v != m;
-            peak |= (v == m) & (v > above);
+            nan |= v.partial_cmp(&v).is_none();
         }
-        *found = Survey { min, max, uneven, peak };
+        *found = Extremes { min, max, nan };
     }
 }
 
-/// Takes in what another tile holds.
-pub(crate) fn merge(planes: &mut Planes, other: Planes) {
-    for (key, plane) in other {
-        let known = planes.entry(key).or_default();
-        known.min = known.min.min(plane.min);
-        known.max = known.max.max(plane.max);
-        known.nan |= plane.nan;
-        known.uneven |= plane.uneven;
-        known.runs.extend(plane.runs);
-        known.shifts.extend(plane.shifts);
+vectorised! {
+    /// Marks every voxel that is greater than `above`, or any number, and not below those beside it. The row has `beside`
+    /// more voxels at either end than `marks`.
+    fn mark<T: Element>(row: &[T], beside: usize, above: Option<T>, marks: &mut [u8]) {
+        let (any, above) = above.map_or((true, T::LOWEST), |above| (false, above));
+        let all = row.iter().zip(&row[beside..]).zip(&row[2 * beside..]);
+        for (mark, ((&left, &v), &right)) in marks.iter_mut().zip(all) {
+            *mark = u8::from((any | (v > above)) & (v >= left) & (v >= right));
+        }
     }
 }
 
-/// Bytes of what is held.
-pub(crate) fn bytes(planes: &Planes) -> u64 {
-    let each =
-        |plane: &Plane| plane.runs.len() * size_of::<Run>() + plane.shifts.len() * size_of::<[f64; 3]>();
-    planes.values().map(each).sum::<usize>() as u64
-}
-
-impl Maxima {
-    /// What a tile holds, of the image and of the largest voxel around each; `shifts` are how far the vertices lie from the
-    /// voxels, along z, y and x, where peaks are refined.
-    pub(crate) fn search(
-        &self,
-        image: &Tile<'_>,
-        largest: &Tile<'_>,
-        shifts: [Option<&Tile<'_>>; 3],
-        region: &Region,
-    ) -> Planes {
-        let mut found = Planes::new();
-        dispatch!(image.dtype(), T => self.search_typed::<T>(image, largest, shifts, region, &mut found));
-        found
-    }
-
-    fn search_typed<T: Sample>(
-        &self,
-        image: &Tile<'_>,
-        largest: &Tile<'_>,
-        shifts: [Option<&Tile<'_>>; 3],
-        region: &Region,
-        planes: &mut Planes,
-    ) {
-        let (image, largest) = (image.view::<T>(), largest.view::<T>());
-        let refined = shifts.iter().any(Option::is_some);
-        let shifts = shifts.map(|shift| shift.map(|tile| tile.view::<f64>()));
-        let above = self.rule.above.map_or(f64::NEG_INFINITY, |v| rounded::<T>(v));
-        let float = matches!(T::DTYPE, Dtype::F32 | Dtype::F64);
-        let bound = T::from_f64(if float { above } else { above.floor() });
-        // The smallest value of the type is above a threshold below all of them, and never above the smallest voxel.
-        let lowest = self.rule.above.is_some() && bound == T::LOWEST;
-        for_rows(image.shape(), |t, c, z, y| {
-            let (row, largest) = (image.row(t, c, z, y), largest.row(t, c, z, y));
-            let plane = planes.entry((region.start[0] + t as i64, region.start[1] + c as i64)).or_default();
-            let mut seen = Survey { min: T::HIGHEST, max: T::LOWEST, uneven: false, peak: false };
-            survey(row, largest, bound, &mut seen);
-            plane.min = plane.min.min(seen.min.to_f64());
-            plane.max = plane.max.max(seen.max.to_f64());
-            if float {
-                plane.nan |= row.iter().any(|v| v.to_f64().is_nan());
-            }
-            plane.uneven |= seen.uneven;
-            let shifts = shifts.each_ref().map(|shift| shift.as_ref().map(|view| view.row(t, c, z, y)));
-            let [z, y] = [region.start[2] + z as i64, region.start[3] + y as i64];
-            let any = seen.peak || (lowest && largest.contains(&bound));
-            if !any || !self.inside(Axis::Z, z) || !self.inside(Axis::Y, y) {
-                return;
-            }
-            for (n, (&v, &m)) in row.iter().zip(largest).enumerate() {
-                let x = region.start[4] + n as i64;
-                if v != m || v.to_f64() <= above || !self.inside(Axis::X, x) {
-                    continue;
-                }
-                let value = v.to_f64();
-                if refined {
-                    plane.runs.push(Run { at: [z, y, x], len: 1, value });
-                    plane.shifts.push(shifts.map(|row| row.map_or(0.0, |row| row[n])));
-                    continue;
-                }
-                match plane.runs.last_mut() {
-                    Some(last) if last.at == [z, y, x - last.len] && last.value == value => last.len += 1,
-                    _ => plane.runs.push(Run { at: [z, y, x], len: 1, value }),
-                }
-            }
+impl<'a, T: Element> Maxima<'a, T> {
+    /// Over a tile with a halo of `reach` voxels along z, y, x.
+    pub(crate) fn new(image: View<'a, T>, reach: [usize; 3]) -> Self {
+        let [nt, nc, nz, ny, nx] = image.shape();
+        let nothing = Extremes { min: T::HIGHEST, max: T::LOWEST, nan: false };
+        let mut rows = vec![nothing; nt * nc * nz * ny];
+        for (n, found) in rows.iter_mut().enumerate() {
+            survey(image.row(n / ny / nz / nc, n / ny / nz % nc, n / ny % nz, n % ny), found);
+        }
+        let highest = rows.chunks(nz * ny).map(|plane| {
+            let most = plane.iter().fold(T::LOWEST, |most, row| if row.max > most { row.max } else { most });
+            plane.iter().all(|row| !row.nan).then_some(most)
         });
+        let highest = highest.collect();
+        Self { image, reach, rows, highest, marks: vec![0; nx - 2 * reach[2]] }
     }
 
-    /// Whether a place along an axis is far enough from the edge of the image.
-    fn inside(&self, axis: Axis, at: i64) -> bool {
-        let (a, width) = (axis.index(), self.rule.border as i64);
-        !self.image.axes.contains(axis) || (at >= width && at < self.image.shape[a] as i64 - width)
-    }
-}
-
-/// A threshold as numpy compares it: with f32 as f32.
-fn rounded<T: Sample>(value: f64) -> f64 {
-    if T::DTYPE == Dtype::F32 { f64::from(value as f32) } else { value }
-}
-
-impl Maxima {
-    /// The peaks of all planes in order, t and c before the highest.
-    pub(crate) fn points(&self, planes: &Planes) -> Vec<Point> {
-        let of = |(&(t, c), plane): (&(i64, i64), &Plane)| {
-            let place = move |(at, value, shift): Spot| {
-                let [z, y, x] = at;
-                Point { at: [t, c, z, y, x].map(|n| n as u64), value, shift }
-            };
-            self.of_plane(plane).into_iter().map(place)
-        };
-        planes.iter().flat_map(of).collect()
+    /// What the rows of a t and c hold, those of the halo too.
+    pub(crate) fn plane(&self, t: usize, c: usize) -> &[Extremes<T>] {
+        let [_, nc, nz, ny, _] = self.image.shape();
+        &self.rows[(t * nc + c) * nz * ny..][..nz * ny]
     }
 
-    fn of_plane(&self, plane: &Plane) -> Vec<Spot> {
-        let voxels: u64 = self.image.axes.space().iter().map(|axis| self.image.shape[axis.index()]).product();
-        let trivial = !plane.uneven && voxels > 1;
-        // Where a voxel is no number, nothing is known to be the smallest or the largest.
-        let unknown = plane.nan && (self.rule.above.is_none() || self.rule.above_share.is_some());
-        if trivial || unknown {
-            return Vec::new();
+    /// Calls `found` for every voxel of a row, left to right, that is greater than `above` (or any, if there is no bound)
+    /// and the largest of its window; the row and the places are counted without the halo. Where the window holds a voxel
+    /// that is no number, none is the largest.
+    pub(crate) fn of_row(
+        &mut self,
+        [t, c, z, y]: [usize; 4],
+        above: Option<T>,
+        mut found: impl FnMut(usize, T),
+    ) {
+        let ny = self.image.shape()[3];
+        let [rz, ry, rx] = self.reach;
+        let most = self.plane(t, c)[(z + rz) * ny + y + ry].max;
+        // Never so for what is no number: it is not among the largest.
+        if above.is_some_and(|above| most <= above) {
+            return;
         }
-        let single = self.image.dtype == Dtype::F32;
-        let round = |v: f64| if single { f64::from(v as f32) } else { v };
-        let share = self.rule.above_share.map(|s| round(round(s) * plane.max));
-        let above = round(self.rule.above.unwrap_or(plane.min)).max(share.unwrap_or(f64::NEG_INFINITY));
-        let runs = plane.runs.iter().enumerate().filter(|(_, run)| run.value > above);
-        let each = |(n, run): (usize, &Run)| {
-            let ([z, y, x], value) = (run.at, run.value);
-            let shift = plane.shifts.get(n).copied().unwrap_or_default();
-            (0..run.len).map(move |n| ([z, y, x + n], value, shift))
-        };
-        let mut points: Vec<Spot> = runs.flat_map(each).collect();
-        points.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        self.apart(points)
-    }
-
-    /// The points that are not too near to one before them.
-    fn apart(&self, points: Vec<Spot>) -> Vec<Spot> {
-        let (distance, most) =
-            (self.rule.distance as i64, usize::try_from(self.rule.most).unwrap_or(usize::MAX));
-        if distance <= 1 {
-            return points.into_iter().take(most).collect();
-        }
-        let cell = |at: [i64; 3]| at.map(|v| v.div_euclid(distance));
-        let mut grid: HashMap<[i64; 3], Vec<[i64; 3]>> = HashMap::new();
-        let mut out = Vec::new();
-        for (at, value, shift) in points {
-            if out.len() == most {
-                break;
-            }
-            let near = |other: &[i64; 3]| (0..3).all(|a| (at[a] - other[a]).abs() < distance);
-            let here = cell(at);
-            let around = (0..27).map(|n| [here[0] + n / 9 - 1, here[1] + n / 3 % 3 - 1, here[2] + n % 3 - 1]);
-            if around.filter_map(|cell| grid.get(&cell)).flatten().any(near) {
+        let highest = self.highest[t * self.image.shape()[1] + c];
+        let row = self.image.row(t, c, z + rz, y + ry);
+        let beside = rx.min(1);
+        mark(&row[rx - beside..], beside, above, &mut self.marks);
+        for (start, marks) in (0..).step_by(TOGETHER).zip(self.marks.chunks(TOGETHER)) {
+            if marks.iter().fold(0, |any, mark| any | mark) == 0 {
                 continue;
             }
-            grid.entry(here).or_default().push(at);
-            out.push((at, value, shift));
+            for x in (start..).zip(marks).filter(|(_, mark)| **mark != 0).map(|(x, _)| x) {
+                let value = row[x + rx];
+                if highest.is_some_and(|most| value >= most) || self.is_largest([t, c, z, y], x, value) {
+                    found(x, value);
+                }
+            }
         }
-        out
     }
+
+    /// Whether nothing in the window of a voxel is greater than it.
+    fn is_largest(&self, at: [usize; 4], x: usize, value: T) -> bool {
+        let direct = self.reach.map(|n| n.min(1));
+        self.is_largest_within(direct, at, x, value) && self.is_largest_within(self.reach, at, x, value)
+    }
+
+    fn is_largest_within(&self, within: [usize; 3], [t, c, z, y]: [usize; 4], x: usize, value: T) -> bool {
+        let plane = self.plane(t, c);
+        let ny = self.image.shape()[3];
+        let [z, y, x] = [z + self.reach[0], y + self.reach[1], x + self.reach[2]];
+        let [wz, wy, wx] = within;
+        nearest_first(wz).all(|dz| {
+            nearest_first(wy).all(|dy| {
+                let [z, y] = [z + dz - wz, y + dy - wy];
+                let known = &plane[z * ny + y];
+                if !known.nan && known.max <= value {
+                    return true;
+                }
+                let window = &self.image.row(t, c, z, y)[x - wx..=x + wx];
+                window.iter().fold(true, |all, other| all & (*other <= value))
+            })
+        })
+    }
+}
+
+/// 0 to twice the reach, from the middle outwards.
+fn nearest_first(reach: usize) -> impl Iterator<Item = usize> {
+    (0..=2 * reach).map(move |n| if n % 2 == 0 { reach + n / 2 } else { reach - n.div_ceil(2) })
 }
 
 #[cfg(test)]
-pub(crate) mod oracle {
-    use crate::testing::Image;
-    use voxtile_sched::dispatch;
-    use voxtile_sched::model::{Axis, Element, PerAxis, voxels};
+mod tests {
+    use super::*;
+    use voxtile_sched::model::{Dtype, Tile};
 
-    /// As `peak_local_max` says it, voxel by voxel.
-    pub(crate) struct Wanted {
-        pub(crate) distance: i64,
-        pub(crate) border: i64,
-        pub(crate) above: Option<f64>,
-        pub(crate) share: Option<f64>,
-        pub(crate) most: usize,
+    #[test]
+    fn the_middle_comes_first() {
+        assert_eq!(nearest_first(2).collect::<Vec<_>>(), [2, 1, 3, 0, 4]);
+        assert_eq!(nearest_first(0).collect::<Vec<_>>(), [0]);
     }
 
-    pub(crate) fn peaks(image: &Image, wanted: &Wanted) -> Vec<(PerAxis<u64>, f64)> {
-        let meta = image.meta();
-        let [nt, nc, nz, ny, nx] = meta.shape;
-        let value = |at: PerAxis<u64>| dispatch!(meta.dtype, T => image.at::<T>(at).to_f64());
-        let mut rows: Vec<(PerAxis<u64>, f64)> = Vec::new();
-        for (t, c) in (0..nt).flat_map(|t| (0..nc).map(move |c| (t, c))) {
-            let all = || {
-                (0..nz).flat_map(move |z| (0..ny).flat_map(move |y| (0..nx).map(move |x| [t, c, z, y, x])))
-            };
-            let highest = |at: PerAxis<u64>| {
-                let near = |other: &PerAxis<u64>| {
-                    (2..5).all(|a| (at[a] as i64 - other[a] as i64).abs() <= wanted.distance)
-                };
-                all().filter(near).all(|other| value(other) <= value(at))
-            };
-            let (min, max) =
-                all().map(value).fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
-            if voxels(&meta.shape) / nt / nc > 1 && all().all(highest) {
-                continue;
+    /// Every maximum of a tile of 3 × 9 × 150 with a reach of 1, 2, 3, against the largest of each window.
+    #[test]
+    fn maxima_are_the_largest_of_their_windows() {
+        let shape = [1, 1, 3, 9, 150];
+        let mut state = 7u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8 / 16
+        };
+        let voxels: Vec<u8> = (0..3 * 9 * 150).map(|_| random()).collect();
+        let tile = Tile::new(Dtype::U8, shape, &voxels);
+        let mut maxima = Maxima::new(tile.view::<u8>(), [1, 2, 3]);
+        let largest = |y: usize, x: usize| {
+            let rows = (0..3).flat_map(|z| (y..=y + 4).map(move |y| (z * 9 + y) * 150));
+            rows.flat_map(|row| &voxels[row + x..=row + x + 6]).max().copied()
+        };
+        for above in [None, Some(3), Some(12)] {
+            for y in 0..5 {
+                let mut found = Vec::new();
+                maxima.of_row([0, 0, 0, y], above, |x, v| found.push((x, v)));
+                let value = |x: usize| voxels[(9 + y + 2) * 150 + x + 3];
+                let wanted = (0..144).map(|x| (x, value(x)));
+                let wanted = wanted
+                    .filter(|(x, v)| largest(y, *x) == Some(*v) && above.is_none_or(|above| *v > above));
+                assert_eq!(found, wanted.collect::<Vec<_>>());
             }
-            let above = wanted.above.unwrap_or(min).max(wanted.share.map_or(f64::NEG_INFINITY, |s| s * max));
-            let inside = |at: &PerAxis<u64>| {
-                meta.axes.space().iter().map(Axis::index).all(|a| {
-                    let (at, n) = (at[a] as i64, meta.shape[a] as i64);
-                    at >= wanted.border && at < n - wanted.border
-                })
-            };
-            let mut points: Vec<PerAxis<u64>> =
-                all().filter(|at| highest(*at) && value(*at) > above && inside(at)).collect();
-            points.sort_by(|a, b| value(*b).total_cmp(&value(*a)));
-            let mut kept: Vec<PerAxis<u64>> = Vec::new();
-            for at in points {
-                let far =
-                    |k: &PerAxis<u64>| (2..5).any(|a| (at[a] as i64 - k[a] as i64).abs() >= wanted.distance);
-                if wanted.distance <= 1 || kept.iter().all(far) {
-                    kept.push(at);
-                }
-            }
-            rows.extend(kept.into_iter().take(wanted.most).map(|at| (at, value(at))));
         }
-        rows
-    }
-
-    pub(crate) fn wanted(distance: i64) -> Wanted {
-        Wanted { distance, border: distance, above: None, share: None, most: usize::MAX }
     }
 }

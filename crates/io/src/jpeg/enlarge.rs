@@ -28,9 +28,7 @@ impl Rows {
         let (width, height) = (frame.width, frame.height);
         let plane = out.len() / frame.components.len();
         if plane < width * height {
-            return Err(Fault::damaged(format!(
-                "has {width} × {height} pixels, and there is room for {plane}"
-            )));
+            return Err(Fault::new(format!("has {width} × {height} pixels, and there is room for {plane}")));
         }
         // Two columns more than needed: enlarged rows have an even number.
         for row in &mut self.rows {

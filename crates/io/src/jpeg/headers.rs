@@ -28,6 +28,7 @@ pub(super) struct Frame {
     /// Largest sampling factors.
     pub(super) across: usize,
     pub(super) down: usize,
+    pub(super) progressive: bool,
 }
 
 /// What a scan holds and where its bits start.
@@ -35,6 +36,9 @@ pub(super) struct Frame {
 pub(super) struct Scan {
     /// Number of the component, and its tables of means and of other coefficients.
     pub(super) components: Vec<(usize, usize, usize)>,
+    /// First and last coefficient, and the number of the lowest bit so far and after it: of progressive streams.
+    pub(super) places: (usize, usize),
+    pub(super) bits: (u8, u8),
     pub(super) at: usize,
 }
 
@@ -66,16 +70,16 @@ impl Headers {
     pub(super) fn table(&self, class: usize, number: usize) -> Result<&Table, Fault> {
         match &self.tables[class][number] {
             Some(table) if self.defined[class][number] => Ok(table),
-            _ => Err(Fault::damaged(format!("uses a Huffman table ({number}) that it does not define"))),
+            _ => Err(Fault::new(format!("uses a Huffman table ({number}) that it does not define"))),
         }
     }
 
     /// Reads up to the next scan, or to the end of the stream.
     pub(super) fn read(&mut self, stream: &[u8], mut at: usize) -> Result<Option<Scan>, Fault> {
-        let cut = || Fault::damaged("ends within its headers");
+        let cut = || Fault::new("ends within its headers");
         if at == 0 {
             if !stream.starts_with(&[0xFF, 0xD8]) {
-                return Err(Fault::damaged("does not start as a JPEG does"));
+                return Err(Fault::new("does not start as a JPEG does"));
             }
             at = 2;
         }
@@ -92,18 +96,17 @@ impl Headers {
                 // Tables need no end, and what has all its scans none either.
                 Some([0xFF, 0xD9, ..] | [0xFF] | []) | None => return Ok(None),
                 Some([0xFF, ..]) => {}
-                Some(_) => return Err(Fault::damaged("has bytes between its headers")),
+                Some(_) => return Err(Fault::new("has bytes between its headers")),
             }
             let head = stream.get(at + 2..at + 4).ok_or_else(cut)?;
             let end = at + 2 + usize::from(u16::from_be_bytes([head[0], head[1]])).max(2);
             let body = stream.get(at + 4..end).ok_or_else(cut)?;
             match stream[at + 1] {
-                0xC0 | 0xC1 => self.frame(body)?,
-                0xC2 => return Err(Fault::Progressive),
+                marker @ 0xC0..=0xC2 => self.frame(body, marker == 0xC2)?,
                 0xC4 => self.huffman(body)?,
                 marker @ (0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF) => {
                     let number = marker & 15;
-                    return Err(Fault::damaged(format!("is coded in a way (SOF{number}) that is not read")));
+                    return Err(Fault::new(format!("is coded in a way (SOF{number}) that is not read")));
                 }
                 0xDA => return self.scan(body, end).map(Some),
                 0xDB => self.quantization(body)?,
@@ -121,7 +124,7 @@ impl Headers {
             let wide = head >> 4 != 0;
             let bytes = if wide { 128 } else { 64 };
             let (Some((values, rest)), true) = (rest.split_at_checked(bytes), head & 15 < 4) else {
-                return Err(Fault::damaged("has a quantization table that is cut off or has no number"));
+                return Err(Fault::new("has a quantization table that is cut off or has no number"));
             };
             let mut table = [0; 64];
             for (k, &place) in PLACES[..64].iter().enumerate() {
@@ -144,7 +147,7 @@ impl Headers {
             let (Some((spec, rest)), true) =
                 (rest.split_at_checked(16 + symbols), symbols <= 256 && class < 2 && number < 4)
             else {
-                return Err(Fault::damaged("has a Huffman table that is cut off or has no number"));
+                return Err(Fault::new("has a Huffman table that is cut off or has no number"));
             };
             self.tables[class][number].get_or_insert_with(Table::new).make(spec)?;
             self.defined[class][number] = true;
@@ -153,34 +156,32 @@ impl Headers {
         Ok(())
     }
 
-    fn frame(&mut self, body: &[u8]) -> Result<(), Fault> {
+    fn frame(&mut self, body: &[u8], progressive: bool) -> Result<(), Fault> {
         let [bits, h0, h1, w0, w1, count, parts @ ..] = body else {
-            return Err(Fault::damaged("ends within its headers"));
+            return Err(Fault::new("ends within its headers"));
         };
         let (parts, count) = (parts.as_chunks::<3>().0, usize::from(*count));
         if *bits != 8 {
-            return Err(Fault::damaged(format!("has samples of {bits} bits, which are not read")));
+            return Err(Fault::new(format!("has samples of {bits} bits, which are not read")));
         }
         if self.frame.is_some() || !(1..=4).contains(&count) || parts.len() != count {
-            return Err(Fault::damaged(format!(
-                "has frames that contradict each other ({count} components)"
-            )));
+            return Err(Fault::new(format!("has frames that contradict each other ({count} components)")));
         }
         let factors = |p: &[u8; 3]| (usize::from(p[1] >> 4), usize::from(p[1] & 15));
         if !parts.iter().all(|p| matches!(factors(p), (1..=4, 1..=4)) && p[2] < 4) {
-            return Err(Fault::damaged("has sampling factors or tables that cannot be"));
+            return Err(Fault::new("has sampling factors or tables that cannot be"));
         }
         let across = parts.iter().map(|p| factors(p).0).max().unwrap_or(1);
         let down = parts.iter().map(|p| factors(p).1).max().unwrap_or(1);
         let odd = parts.iter().map(factors).find(|f| across % f.0 != 0 || down % f.1 != 0);
         if let Some((h, v)) = odd {
             let what = format!("has components sampled {across} × {down} and {h} × {v}, which is not read");
-            return Err(Fault::damaged(what));
+            return Err(Fault::new(what));
         }
         let height = usize::from(u16::from_be_bytes([*h0, *h1]));
         let width = usize::from(u16::from_be_bytes([*w0, *w1]));
         if width == 0 || height == 0 {
-            return Err(Fault::damaged(format!("has a size of {width} × {height}")));
+            return Err(Fault::new(format!("has a size of {width} × {height}")));
         }
         let mut start = 0;
         let components = parts.iter().map(|part| {
@@ -199,24 +200,31 @@ impl Headers {
             start += component.rows * component.stride;
             component
         });
-        self.frame = Some(Frame { width, height, components: components.collect(), across, down });
+        self.frame =
+            Some(Frame { width, height, components: components.collect(), across, down, progressive });
         Ok(())
     }
 
     fn scan(&self, body: &[u8], at: usize) -> Result<Scan, Fault> {
-        let wrong = || Fault::damaged("has a scan that does not fit its frame");
-        let frame = self.frame.as_ref().ok_or_else(|| Fault::damaged("has a scan and no frame"))?;
+        let wrong = || Fault::new("has a scan that does not fit its frame");
+        let frame = self.frame.as_ref().ok_or_else(|| Fault::new("has a scan and no frame"))?;
         let [count, parts @ ..] = body else { return Err(wrong()) };
         let count = usize::from(*count);
         if count == 0 || parts.len() != 2 * count + 3 {
             return Err(wrong());
         }
+        let [first, last, bits] = [parts[2 * count], parts[2 * count + 1], parts[2 * count + 2]];
         let components = parts.as_chunks::<2>().0[..count].iter().map(|&[id, tables]| {
             let number = frame.components.iter().position(|c| c.id == id).ok_or_else(wrong)?;
             let (mean, others) = (usize::from(tables >> 4), usize::from(tables & 15));
             if mean > 3 || others > 3 { Err(wrong()) } else { Ok((number, mean, others)) }
         });
-        Ok(Scan { components: components.collect::<Result<_, _>>()?, at })
+        let components: Vec<_> = components.collect::<Result<_, _>>()?;
+        if components.iter().enumerate().any(|(n, c)| components[..n].iter().any(|other| other.0 == c.0)) {
+            return Err(wrong());
+        }
+        let (places, bits) = ((first.into(), last.into()), (bits >> 4, bits & 15));
+        Ok(Scan { components, places, bits, at })
     }
 
     /// Whether three components are luma and chroma, by the marks of the programs that write JPEG.

@@ -50,7 +50,7 @@ impl Table {
             self.shift[len as usize] = at - code as i32;
             for symbol in &symbols[at as usize..][..count as usize] {
                 if code >= 1 << len {
-                    return Err(Fault::damaged("has a Huffman table of more codes than there can be"));
+                    return Err(Fault::new("has a Huffman table of more codes than there can be"));
                 }
                 if len <= LOOK {
                     self.short_code(code, len, *symbol);
@@ -125,7 +125,7 @@ impl<'a> Bits<'a> {
         let at = self.marker();
         let want = 0xD0 | (number & 7) as u8;
         if self.overrun() || self.data.get(at..at + 2) != Some(&[0xFF, want]) {
-            return Err(Fault::damaged(format!("has no restart marker {} near byte {at}", number & 7)));
+            return Err(Fault::new(format!("has no restart marker {} near byte {at}", number & 7)));
         }
         *self = Bits::new(self.data, at + 2);
         Ok(())
@@ -201,6 +201,37 @@ impl<'a> Bits<'a> {
         let symbol = *table.symbols.get(usize::try_from(symbol).ok()?)?;
         self.skip(len);
         Some((u32::from(symbol >> 4), u32::from(symbol & 15)))
+    }
+
+    /// One bit.
+    #[inline(always)]
+    pub(super) fn bit(&mut self) -> bool {
+        self.plain(1) == 1
+    }
+
+    /// A number of as many bits, up to 15, none of which is a sign.
+    #[inline(always)]
+    pub(super) fn plain(&mut self, size: u32) -> u32 {
+        if self.held < size {
+            self.fill();
+        }
+        // Two steps: all 64 bits cannot be moved out at once.
+        let bits = (self.word >> 1 >> (63 - size)) as u32;
+        self.skip(size);
+        bits
+    }
+
+    /// A run of zeros and the value behind it; 0: the code has none.
+    #[inline(always)]
+    pub(super) fn coefficient(&mut self, table: &Table) -> Option<(u32, i32)> {
+        self.fill();
+        let entry = self.look(table);
+        self.skip(entry & 0xFF);
+        if entry >> 16 != 0 {
+            return Some((entry >> 8 & 15, (entry as i32) >> 16));
+        }
+        let (run, size) = if entry != 0 { (entry >> 8 & 15, entry >> 12) } else { self.long_code(table)? };
+        Some((run, if size == 0 { 0 } else { self.value(size) }))
     }
 
     /// The difference of a block's mean from the last one's.

@@ -1,20 +1,22 @@
-//! JPEG of 8 bits, sequential, with Huffman codes: what tiles of slides and most pictures are. Samples equal
+//! JPEG of 8 bits, sequential and progressive, with Huffman codes: what tiles of slides and pictures are. Samples equal
 //! libjpeg-turbo's with its default settings: the `islow` transform, chroma enlarged with weights of 3/4 and 1/4, colours
 //! in fixed point of 16 bits.
 //!
-//! `headers` reads tables and sizes, `huffman` the bits of a scan, `scan` its blocks, `idct` turns those into samples, and
-//! `enlarge` and `colors` the samples of all components into planes of the image.
+//! `headers` reads tables and sizes, `huffman` the bits of a scan, `scan` its blocks or `progressive` what it adds to them,
+//! `idct` turns those into samples, and `enlarge` and `colors` the samples of all components into planes of the image.
 
 mod colors;
 mod enlarge;
 mod headers;
 mod huffman;
 mod idct;
+mod progressive;
 mod scan;
 #[cfg(test)]
 mod tests;
 
-use headers::Headers;
+use headers::{Frame, Headers, Scan};
+use progressive::Progress;
 
 /// Compiles a function for wide registers too.
 macro_rules! vectorised {
@@ -39,18 +41,13 @@ macro_rules! vectorised {
 }
 use vectorised;
 
-/// Why a stream is not decoded.
+/// Why a stream is not decoded: the rest of a sentence that starts with the stream.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// It is damaged; the rest of a sentence that starts with the stream.
-    Damaged(String),
-    /// It is progressive, which is not decoded here.
-    Progressive,
-}
+pub(crate) struct Fault(pub(crate) String);
 
 impl Fault {
-    fn damaged(message: impl Into<String>) -> Self {
-        Self::Damaged(message.into())
+    fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
     }
 }
 
@@ -90,6 +87,14 @@ pub(crate) enum Colors {
 /// Bytes that a decoder keeps for its tables.
 pub(crate) const TABLE_BYTES: u64 = 8 * huffman::TABLE_BYTES as u64 + (8 << 10);
 
+/// Size of the picture in a stream, `(width, height)`, and its components. `stream` reaches to the first scan.
+pub(crate) fn size(stream: &[u8]) -> Result<(usize, usize, usize), Fault> {
+    let mut headers = Headers::default();
+    headers.read(stream, 0)?;
+    let frame = headers.frame.ok_or_else(|| Fault::new("has no frame"))?;
+    Ok((frame.width, frame.height, frame.components.len()))
+}
+
 /// A decoder with its buffers, which grow when needed and never shrink.
 #[derive(Default)]
 pub(crate) struct Decoder {
@@ -97,6 +102,7 @@ pub(crate) struct Decoder {
     /// Samples of the components, whole blocks.
     planes: Vec<u8>,
     rows: enlarge::Rows,
+    progress: Progress,
 }
 
 impl Decoder {
@@ -113,32 +119,21 @@ impl Decoder {
         if let Some(tables) = tables {
             self.headers.read(tables, 0)?;
         }
-        let mut scan = self.headers.read(stream, 0)?;
-        let frame = self.headers.frame.clone().ok_or_else(|| Fault::damaged("has no frame"))?;
-        wanted.check(frame.width, frame.height, frame.components.len()).map_err(Fault::Damaged)?;
+        let scan = self.headers.read(stream, 0)?;
+        let frame = self.headers.frame.clone().ok_or_else(|| Fault::new("has no frame"))?;
+        wanted.check(frame.width, frame.height, frame.components.len()).map_err(Fault)?;
         let bytes = frame.components.iter().map(|c| c.stride * c.rows).sum();
         if self.planes.len() < bytes {
             self.planes.clear();
             self.planes
                 .try_reserve_exact(bytes)
-                .map_err(|_| Fault::damaged(format!("needs {bytes} bytes, and memory has them not")))?;
+                .map_err(|_| Fault::new(format!("needs {bytes} bytes, and memory has them not")))?;
             self.planes.resize(bytes, 0);
         }
-        let mut seen = vec![false; frame.components.len()];
-        while let Some(header) = scan {
-            for &(component, ..) in &header.components {
-                if std::mem::replace(&mut seen[component], true) {
-                    return Err(Fault::damaged("has two scans of one component"));
-                }
-            }
-            let end = scan::decode(stream, &self.headers, &frame, &header, &mut self.planes)?;
-            if seen.iter().all(|&s| s) {
-                break;
-            }
-            scan = self.headers.read(stream, end)?;
-        }
-        if seen.contains(&false) {
-            return Err(Fault::damaged("has no scan of one of its components"));
+        if frame.progressive {
+            self.progressive(stream, &frame, scan)?;
+        } else {
+            self.sequential(stream, &frame, scan)?;
         }
         let convert = match wanted.colors {
             Colors::AsStored => false,
@@ -148,5 +143,41 @@ impl Decoder {
         let convert = convert && frame.components.len() == 3;
         self.rows.finish(&frame, &self.planes, convert, out)?;
         Ok(frame.height)
+    }
+
+    /// Every component has one scan, whose blocks become samples at once.
+    fn sequential(&mut self, stream: &[u8], frame: &Frame, mut scan: Option<Scan>) -> Result<(), Fault> {
+        let mut seen = vec![false; frame.components.len()];
+        while let Some(header) = scan {
+            for &(component, ..) in &header.components {
+                if std::mem::replace(&mut seen[component], true) {
+                    return Err(Fault::new("has two scans of one component"));
+                }
+            }
+            let end = scan::decode(stream, &self.headers, frame, &header, &mut self.planes)?;
+            if seen.iter().all(|&s| s) {
+                break;
+            }
+            scan = self.headers.read(stream, end)?;
+        }
+        if seen.contains(&false) {
+            return Err(Fault::new("has no scan of one of its components"));
+        }
+        Ok(())
+    }
+
+    /// Scans until nothing is missing.
+    fn progressive(&mut self, stream: &[u8], frame: &Frame, mut scan: Option<Scan>) -> Result<(), Fault> {
+        self.progress.start(frame)?;
+        loop {
+            let header = scan.ok_or_else(|| Fault::new("ends before all of its scans"))?;
+            let end = self.progress.scan(stream, &self.headers, frame, &header)?;
+            if self.progress.complete(frame) {
+                break;
+            }
+            scan = self.headers.read(stream, end)?;
+        }
+        self.progress.samples(frame, &mut self.planes);
+        Ok(())
     }
 }

@@ -33,14 +33,14 @@ pub(super) fn decode(
     for &(number, means, others) in &scan.components {
         let component = &frame.components[number];
         let quant = headers.quants[component.quant]
-            .ok_or_else(|| Fault::damaged("uses a quantization table that it does not define"))?;
+            .ok_or_else(|| Fault::new("uses a quantization table that it does not define"))?;
         // A component alone has units of one block, and none beyond its samples.
         let (across, down) = if alone { (1, 1) } else { (component.across, component.down) };
         let (means, others) = (headers.table(0, means)?, headers.table(1, others)?);
         parts.push(Part { component, means, others, quant, across, down, mean: 0 });
     }
     if !alone && parts.iter().map(|p| p.across * p.down).sum::<usize>() > 10 {
-        return Err(Fault::damaged("has units of more than ten blocks"));
+        return Err(Fault::new("has units of more than ten blocks"));
     }
     let units = if alone {
         (parts[0].component.width.div_ceil(8), parts[0].component.height.div_ceil(8))
@@ -95,7 +95,7 @@ fn blocks<T: Transform>(
                     let row = part.component.start + (unit_y * part.down + y) * 8 * stride;
                     for x in 0..part.across {
                         let mut block = [0i16; 64];
-                        let code = || Fault::damaged("has bits that are no code");
+                        let code = || Fault::new("has bits that are no code");
                         part.mean = part.mean.wrapping_add(bits.mean(part.means).ok_or_else(code)?);
                         block[0] = part.mean as i16;
                         let last = bits.others(part.others, &mut block).ok_or_else(code)?;
@@ -107,7 +107,7 @@ fn blocks<T: Transform>(
             }
         }
         if bits.overrun() {
-            return Err(Fault::damaged(format!("ends in row {unit_y} of {down} rows of blocks")));
+            return Err(Fault::new(format!("ends in row {unit_y} of {down} rows of blocks")));
         }
     }
     Ok(bits.marker())

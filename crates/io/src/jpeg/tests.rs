@@ -169,7 +169,7 @@ proptest! {
     }
 }
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 12] = [
     "gray.jpg",
     "gray_fine.jpg",
     "ycbcr_420.jpg",
@@ -178,6 +178,10 @@ const FILES: [&str; 8] = [
     "scans_24.jpg",
     "scans_44.jpg",
     "wild.jpg",
+    "progressive.jpg",
+    "progressive_gray.jpg",
+    "progressive_422.jpg",
+    "progressive_wild.jpg",
 ];
 
 /// A file of `tests/data/other`.
@@ -200,7 +204,7 @@ fn a_stream_that_is_cut_off_is_damaged() {
         decoder.decode(None, &whole, &wanted, &mut out).unwrap();
         for len in 0..whole.len() - 2 {
             let cut = decoder.decode(None, &whole[..len], &wanted, &mut out);
-            assert!(matches!(cut, Err(Fault::Damaged(_))), "{name}, {len} of {} bytes", whole.len());
+            assert!(matches!(cut, Err(Fault(_))), "{name}, {len} of {} bytes", whole.len());
         }
     }
 }
@@ -227,7 +231,7 @@ fn headers_that_cannot_be_are_refused_before_allocating() {
     let wanted = Wanted { width: 64, rows: (1, 64), samples: 1, colors: Colors::AsStored };
     let mut out = vec![0; 64 * 64];
     let mut why = |stream: &[u8]| match Decoder::default().decode(None, stream, &wanted, &mut out) {
-        Err(Fault::Damaged(why)) => why,
+        Err(Fault(why)) => why,
         other => panic!("{other:?}"),
     };
     let scan = [0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0];
@@ -246,7 +250,20 @@ fn headers_that_cannot_be_are_refused_before_allocating() {
     assert!(why(&lossless).contains("SOF3"));
     let crowded = [&[0xFF, 0xD8, 0xFF, 0xC4, 0, 22, 0, 3][..], &[0; 15], &[1, 2, 3], &scan].concat();
     assert!(why(&crowded).contains("more codes than there can be"));
-    let mut progressive = with_scan(frame_header(64, 64, &[(1, 1)]));
-    progressive[3] = 0xC2;
-    assert_eq!(Decoder::default().decode(None, &progressive, &wanted, &mut out), Err(Fault::Progressive));
+    let progressive = |frame: &[(u8, u8)], first: u8, last: u8, bits: u8| {
+        let mut stream = with_scan(frame_header(64, 64, frame));
+        let end = stream.len();
+        stream[3] = 0xC2;
+        stream[end - 3..].copy_from_slice(&[first, last, bits]);
+        stream
+    };
+    let one = [(1, 1)];
+    assert!(why(&progressive(&one, 0, 63, 0)).contains("coefficients 0 to 63, which cannot be"));
+    assert!(why(&progressive(&one, 9, 8, 0)).contains("coefficients 9 to 8, which cannot be"));
+    assert!(why(&progressive(&one, 1, 64, 0)).contains("coefficients 1 to 64, which cannot be"));
+    assert!(why(&progressive(&one, 0, 0, 14)).contains("which cannot be"));
+    assert!(why(&progressive(&one, 1, 5, 0x21)).contains("in an order that cannot be"));
+    assert!(why(&progressive(&one, 0, 0, 1)).contains("quantization table"));
+    assert!(why(&progressive(&one, 1, 5, 1)).contains("Huffman table"));
+    assert!(why(&progressive(&one, 0, 0, 0)[..20]).contains("headers"));
 }

@@ -41,20 +41,18 @@ pub(super) struct Decoder {
     contexts: Contexts,
     lzw: Option<lzw::Table>,
     row: Buffer,
-    jpeg: jpeg::Context,
+    jpeg: crate::jpeg::Decoder,
 }
 
 /// Bytes that the contexts of a coding need, besides the segment itself.
-pub(super) fn context_bytes(coding: &Coding, cut: &Cut, longest: u64) -> u64 {
+pub(super) fn context_bytes(coding: &Coding, cut: &Cut) -> u64 {
     let row = cut.segment.0 * cut.samples_in_segment() * cut.dtype.size() as u64;
     let context = match coding.compression {
         Compression::None | Compression::PackBits => 0,
         Compression::Lzw => lzw::TABLE_BYTES,
         Compression::Deflate => 16 << 10,
         Compression::Zstd => 192 << 10,
-        Compression::Jpeg => jpeg::context_bytes(cut.segment.0, cut.segment.1, cut.samples_in_segment(), {
-            longest + coding.tables.as_ref().map_or(0, |t| t.len() as u64)
-        }),
+        Compression::Jpeg => jpeg::context_bytes(cut.segment.0, cut.segment.1, cut.samples_in_segment()),
         other => packed::context_bytes(other, cut),
     };
     context + if coding.predictor == Predictor::Float { row } else { 0 }
@@ -110,7 +108,7 @@ impl Decoder {
                     samples: cut.samples_in_segment() as usize,
                     colors: if coding.ycbcr { Colors::YCbCr } else { Colors::AsStored },
                 };
-                self.jpeg.decode(encoded, coding.tables.as_deref(), &wanted, out)?
+                jpeg::decode(&mut self.jpeg, encoded, coding.tables.as_deref(), &wanted, out)?
             }
         };
         let want = needed * cut.row_bytes() as usize;

@@ -117,7 +117,7 @@ impl TiffSource {
         let scratch = planes
             .codings
             .iter()
-            .map(|c| longest(c) + context_bytes(c, cut, longest(c)))
+            .map(|c| longest(c) + context_bytes(c, cut))
             .max()
             .unwrap_or(0)
             .saturating_add(cut.segment_bytes())

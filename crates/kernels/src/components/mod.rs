@@ -9,7 +9,7 @@ mod select;
 
 pub(crate) use kept::paint;
 pub(crate) use runs::Same;
-pub(crate) use select::{Marks, Selection};
+pub(crate) use select::{Marks, Selection, Writes};
 
 use self::runs::{Run, Runs};
 use crate::pointwise::Sample;

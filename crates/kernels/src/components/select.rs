@@ -1,4 +1,4 @@
-//! Masks of the components that stay.
+//! The components that stay, as numbers or as a mask.
 
 use super::{Mark, Same, paint, part, scratch};
 use voxtile_sched::contract::{
@@ -6,19 +6,29 @@ use voxtile_sched::contract::{
 };
 use voxtile_sched::model::{AxisSet, Dtype, Kind, Meta, Region, Shape, Tile, TileMut};
 
-/// Writes 1 where a component stays, 0 where one does not, and the same everywhere else.
+/// Finds components, and writes those that stay.
 pub(crate) struct Selection {
     pub(crate) name: &'static str,
     pub(crate) joining: Joining,
     pub(crate) same: Same,
     pub(crate) marks: Marks,
-    /// The mask where there is no component.
-    pub(crate) elsewhere: u8,
+    pub(crate) writes: Writes,
+}
+
+/// What is written of components.
+#[derive(Clone, Copy)]
+pub(crate) enum Writes {
+    /// The number of each that stays, 0 elsewhere.
+    Numbers,
+    /// 1 where one stays, 0 where one does not, and this where there is none.
+    Mask { elsewhere: u8 },
 }
 
 /// What marks a component.
 #[derive(Clone, Copy)]
 pub(crate) enum Marks {
+    /// Nothing does, or it does not matter.
+    Nothing,
     /// Touching the edge of the image along these axes.
     Edge(AxisSet),
     /// A voxel that is not 0 in the second input.
@@ -31,7 +41,10 @@ impl Op for Selection {
     }
 
     fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
-        Ok(inputs[0].with_dtype(Dtype::U8).with_kind(Kind::Mask))
+        Ok(match self.writes {
+            Writes::Numbers => inputs[0].with_dtype(Dtype::U32).with_kind(Kind::Labels),
+            Writes::Mask { .. } => inputs[0].with_dtype(Dtype::U8).with_kind(Kind::Mask),
+        })
     }
 
     fn footprint(&self, _input: usize) -> Footprint {
@@ -58,6 +71,7 @@ impl Op for Selection {
 impl Merge for Selection {
     fn local(&self, inputs: &[Tile<'_>], region: &Region, image: &Shape) -> Part {
         let mark = match self.marks {
+            Marks::Nothing => Mark::Nothing,
             Marks::Edge(axes) => Mark::Edge(axes),
             Marks::Second => Mark::Where(&inputs[1]),
         };
@@ -70,6 +84,12 @@ impl Merge for Selection {
 
     fn paint(&self, kept: &[u8], region: &Region, resolution: &Resolution, mut output: TileMut<'_>) {
         let numbers: &Numbers = resolution.downcast_ref().expect("what joins of components resolve to");
-        paint(kept, numbers.of(region), &mut output, self.elsewhere, |number| u8::from(number > 0));
+        let numbers = numbers.of(region);
+        match self.writes {
+            Writes::Numbers => paint(kept, numbers, &mut output, 0, |number| number),
+            Writes::Mask { elsewhere } => {
+                paint(kept, numbers, &mut output, elsewhere, |number| u8::from(number > 0));
+            }
+        }
     }
 }

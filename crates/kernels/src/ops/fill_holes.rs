@@ -7,7 +7,7 @@
 //! the whole image has been seen, however large it is. Cost, memory and disk as `label`, over the background.
 
 use super::label::{CONNECTIVITY, connectivity};
-use crate::components::{Marks, Same, Selection};
+use crate::components::{Marks, Same, Selection, Writes};
 use crate::spec::{Build, Spec};
 use std::sync::Arc;
 use voxtile_sched::contract::Joining;
@@ -25,7 +25,7 @@ pub(super) static SPEC: Spec = Spec {
             joining: Joining { connectivity: connectivity(args)?, voxels: 1..=u64::MAX, marked: Some(false) },
             same: Same::Zero,
             marks: Marks::Edge(args.input().axes.space()),
-            elsewhere: 1,
+            writes: Writes::Mask { elsewhere: 1 },
         }))
     }),
 };

@@ -7,7 +7,7 @@
 
 use super::label::{CONNECTIVITY, connectivity};
 use super::threshold::Threshold;
-use crate::components::{Marks, Same, Selection};
+use crate::components::{Marks, Same, Selection, Writes};
 use crate::spec::{Build, From, Param, Spec, Stage, Value};
 use std::sync::Arc;
 use voxtile_sched::contract::Joining;
@@ -46,7 +46,7 @@ pub(super) static SPEC: Spec = Spec {
             joining: Joining { connectivity: connectivity(args)?, voxels: 1..=u64::MAX, marked: Some(true) },
             same: Same::NonZero,
             marks: Marks::Second,
-            elsewhere: 0,
+            writes: Writes::Mask { elsewhere: 0 },
         };
         let select = Stage { op: Arc::new(selection), inputs: vec![From::Stage(0), From::Stage(1)] };
         Ok(vec![above(low), above(high), select])

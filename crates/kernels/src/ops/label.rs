@@ -12,13 +12,10 @@
 //! bytes each. Components that take more than the budget leaves beside the plan end the run, as do more than 2³² − 1 of
 //! them, counted per tile.
 
-use crate::components::{Mark, Same, paint, part, scratch};
+use crate::components::{Marks, Same, Selection, Writes};
 use crate::spec::{ArgError, Args, Build, Param, Spec, Value};
 use std::sync::Arc;
-use voxtile_sched::contract::{
-    Footprint, Joining, Joins, Merge, Merger, Numbers, Op, Part, Pass, Refused, Resolution,
-};
-use voxtile_sched::model::{AxisSet, Dtype, Kind, Meta, Region, Shape, Tile, TileMut};
+use voxtile_sched::contract::{Joining, Op};
 
 /// `label min-size=50`.
 pub(super) static SPEC: Spec = Spec {
@@ -53,7 +50,7 @@ pub(super) static SPEC: Spec = Spec {
     ],
     inputs: 1,
     example: "threshold 900 | label min-size=50",
-    build: Build::One(|args| Ok(Arc::new(Label::new(args)?))),
+    build: Build::One(build),
 };
 
 /// The parameter `connectivity` of whatever joins foreground.
@@ -75,73 +72,25 @@ pub(super) fn connectivity(args: &Args<'_>) -> Result<u8, ArgError> {
     Ok(asked)
 }
 
-struct Label {
-    joining: Joining,
-    same: Same,
-    /// Axes along which touching the edge of the image counts.
-    edges: AxisSet,
-}
-
-impl Label {
-    fn new(args: &Args<'_>) -> Result<Self, ArgError> {
-        let least = args.whole("min-size", 1..=u64::MAX)?;
-        let most =
-            if args.text("max-size").is_some() { args.whole("max-size", 1..=u64::MAX)? } else { u64::MAX };
-        if most < least {
-            let wanted = format!("{least} or more, as `min-size` says");
-            return Err(args.wrong("max-size", &most.to_string(), wanted));
-        }
-        let marked = (args.choice("clear-border")? == "yes").then_some(false);
-        let joining = Joining { connectivity: connectivity(args)?, voxels: least..=most, marked };
-        let same = if args.choice("per-value")? == "yes" { Same::Value } else { Same::NonZero };
-        Ok(Self { joining, same, edges: args.input().axes.space() })
+fn build(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
+    let least = args.whole("min-size", 1..=u64::MAX)?;
+    let most = if args.text("max-size").is_some() { args.whole("max-size", 1..=u64::MAX)? } else { u64::MAX };
+    if most < least {
+        let wanted = format!("{least} or more, as `min-size` says");
+        return Err(args.wrong("max-size", &most.to_string(), wanted));
     }
-}
-
-impl Op for Label {
-    fn name(&self) -> &'static str {
-        SPEC.name
-    }
-
-    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
-        Ok(inputs[0].with_dtype(Dtype::U32).with_kind(Kind::Labels))
-    }
-
-    fn footprint(&self, _input: usize) -> Footprint {
-        Footprint::Point
-    }
-
-    fn scratch(&self, tile: &Shape) -> u64 {
-        scratch(tile)
-    }
-
-    fn ns_per_voxel(&self) -> f64 {
-        0.5
-    }
-
-    fn pass(&self) -> Pass<'_> {
-        Pass::Merge(self)
-    }
-
-    fn cpu(&self, _: &[Tile<'_>], _: TileMut<'_>, _: &mut [u8]) {
-        unreachable!("labels are merged")
-    }
-}
-
-impl Merge for Label {
-    fn local(&self, inputs: &[Tile<'_>], region: &Region, image: &Shape) -> Part {
-        let mark = self.joining.marked.map_or(Mark::Nothing, |_| Mark::Edge(self.edges));
-        part(&inputs[0], self.same, self.joining.connectivity, mark, (region, image))
-    }
-
-    fn merger(&self, image: &Shape, joins: &Joins) -> Box<dyn Merger> {
-        (joins.components)(&self.joining, image)
-    }
-
-    fn paint(&self, kept: &[u8], region: &Region, resolution: &Resolution, mut output: TileMut<'_>) {
-        let numbers: &Numbers = resolution.downcast_ref().expect("what joins of components resolve to");
-        paint(kept, numbers.of(region), &mut output, 0, |number| number);
-    }
+    let inner = args.choice("clear-border")? == "yes";
+    Ok(Arc::new(Selection {
+        name: SPEC.name,
+        joining: Joining {
+            connectivity: connectivity(args)?,
+            voxels: least..=most,
+            marked: inner.then_some(false),
+        },
+        same: if args.choice("per-value")? == "yes" { Same::Value } else { Same::NonZero },
+        marks: if inner { Marks::Edge(args.input().axes.space()) } else { Marks::Nothing },
+        writes: Writes::Numbers,
+    }))
 }
 
 #[cfg(test)]

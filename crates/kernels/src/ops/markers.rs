@@ -3,17 +3,15 @@
 //! Any type → u32 labels of the same shape. Peaks are those of `peaks` with the same parameters, and the number of one is its
 //! row in that table, counted from 1; so seeds can be taken from it, and places and rows be found from each other. Peaks are
 //! chosen when the whole image has been seen; a second pass paints them and does not read the image again.
-//! Cost: `max size=2d+1`, one read of its result, one write; memory besides the tiles: 40 bytes per run of largest voxels.
+//! Cost: that of `peaks`, and one write; memory besides the tiles: 40 bytes per run of largest voxels.
 
-use crate::maxima::{
-    self, EXCLUDE_BORDER, MIN_DISTANCE, Maxima, NUM_PEAKS, Planes, THRESHOLD, THRESHOLD_REL,
-};
-use crate::spec::{Build, From, Spec, Stage};
+use crate::peaks::{self, EXCLUDE_BORDER, MIN_DISTANCE, NUM_PEAKS, Planes, Search, THRESHOLD, THRESHOLD_REL};
+use crate::spec::{Build, Spec};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use voxtile_sched::contract::{Footprint, Joins, Merge, Merger, Op, Part, Pass, Refused, Resolution};
-use voxtile_sched::model::{Dtype, Kind, Meta, PerAxis, Region, Shape, Tile, TileMut};
+use voxtile_sched::model::{Border, Dtype, Kind, Meta, PerAxis, Region, Shape, Tile, TileMut};
 
 /// `markers min-distance=6 threshold=1000`.
 pub(super) static SPEC: Spec = Spec {
@@ -22,17 +20,11 @@ pub(super) static SPEC: Spec = Spec {
     params: &[MIN_DISTANCE, THRESHOLD, THRESHOLD_REL, EXCLUDE_BORDER, NUM_PEAKS],
     inputs: 1,
     example: "gaussian sigma=2 | markers min-distance=5",
-    build: Build::Chain(|args| {
-        let maxima = Maxima::new(args)?;
-        let mut stages = maxima.stages(args)?;
-        let inputs = vec![From::Input(0), From::Stage(stages.len() - 1)];
-        stages.push(Stage { op: Arc::new(Markers { maxima }), inputs });
-        Ok(stages)
-    }),
+    build: Build::One(|args| Ok(Arc::new(Markers { search: Search::new(args, false)? }))),
 };
 
 struct Markers {
-    maxima: Maxima,
+    search: Search,
 }
 
 impl Op for Markers {
@@ -45,11 +37,15 @@ impl Op for Markers {
     }
 
     fn footprint(&self, _input: usize) -> Footprint {
-        Footprint::Point
+        self.search.footprint()
+    }
+
+    fn border(&self) -> Border {
+        Border::Nearest
     }
 
     fn ns_per_voxel(&self) -> f64 {
-        0.3
+        0.4
     }
 
     fn pass(&self) -> Pass<'_> {
@@ -66,12 +62,12 @@ type Marks = BTreeMap<PerAxis<u64>, u32>;
 
 impl Merge for Markers {
     fn local(&self, inputs: &[Tile<'_>], region: &Region, _: &Shape) -> Part {
-        let faces = self.maxima.search(&inputs[0], &inputs[1], [None; 3], region);
+        let faces = self.search.tile(&inputs[0], region);
         Part { kept: Vec::new(), faces: Box::new(faces) }
     }
 
     fn merger(&self, _: &Shape, _: &Joins) -> Box<dyn Merger> {
-        Box::new(Gathered { planes: Planes::new(), maxima: self.maxima.clone() })
+        Box::new(Gathered { planes: Planes::new(), search: self.search.clone() })
     }
 
     fn paint(&self, _: &[u8], region: &Region, resolution: &Resolution, mut output: TileMut<'_>) {
@@ -96,20 +92,20 @@ impl Merge for Markers {
 /// What the tiles hold.
 struct Gathered {
     planes: Planes,
-    maxima: Maxima,
+    search: Search,
 }
 
 impl Merger for Gathered {
     fn absorb(&mut self, _: &Region, faces: Box<dyn Any + Send>) {
-        maxima::merge(&mut self.planes, *faces.downcast().expect("peaks of a tile"));
+        peaks::merge(&mut self.planes, *faces.downcast().expect("peaks of a tile"));
     }
 
     fn bytes(&self) -> u64 {
-        maxima::bytes(&self.planes)
+        peaks::bytes(&self.planes)
     }
 
     fn finish(self: Box<Self>) -> Result<Resolution, Refused> {
-        let points = self.maxima.points(&self.planes);
+        let points = self.search.points(&self.planes);
         if u32::try_from(points.len()).is_err() {
             let why = format!("{} are more than 32 bits number", points.len());
             return Err(Refused::Param { param: "peaks", why });
@@ -123,9 +119,9 @@ impl Merger for Gathered {
 mod tests {
     use super::SPEC;
     use crate::conforms;
-    use crate::maxima::oracle::{Wanted, peaks, wanted};
+    use crate::peaks::oracle::{Wanted, peaks, wanted};
     use crate::testing::Image;
-    use voxtile_sched::model::{Dtype, Kind, PerAxis};
+    use voxtile_sched::model::{Border, Dtype, Kind, PerAxis};
 
     fn oracle(image: &Image, wanted: &Wanted) -> Image {
         let rows = peaks(image, wanted);

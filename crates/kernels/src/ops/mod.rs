@@ -75,11 +75,10 @@ mod r#where;
 #[cfg(test)]
 pub(crate) use project::SPEC as PROJECT;
 
-use crate::spec::{ArgError, Args, Spec, Stage};
-use ::std::collections::BTreeMap;
+use crate::spec::Spec;
 use ::std::sync::Arc;
 use voxtile_sched::contract::Op;
-use voxtile_sched::model::{Dtype, Meta};
+use voxtile_sched::model::Dtype;
 
 /// Every operation, in the order in which help and docs list them.
 #[rustfmt::skip]
@@ -165,13 +164,6 @@ pub fn find(name: &str) -> Option<&'static Spec> {
 /// The cast that precedes an operation on f32.
 pub(crate) fn as_f32() -> Arc<dyn Op> {
     as_dtype(Dtype::F32)
-}
-
-/// The stages of the largest voxel within a box around each, beyond the edge of the image those at the edge.
-pub(crate) fn largest_around(size: u64, inputs: &[Meta]) -> Result<Vec<Stage>, ArgError> {
-    let size = size.to_string();
-    let given = BTreeMap::from([("size", size.as_str()), ("border", "nearest")]);
-    max::SPEC.stages(&Args::new(&max::SPEC, given, inputs, None))
 }
 
 /// A cast to that sample type.

@@ -62,9 +62,7 @@ fn shape(args: &Args<'_>) -> Result<Shape, ArgError> {
         ["factor", "shape", "size"].into_iter().filter(|name| args.text(name).is_some()).collect();
     let [name] = given[..] else {
         return Err(match given[..] {
-            [] => {
-                args.impossible("factor", "nothing says how large the result is: give factor, shape or size")
-            }
+            [] => ArgError::Missing { op: SPEC.name, param: "factor" },
             [first, second, ..] => {
                 args.impossible(second, format!("`{first}` says it already: give one of them"))
             }

@@ -2,9 +2,11 @@
 //!
 //! Voxels are placed in 2^40 steps from the lowest to the highest: integers, whose sums do not depend on the tiling. A
 //! pass has a counter and a sum for each of 2^16 bins; the iteration takes each bin as one voxel of its mean. Where it
-//! comes to rest, another pass cuts that bin into 2^16, and it goes on from there.
+//! comes to rest, another pass cuts that bin into 2^16, and it goes on from there. Of few different values the first pass
+//! is enough.
 
 use super::Extent;
+use super::distinct::Distinct;
 use super::key::value;
 use crate::pointwise::{Sample, for_rows};
 use std::any::Any;
@@ -29,6 +31,8 @@ pub(super) struct Masses {
     /// Where the iteration is, in places.
     level: f64,
     fresh: Vec<Mass>,
+    /// Of the first pass.
+    distinct: Distinct,
 }
 
 /// How many voxels, and the sum of their places above the bin's first.
@@ -68,14 +72,26 @@ impl Masses {
     pub(super) fn new(extent: &Extent) -> Self {
         let [low, high] = extent.ends.map(|key| value(extent.dtype, key));
         let fresh = vec![Mass::default(); BINS];
-        Self { dtype: extent.dtype, low, high, cut: None, passes: 1, level: f64::NAN, fresh }
+        Self {
+            dtype: extent.dtype,
+            low,
+            high,
+            cut: None,
+            passes: 1,
+            level: f64::NAN,
+            fresh,
+            distinct: Distinct::new(),
+        }
     }
 
     pub(super) const fn bytes() -> u64 {
-        (2 * BINS * size_of::<Mass>()) as u64
+        (2 * BINS * size_of::<Mass>()) as u64 + Distinct::bytes()
     }
 
     fn add<T: Sample>(&mut self, row: &[T]) {
+        if self.cut.is_none() {
+            self.distinct.add(row);
+        }
         // Halves, whose difference no type is too small for.
         let low = self.low / 2.0;
         let scale = (1u64 << PLACE) as f64 / (self.high / 2.0 - low);
@@ -141,6 +157,11 @@ impl Masses {
     }
 
     pub(super) fn next(mut self) -> Step {
+        if self.cut.is_none()
+            && let Some(level) = self.distinct.li(self.dtype)
+        {
+            return Step::Found(level);
+        }
         self.iterate();
         let bin = ((self.level as u64) >> (PLACE - BIN)) as usize;
         let known = self.cut.as_ref().is_some_and(|(cut, _)| *cut == bin);
@@ -179,10 +200,16 @@ impl Statistic for Masses {
             own.count += other.count;
             own.sum += other.sum;
         }
+        self.distinct.merge(&other.distinct);
     }
 
     fn empty(&self) -> Box<dyn Statistic> {
-        Box::new(Self { cut: self.cut.clone(), fresh: vec![Mass::default(); BINS], ..*self })
+        Box::new(Self {
+            cut: self.cut.clone(),
+            fresh: vec![Mass::default(); BINS],
+            distinct: Distinct::new(),
+            ..*self
+        })
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {

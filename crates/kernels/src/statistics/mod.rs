@@ -8,6 +8,7 @@
 mod bins;
 mod contextual;
 mod counts;
+mod distinct;
 mod extent;
 mod histogram;
 mod key;

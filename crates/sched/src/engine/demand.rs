@@ -1,6 +1,7 @@
 //! Backward: what every value of a stage must hold so that one tile can be computed.
 
 use super::stage::{Stage, Value};
+use crate::contract::Op;
 use crate::model::{Border, NDIM, Region, Shape, voxels};
 
 /// One buffer of a value: its in-image part, and what lies around it by one border rule.
@@ -26,6 +27,15 @@ pub(crate) struct Demand {
     pub(crate) holds: Vec<Hold>,
     /// Per node and input: which buffer it reads, and what of it.
     pub(crate) reads: Vec<Vec<(usize, Region)>>,
+    /// The same of each root, for what takes it.
+    pub(crate) roots: Vec<(usize, Region)>,
+}
+
+/// What has been asked for so far, per slot.
+struct Asked<'a> {
+    stage: &'a Stage,
+    inside: Vec<Region>,
+    wants: Vec<Vec<Want>>,
 }
 
 struct Want {
@@ -35,58 +45,66 @@ struct Want {
 
 /// Goes from the tile (a region of the stage's domain) back to the feeds.
 pub(crate) fn demand(stage: &Stage, tile: &Region) -> Demand {
-    let mut inside = vec![Region::default(); stage.slots()];
-    let mut wants: Vec<Vec<Want>> = (0..stage.slots()).map(|_| Vec::new()).collect();
+    let mut asked = Asked {
+        stage,
+        inside: vec![Region::default(); stage.slots()],
+        wants: (0..stage.slots()).map(|_| Vec::new()).collect(),
+    };
+    let reader = stage.reader.as_deref();
+    let mut root = |(i, &value): (usize, &Value)| match reader {
+        Some(op) => asked.read(op, i, value, tile),
+        None => asked.inside(stage.slot(value), tile),
+    };
+    let roots: Vec<Region> = stage.roots.iter().enumerate().map(&mut root).collect();
     let mut reads: Vec<Vec<Region>> = vec![Vec::new(); stage.nodes.len()];
-    for &root in &stage.roots {
-        let slot = stage.slot(root);
-        inside[slot] = inside[slot].hull(tile);
+    for (n, node) in stage.nodes.iter().enumerate().rev() {
+        let out = asked.inside[stage.slot(Value::Node(n))];
+        let inputs = node.inputs.iter().enumerate();
+        reads[n] = inputs.map(|(i, &input)| asked.read(&*node.op, i, input, &out)).collect();
     }
-    for n in (0..stage.nodes.len()).rev() {
-        let node = &stage.nodes[n];
-        let out = inside[stage.slot(Value::Node(n))];
-        for (i, &input) in node.inputs.iter().enumerate() {
-            let slot = stage.slot(input);
-            let image = stage.meta(input).shape;
-            let want = match out.is_empty() {
-                true => Region::default(),
-                false => node.op.reads(i, &out, &image),
-            };
-            let outside = !Region::whole(image).contains(&want);
-            debug_assert!(!outside || node.op.footprint(i).is_padded(), "`{}` reads outside", node.op.name());
-            if outside {
-                let border = node.op.border();
-                let mut region = want;
-                if border != Border::Wrap {
-                    // The buffer also holds the voxels that the rule copies from.
-                    let sources = needed(&want, &image, &border);
-                    inside[slot] = inside[slot].hull(&sources);
-                    region = region.hull(&sources);
-                }
-                wants[slot].push(Want { border, region });
-            } else {
-                inside[slot] = inside[slot].hull(&want);
-            }
-            reads[n].push(want);
+    let holds: Vec<Hold> = asked.inside.into_iter().zip(asked.wants).map(|(i, w)| hold(i, w)).collect();
+    let find = |op: Option<&dyn Op>, value: Value, region: Region| {
+        let image = Region::whole(stage.meta(value).shape);
+        let border = op.filter(|_| !image.contains(&region)).map(Op::border);
+        let fits = |b: &Padded| (border.is_none() || b.border == border) && b.region.contains(&region);
+        let buffer = holds[stage.slot(value)].buffers.iter().position(fits);
+        (buffer.expect("every read has a buffer"), region)
+    };
+    let reads = reads.into_iter().zip(&stage.nodes).map(|(regions, node)| {
+        let inputs = node.inputs.iter().zip(regions);
+        inputs.map(|(&input, region)| find(Some(&*node.op), input, region)).collect()
+    });
+    let (reads, roots) =
+        (reads.collect(), stage.roots.iter().zip(roots).map(|(&v, r)| find(reader, v, r)).collect());
+    Demand { holds, reads, roots }
+}
+
+impl Asked<'_> {
+    /// A part of the image.
+    fn inside(&mut self, slot: usize, region: &Region) -> Region {
+        self.inside[slot] = self.inside[slot].hull(region);
+        *region
+    }
+
+    /// What an operation reads of an input for that output, which is what is returned.
+    fn read(&mut self, op: &dyn Op, i: usize, input: Value, out: &Region) -> Region {
+        let slot = self.stage.slot(input);
+        let image = self.stage.meta(input).shape;
+        let want = if out.is_empty() { Region::default() } else { op.reads(i, out, &image) };
+        if Region::whole(image).contains(&want) {
+            return self.inside(slot, &want);
         }
+        debug_assert!(op.footprint(i).is_padded(), "`{}` reads outside", op.name());
+        let border = op.border();
+        let mut region = want;
+        if border != Border::Wrap {
+            // The buffer also holds the voxels that the rule copies from.
+            let sources = needed(&want, &image, &border);
+            region = region.hull(&self.inside(slot, &sources));
+        }
+        self.wants[slot].push(Want { border, region });
+        want
     }
-    let holds: Vec<Hold> = inside.into_iter().zip(wants).map(|(i, w)| hold(i, w)).collect();
-    let reads = reads
-        .into_iter()
-        .zip(&stage.nodes)
-        .map(|(regions, node)| {
-            let find = |(i, region): (usize, Region)| {
-                let slot = stage.slot(node.inputs[i]);
-                let image = Region::whole(stage.meta(node.inputs[i]).shape);
-                let border = (!image.contains(&region)).then(|| node.op.border());
-                let fits =
-                    |b: &Padded| (border.is_none() || b.border == border) && b.region.contains(&region);
-                (holds[slot].buffers.iter().position(fits).expect("every read has a buffer"), region)
-            };
-            regions.into_iter().enumerate().map(find).collect()
-        })
-        .collect();
-    Demand { holds, reads }
 }
 
 /// The in-image voxels that answer all of `want` under a border rule.

@@ -63,6 +63,8 @@ pub(crate) struct Stage {
     /// What the end takes: one value, or the inputs of the merging step.
     pub(crate) roots: Vec<Value>,
     pub(crate) end: End,
+    /// The operation at the end, if it reads the roots with a footprint of its own; others take them tile by tile.
+    pub(crate) reader: Option<Arc<dyn Op>>,
     /// The step whose result is written; `None` for the copy of a source and for statistics.
     pub(crate) result: Option<usize>,
     /// The image that tiles cut: the result, or what is reduced or observed.
@@ -209,6 +211,10 @@ fn build(graph: &Graph, ends: &BTreeSet<usize>, roots: &[Input], end: End, resul
         nodes: Vec::new(),
         roots: Vec::new(),
         end,
+        reader: match end {
+            End::Tally(step) | End::Merge(step) => Some(graph.steps[step].op.clone()),
+            _ => None,
+        },
         result,
         domain: graph.meta(roots[0]).clone(),
         output: result.map_or_else(|| graph.meta(roots[0]).clone(), |r| graph.steps[r].meta.clone()),

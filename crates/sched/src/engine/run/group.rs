@@ -129,7 +129,9 @@ impl Group {
             Finish::Hand(_) => {
                 let work = move |run: &StageRun| {
                     let Finish::Hand(hand) = &*group.finish else { return };
-                    let tiles: Vec<Tile<'_>> = roots.iter().map(|r| r[0].part(&tile)).collect();
+                    let reads = demand::demand(&run.stage, &tile).roots;
+                    let parts = roots.iter().zip(&reads);
+                    let tiles: Vec<Tile<'_>> = parts.map(|(r, (n, region))| r[*n].part(region)).collect();
                     hand(run, &tile, &tiles);
                 };
                 run.on_cpu("merge", tile, work).await;
