@@ -121,7 +121,7 @@ mod tests {
     use crate::conforms;
     use crate::peaks::oracle::{Wanted, peaks, wanted};
     use crate::testing::Image;
-    use voxtile_sched::model::{Border, Dtype, Kind, PerAxis};
+    use voxtile_sched::model::{Dtype, Kind, PerAxis};
 
     fn oracle(image: &Image, wanted: &Wanted) -> Image {
         let rows = peaks(image, wanted);
@@ -131,7 +131,8 @@ mod tests {
         })
     }
 
-    const TYPES: [Dtype; 3] = [Dtype::U8, Dtype::U16, Dtype::F64];
+    /// Images of floats hold NaN here, of which the oracle knows nothing; `tests/reference.rs` has one without.
+    const TYPES: [Dtype; 2] = [Dtype::U8, Dtype::U16];
 
     conforms!(by_default: &SPEC, "markers", |image| oracle(image, &wanted(1)), dtypes(&TYPES));
     conforms!(
