@@ -109,11 +109,11 @@ fn a_cancelled_run_says_how_far_it_came() {
 }
 
 /// An operation that takes longer than anybody waits.
-struct Endless(Cancel);
+struct Slow(Cancel);
 
-impl Op for Endless {
+impl Op for Slow {
     fn name(&self) -> &'static str {
-        "endless"
+        "slow"
     }
     fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
         Ok(inputs[0].clone())
@@ -134,7 +134,7 @@ impl Op for Endless {
 fn a_cancelled_run_does_not_wait_for_a_long_tile() {
     let hooks = Hooks::default();
     let started = std::time::Instant::now();
-    let (result, sink) = try_run(Arc::new(Endless(hooks.cancel.clone())), false, &hooks);
+    let (result, sink) = try_run(Arc::new(Slow(hooks.cancel.clone())), false, &hooks);
     assert!(matches!(result, Err(RunError::Cancelled { done: 0, .. })), "{result:?}");
     assert!(started.elapsed().as_secs() < 60);
     assert_eq!(sink.ends(), (false, true));
