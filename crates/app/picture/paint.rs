@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn objects_have_a_tint_and_a_rim() {
         let mut panel = Panel { width: 5, height: 4, rgb: vec![[100; 3]; 20] };
-        let labels = [0, 0, 0, 0, 0, 0, 3, 3, 3, 0, 0, 3, 3, 3, 0, 0, 3, 3, 3, 0].map(u64::from);
+        let labels: [u64; 20] = [0, 0, 0, 0, 0, 0, 3, 3, 3, 0, 0, 3, 3, 3, 0, 0, 3, 3, 3, 0];
         panel.overlay(&labels);
         let full = label_color(3);
         assert_eq!((panel.rgb[6], panel.rgb[0]), (full, [100; 3]));
