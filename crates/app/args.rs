@@ -4,7 +4,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 use std::str::FromStr;
 use voxtile_io::{BadCodec, CODEC_FORMS, Codec, RawType};
-use voxtile_sched::model::{AxisSet, Border, Dtype};
+use voxtile_sched::model::{Axis, AxisSet, Border, Dtype};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -13,6 +13,7 @@ Examples:
   voxtile run scan.ome.zarr blurred.zarr 'gaussian sigma=2'
   voxtile run slide.tif edges.zarr 'gray | sobel'
   voxtile plan scan.ome.zarr 'tophat size=15' --memory 1GiB
+  voxtile preview scan.ome.zarr look.png --project max
   voxtile convert stack.tif stack.ome.zarr --chunk 64 --shard 256 --codec zstd:3";
 
 const RECIPE_HELP: &str = "\
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Info(Info),
     /// Decode every chunk of an image; compare it with a second one voxel by voxel
     Verify(Verify),
+    /// Draw a plane or a projection of an image as a PNG
+    Preview(Preview),
     /// List the operations, or explain one
     Ops(Ops),
     /// Run the main job on a small real image that comes with the program
@@ -110,7 +113,7 @@ pub(crate) struct Convert {
 
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// Image to read: Zarr, TIFF, .npy, PNG or JPEG
+    /// Image to read: Zarr, TIFF, .npy, PNG or JPEG; or many, as for `run`
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
     #[command(flatten)]
@@ -125,7 +128,7 @@ pub(crate) struct Plan {
 
 #[derive(Debug, Args)]
 pub(crate) struct Info {
-    /// Image to look at
+    /// Image to look at; or many, as for `run`
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
     /// Also read every voxel: ends, mean, standard deviation and percentiles, of each channel
@@ -145,6 +148,60 @@ pub(crate) struct Verify {
     /// Image that must have the same shape, sample type and voxels
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) b: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Preview {
+    /// Image to look at; or many, as for `run`
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) input: PathBuf,
+    /// Picture to make, a .png; of many images, `{name}` in it and in `--labels` stands for the name of each
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// Slice across z, counted from 0 in voxels of the finest level, or of `--level` [default: the middle]
+    #[arg(long, value_name = "N", group = "cut")]
+    pub(crate) z: Option<u64>,
+    /// Slice across y: x to the right, z downwards
+    #[arg(long, value_name = "N", group = "cut")]
+    pub(crate) y: Option<u64>,
+    /// Slice across x: y to the right, z downwards
+    #[arg(long, value_name = "N", group = "cut")]
+    pub(crate) x: Option<u64>,
+    /// Project instead: max, mean, min, std, median, … (`voxtile ops project`)
+    #[arg(long, value_name = "METHOD", group = "cut")]
+    pub(crate) project: Option<String>,
+    /// Axis of the projection, or of the slice in the middle [default: z]
+    #[arg(long, value_name = "AXIS", value_parser = parse_space_axis, conflicts_with_all = ["z", "y", "x"])]
+    pub(crate) along: Option<Axis>,
+    /// Time point, from 0 [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) t: Option<u64>,
+    /// Channels, from 0, as 0,2 [default: the first six]
+    #[arg(long, value_name = "LIST")]
+    pub(crate) channel: Option<Numbers>,
+    /// Percentiles of what is drawn that become black and bright, for each channel [default: 1,99.8; none for colours of
+    /// 8 bits]
+    #[arg(long, value_name = "LOW,HIGH", value_parser = parse_percents)]
+    pub(crate) contrast: Option<(f64, f64)>,
+    /// Values that become black and bright, instead of percentiles
+    #[arg(long, value_name = "LOW,HIGH", value_parser = parse_range, conflicts_with = "contrast", allow_hyphen_values = true)]
+    pub(crate) range: Option<(f64, f64)>,
+    /// Label image to draw over it, each object in its colour
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    pub(crate) labels: Option<PathBuf>,
+    /// Pixels of the picture's longer side, at most
+    #[arg(long, value_name = "PIXELS", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub(crate) size: u32,
+    /// Draw no scale bar
+    #[arg(long)]
+    pub(crate) no_scale_bar: bool,
+    /// Replace a picture that exists at OUTPUT
+    #[arg(long)]
+    pub(crate) overwrite: bool,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
     #[command(flatten)]
@@ -184,12 +241,12 @@ pub(crate) struct RecipeArgs {
     pub(crate) file: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Reading")]
 pub(crate) struct ReadArgs {
-    /// Resolution level of a pyramid, 0 is the finest
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) level: usize,
+    /// Resolution level of a pyramid, 0 is the finest [default: 0; of `preview` the coarsest that fills the picture]
+    #[arg(long, value_name = "N")]
+    pub(crate) level: Option<usize>,
     /// Array inside a Zarr group, or series of a TIFF
     #[arg(long, value_name = "PATH")]
     pub(crate) array: Option<String>,
@@ -230,7 +287,7 @@ pub(crate) struct WriteArgs {
     pub(crate) overwrite: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitArgs {
     /// Most memory the process may take, as 512MiB [default: half of what the machine or cgroup has]
@@ -274,6 +331,23 @@ impl FromStr for Sizes {
     }
 }
 
+/// Whole numbers from 0, each at most once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Numbers(pub(crate) Vec<u64>);
+
+impl FromStr for Numbers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers: Option<Vec<u64>> = text.split(',').map(|t| t.trim().parse().ok()).collect();
+        let once = |list: &Vec<u64>| (1..list.len()).all(|n| !list[..n].contains(&list[n]));
+        numbers
+            .filter(once)
+            .map(Self)
+            .ok_or_else(|| "whole numbers from 0, each once, as 0 or 0,2".to_owned())
+    }
+}
+
 /// A shard's sizes, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shard(pub(crate) Vec<u64>);
@@ -296,6 +370,22 @@ fn parse_axes(text: &str) -> Result<AxisSet, String> {
     AxisSet::parse(text)
         .filter(|set| !set.is_empty())
         .ok_or_else(|| "axes are letters of tczyx in this order, as cyx".to_owned())
+}
+
+fn parse_space_axis(text: &str) -> Result<Axis, String> {
+    Axis::from_name(text).filter(|axis| axis.is_space()).ok_or_else(|| "one of z, y, x".to_owned())
+}
+
+/// Two finite numbers, the second one greater.
+fn parse_range(text: &str) -> Result<(f64, f64), String> {
+    let number = |t: &str| t.trim().parse().ok().filter(|v: &f64| v.is_finite());
+    let pair = text.split_once(',').and_then(|(low, high)| Some((number(low)?, number(high)?)));
+    pair.filter(|(low, high)| low < high).ok_or_else(|| "two rising numbers, as 100,4000".to_owned())
+}
+
+fn parse_percents(text: &str) -> Result<(f64, f64), String> {
+    let pair = parse_range(text).ok().filter(|(low, high)| *low >= 0.0 && *high <= 100.0);
+    pair.ok_or_else(|| "two rising numbers from 0 to 100, as 1,99.8".to_owned())
 }
 
 fn parse_codec(text: &str) -> Result<Codec, String> {

@@ -7,11 +7,16 @@ use std::io::IsTerminal;
 use std::sync::OnceLock;
 use voxtile::{Cancel, Progress};
 
-/// The token that Ctrl-C pulls; the second Ctrl-C ends the process at once.
-pub(crate) fn interrupt() -> Cancel {
+/// The token that Ctrl-C pulls, once somebody [listens](listen).
+pub(crate) fn token() -> Cancel {
     static TOKEN: OnceLock<Cancel> = OnceLock::new();
-    let token = TOKEN.get_or_init(Cancel::new).clone();
-    let pulled = token.clone();
+    TOKEN.get_or_init(Cancel::new).clone()
+}
+
+/// From now on Ctrl-C pulls the token; a second one ends the process at once. Before, it ends the process: while a run is
+/// planned nothing has to be cleared away.
+pub(crate) fn listen() {
+    let pulled = token();
     // Fails only if a handler is set already: then it is this one.
     let _ = ctrlc::set_handler(move || {
         if pulled.is_cancelled() {
@@ -19,7 +24,12 @@ pub(crate) fn interrupt() -> Cancel {
         }
         pulled.cancel();
     });
-    token
+}
+
+/// The token, with somebody who listens.
+pub(crate) fn interrupt() -> Cancel {
+    listen();
+    token()
 }
 
 /// A bar, if somebody looks at stderr.

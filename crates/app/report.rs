@@ -3,7 +3,7 @@
 //! A message is: what happened, where, the numbers that disagree; then a hint with a command that helps, chosen from
 //! the error's variant.
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, LimitArgs};
 use crate::commands::{Done, Failure, Outcome};
 use crate::text;
 use std::fmt::Write;
@@ -45,18 +45,30 @@ pub(crate) fn exit(outcome: Done, cli: &Cli) -> ExitCode {
         Err(failure) => failure,
     };
     let interrupted = match &failure {
-        Failure::Interrupted => true,
+        Failure::Interrupted | Failure::ManyInterrupted { .. } => true,
         Failure::Library(error) => error.is_cancelled(),
         _ => false,
     };
+    let code = if interrupted { 130 } else { 2 };
     let (message, hint) = explain(&failure, cli);
+    if cli.global.json {
+        let object = serde_json::json!({ "error": message, "hint": hint, "exit": code });
+        // Nobody is left to tell if stdout is closed.
+        let _ = crate::commands::print_json(&object);
+        return ExitCode::from(code);
+    }
     let mut out = if interrupted { message } else { format!("error: {message}") };
     if let Some(hint) = hint {
         out += &format!("\n\nhint: {hint}");
     }
     // Nobody is left to tell if stderr is closed.
     let _ = std::io::Write::write_all(&mut std::io::stderr(), (out + "\n").as_bytes());
-    ExitCode::from(if interrupted { 130 } else { 2 })
+    ExitCode::from(code)
+}
+
+/// What went wrong with one of many images, without hints.
+pub(crate) fn cause(error: &Error) -> String {
+    library(error, &Words::default()).0
 }
 
 /// The words of the command line that hints repeat.
@@ -64,18 +76,34 @@ pub(crate) fn exit(outcome: Done, cli: &Cli) -> ExitCode {
 struct Words<'a> {
     input: Option<&'a Path>,
     output: Option<&'a Path>,
+    /// Threads that were asked for.
+    workers: Option<usize>,
 }
 
 impl<'a> Words<'a> {
     fn of(cli: &'a Cli) -> Self {
         match &cli.command {
-            Command::Run(a) => Self { input: Some(&a.input), output: Some(&a.output) },
-            Command::Convert(a) => Self { input: Some(&a.input), output: Some(&a.output) },
-            Command::Plan(a) => Self { input: Some(&a.input), output: None },
-            Command::Info(a) => Self { input: Some(&a.input), output: None },
-            Command::Verify(a) => Self { input: Some(&a.a), output: None },
-            Command::Demo(a) => Self { input: None, output: Some(&a.dir) },
+            Command::Run(a) => Self::new(&a.input, Some(&a.output), &a.engine.limits),
+            Command::Convert(a) => Self::new(&a.input, Some(&a.output), &a.engine.limits),
+            Command::Plan(a) => Self::new(&a.input, None, &a.engine.limits),
+            Command::Info(a) => Self::new(&a.input, None, &a.limits),
+            Command::Verify(a) => Self::new(&a.a, None, &a.limits),
+            Command::Preview(a) => Self::new(&a.input, Some(&a.output), &a.limits),
+            Command::Demo(a) => Self { output: Some(&a.dir), ..Self::default() },
             Command::Ops(_) | Command::Completions(_) => Self::default(),
+        }
+    }
+
+    fn new(input: &'a Path, output: Option<&'a Path>, limits: &LimitArgs) -> Self {
+        Self { input: Some(input), output, workers: limits.workers }
+    }
+
+    /// What became of the output; nothing is ever left half made.
+    fn kept(&self) -> String {
+        match self.output {
+            Some(output) if output.exists() => format!("; `{}` is as it was", output.display()),
+            Some(output) => format!("; nothing was left at `{}`", output.display()),
+            None => String::new(),
         }
     }
 
@@ -120,9 +148,26 @@ fn explain(failure: &Failure, cli: &Cli) -> Explained {
             let each = stem.join("{name}").with_extension(end);
             (failure.to_string(), Some(format!("`{}` makes one for each", shell_word(&each))))
         }
+        Failure::ManyInterrupted { kept, .. } => {
+            let kept = if *kept { "; what is finished stays" } else { "; nothing was left" };
+            (format!("{failure}{kept}"), None)
+        }
         Failure::SameName { .. } => {
             (failure.to_string(), Some("run them one after the other, with other outputs".to_owned()))
         }
+        Failure::NotPng { output } => {
+            (failure.to_string(), Some(format!("`{}` makes one", with(output, "png"))))
+        }
+        Failure::NoVoxels { .. }
+        | Failure::NoAxis { .. }
+        | Failure::Position { .. }
+        | Failure::LabelShape { .. } => {
+            (failure.to_string(), Some(format!("`voxtile info {}` shows its axes and sizes", words.input())))
+        }
+        Failure::LabelType { .. } => (
+            failure.to_string(),
+            Some("make numbers of objects first, as with a recipe that ends in `label`".to_owned()),
+        ),
         Failure::Interrupted | Failure::Stdout(_) | Failure::Closed => (failure.to_string(), None),
     }
 }
@@ -133,7 +178,7 @@ fn library(error: &Error, words: &Words<'_>) -> Explained {
     }
     match error {
         Error::Recipe(error) => (error.to_string(), recipe(error)),
-        Error::Plan(error) => plan(error),
+        Error::Plan(error) => plan(error, words),
         Error::Run(error) => run(error, words),
         Error::Extension { output, .. } => (
             error.to_string(),
@@ -273,11 +318,7 @@ fn os_hint(path: &Path, kind: ErrorKind, words: &Words<'_>) -> Option<String> {
         }
         ErrorKind::PermissionDenied => format!("`ls -ld {}` shows who may use it", existing_dir(path)),
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            let mut hint = format!("`df -h {}` shows the space that is left", existing_dir(path));
-            if let Some(output) = words.output {
-                let _ = write!(hint, "; nothing was left at `{}`", output.display());
-            }
-            hint
+            format!("`df -h {}` shows the space that is left{}", existing_dir(path), words.kept())
         }
         ErrorKind::NotFound => {
             let parent = path.parent().filter(|p| !p.exists() && !p.as_os_str().is_empty())?;
@@ -342,6 +383,10 @@ fn recipe(error: &RecipeError) -> Option<String> {
                 "give it in voxels, as `{param}=4px`; `voxtile info` shows what the image says of its size"
             )
         }
+        // An example would be refused as well.
+        Problem::Argument(ArgError::Impossible { op, .. }) => {
+            format!("`voxtile info` shows the axes and sizes of an image; {}", explains(op))
+        }
         Problem::Argument(
             ArgError::Missing { op, .. } | ArgError::Value { op, .. } | ArgError::TooMany { op, .. },
         ) => example(op),
@@ -358,12 +403,15 @@ fn recipe(error: &RecipeError) -> Option<String> {
         Problem::Refused { refused: Refused::Dtype { why, .. }, op } if !why.contains('`') => {
             format!("convert first, as in `cast f32 | {op}`; {}", explains(op))
         }
+        Problem::Refused { refused: Refused::Table { step }, .. } => {
+            format!("end the recipe with `{step}`, or read an image with `on=NAME`")
+        }
         Problem::Refused { op, .. } => explains(op),
         _ => return None,
     })
 }
 
-fn plan(error: &PlanError) -> Explained {
+fn plan(error: &PlanError, words: &Words<'_>) -> Explained {
     match error {
         PlanError::Budget { step, smallest, allowed, tile, input, output } => {
             let (needs, allows) = (text::bytes(*smallest), text::bytes(*allowed));
@@ -373,10 +421,14 @@ fn plan(error: &PlanError) -> Explained {
             let step = if step.is_empty() { "copy".to_owned() } else { step.clone() };
             let _ =
                 write!(message, "\n  largest step: {step}: a tile of {sizes} reads {read} and makes {made}");
-            (
-                message,
-                Some(format!("`--memory {}MiB` is the smallest that works", smallest.div_ceil(1 << 20))),
-            )
+            let memory = format!("`--memory {}MiB` is the smallest that works", smallest.div_ceil(1 << 20));
+            // More threads than cores need memory and save no time.
+            let cores = voxtile::machine::default_workers();
+            let hint = match words.workers.filter(|workers| *workers > cores) {
+                Some(_) => format!("`--workers {cores}` are as many as there are cores, and need less; else {memory}"),
+                None => memory,
+            };
+            (message, Some(hint))
         }
         PlanError::TooLarge { .. } => (
             error.to_string(),
@@ -387,10 +439,7 @@ fn plan(error: &PlanError) -> Explained {
 }
 
 fn run(error: &RunError, words: &Words<'_>) -> Explained {
-    let kept = || match words.output {
-        Some(output) => format!("; nothing was left at `{}`", output.display()),
-        None => String::new(),
-    };
+    let kept = || words.kept();
     match error {
         RunError::Cancelled { done, total } => (
             format!(

@@ -80,6 +80,25 @@ fn plan_says_what_would_happen_and_does_nothing() {
 }
 
 #[test]
+fn steps_that_ask_for_the_same_statistic_share_it() {
+    let place = Place::new();
+    place.volume("in.zarr");
+    let stages = |recipe: &str| {
+        let plan = place.ok(&["plan", "in.zarr", recipe, "--json"]).json();
+        plan["plan"]["stages"].as_array().unwrap().len()
+    };
+    let shared = "median 3 as s | threshold otsu as a | threshold triangle on=s as b | mask on=b,a";
+    assert_eq!(stages(shared), 2);
+    assert_eq!(stages(&shared.replace("triangle", "mean")), 3);
+    assert_eq!(stages("threshold otsu as a | median 3 on=input | threshold otsu as b | mask on=b,a"), 3);
+    place.ok(&["run", "in.zarr", "shared.zarr", shared, "--tile", "9"]);
+    place.ok(&["run", "in.zarr", "a.zarr", "median 3 | threshold otsu"]);
+    place.ok(&["run", "in.zarr", "b.zarr", "median 3 | threshold triangle"]);
+    let both = place.read::<u8>("a.zarr") * place.read::<u8>("b.zarr");
+    assert_eq!(place.read::<u8>("shared.zarr"), both);
+}
+
+#[test]
 fn info_says_what_an_image_is() {
     let place = Place::new();
     let image = place.volume("in.zarr");
@@ -125,7 +144,7 @@ fn completions_name_every_subcommand() {
     let place = Place::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = place.ok(&["completions", shell]).stdout;
-        for word in ["run", "convert", "plan", "info", "verify", "ops", "demo", "overwrite"] {
+        for word in ["run", "convert", "plan", "info", "verify", "preview", "ops", "demo", "overwrite"] {
             assert!(script.contains(word), "{shell} {word}");
         }
     }
@@ -134,7 +153,7 @@ fn completions_name_every_subcommand() {
 #[test]
 fn help_is_there_for_everything() {
     let place = Place::new();
-    for command in ["run", "convert", "plan", "info", "verify", "ops", "demo", "completions"] {
+    for command in ["run", "convert", "plan", "info", "verify", "preview", "ops", "demo", "completions"] {
         assert!(place.ok(&[command, "--help"]).stdout.contains("Usage: voxtile"), "{command}");
     }
     assert!(place.ok(&["--version"]).stdout.starts_with("voxtile "));

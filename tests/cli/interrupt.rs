@@ -2,17 +2,12 @@
 
 use super::{Place, noise};
 use crate::house;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// Waits until something is written, then sends the signal of Ctrl-C.
-#[test]
-fn ctrl_c_answers_130_and_leaves_nothing() {
-    let place = Place::new();
-    place.write("in.zarr", noise(&[128, 256, 256]), &[32]);
-    let slow =
-        ["run", "in.zarr", "out.zarr", "median size=7 | median size=7", "--workers", "1", "--tile", "24"];
-    let mut command = house::voxtile(&slow);
+/// Starts a run, waits until its output is made, then sends the signal of Ctrl-C: what it answered, and how long that took.
+fn interrupted(place: &Place, args: &[&str]) -> (Output, Duration) {
+    let mut command = house::voxtile(args);
     let child =
         command.current_dir(place.path("")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
@@ -20,12 +15,35 @@ fn ctrl_c_answers_130_and_leaves_nothing() {
         assert!(started.elapsed() < Duration::from_secs(60), "nothing was written");
         std::thread::sleep(Duration::from_millis(5));
     }
+    let asked = Instant::now();
     let signal = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(signal.success());
-    let output = child.wait_with_output().unwrap();
+    (child.wait_with_output().unwrap(), asked.elapsed())
+}
+
+#[test]
+fn ctrl_c_answers_130_and_leaves_nothing() {
+    let place = Place::new();
+    place.write("in.zarr", noise(&[128, 256, 256]), &[32]);
+    let slow =
+        ["run", "in.zarr", "out.zarr", "median size=7 | median size=7", "--workers", "1", "--tile", "24"];
+    let (output, _) = interrupted(&place, &slow);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{stderr}");
     assert!(stderr.starts_with("interrupted after "), "{stderr}");
     assert!(stderr.contains("nothing was left at `out.zarr`"), "{stderr}");
+    assert_eq!(place.names(), ["in.zarr"]);
+}
+
+/// One tile that takes far longer than anybody waits.
+#[test]
+fn ctrl_c_does_not_wait_for_a_long_tile() {
+    let place = Place::new();
+    place.write("in.zarr", noise(&[900, 900]), &[300]);
+    let slow = ["run", "in.zarr", "out.zarr", "tv-denoise weight=20 iterations=1000", "--workers", "1"];
+    let (output, took) = interrupted(&place, &slow);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(took < Duration::from_secs(12), "{took:?}");
     assert_eq!(place.names(), ["in.zarr"]);
 }

@@ -100,3 +100,31 @@ fn what_cannot_hold_many_is_refused() {
     }
     assert_eq!(place.names(), ["empty", "list.txt", "more", "plate"]);
 }
+
+#[test]
+fn the_cause_is_named_and_a_missing_folder_found_at_once() {
+    let place = plate();
+    let whole = std::fs::read(place.path("plate/b.tif")).unwrap();
+    std::fs::write(place.path("plate/b.tif"), &whole[..whole.len() - 900]).unwrap();
+    let answer = place.run(&["run", "plate", "{name}.zarr", "median 3"]);
+    assert_eq!(answer.code, Some(1), "{}", answer.stderr);
+    let failed = answer.stderr.lines().find(|line| line.starts_with("failed: plate/b.tif: ")).unwrap();
+    assert!(failed.contains("damaged") || failed.contains("header"), "{}", answer.stderr);
+    let answer = place.run(&["run", "plate", "masks/{name}.tif", "median 3"]);
+    assert_eq!(answer.code, Some(2), "{}", answer.stderr);
+    assert!(answer.stderr.contains("hint: make the directory first: `mkdir -p masks`"), "{}", answer.stderr);
+}
+
+#[test]
+fn plans_and_descriptions_of_many() {
+    let place = plate();
+    let plans = place.ok(&["plan", "plate/*.tif", "median 3", "--json"]).json();
+    let images: Vec<&str> = plans.as_array().unwrap().iter().map(|p| p["image"].as_str().unwrap()).collect();
+    assert_eq!(images, ["plate/a.tif", "plate/b.tif", "plate/c.tif"]);
+    assert!(plans[2]["plan"]["stages"][0]["shape"] == serde_json::json!([31, 17]), "{plans}");
+    std::fs::write(place.path("plate/b.tif"), b"II*\0 this is no picture").unwrap();
+    let answer = place.run(&["info", "plate"]);
+    assert_eq!(answer.code, Some(1), "{}", answer.stderr);
+    assert!(answer.stdout.contains("plate/c.tif\nfile "), "{}", answer.stdout);
+    assert!(answer.stderr.starts_with("failed: plate/b.tif: "), "{}", answer.stderr);
+}

@@ -6,6 +6,7 @@ mod convert;
 mod demo;
 mod interrupt;
 mod many;
+mod preview;
 mod replace;
 
 use crate::house;

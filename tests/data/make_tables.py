@@ -44,6 +44,29 @@ def peaks(image, **options):
     return columns
 
 
+def refined(image, **options):
+    """Peaks, and the vertex of the parabola through each and its two neighbours along each axis."""
+    columns = peaks(image, **options)
+    values = image.astype(np.float64)
+    points = feature.peak_local_max(image, **options)
+    for n, axis in enumerate("zyx"[3 - image.ndim :]):
+        step = np.eye(image.ndim, dtype=int)[n]
+        low, mid, high = (values[tuple((points + k * step).T)] for k in (-1, 0, 1))
+        bend = low - 2 * mid + high
+        shift = np.divide(low - high, 2 * bend, out=np.zeros_like(mid), where=bend != 0)
+        columns[f"{axis}_refined_px"] = (points[:, n] + shift).tolist()
+    return columns
+
+
+def stats(channels, percents):
+    columns = {"voxels": [c.size for c in channels]}
+    for name in ("min", "max", "mean", "std"):
+        columns[name] = [float(getattr(c, name)()) for c in channels]
+    for percent in percents:
+        columns[f"percentile_{percent}".replace(".", "_")] = [float(np.percentile(c, percent)) for c in channels]
+    return columns
+
+
 def tables():
     for name in IMAGES:
         image = tifffile.imread(HERE / name)
@@ -61,6 +84,12 @@ def tables():
         yield name, f"peaks min-distance=2 threshold={level} exclude-border=0 num-peaks=25", few
         smooth = ndi.gaussian_filter(image.astype(np.float32), 2.0, mode="nearest")
         yield name, "gaussian sigma=2 border=nearest | peaks min-distance=3", peaks(smooth, min_distance=3)
+        yield name, "gaussian sigma=2 border=nearest | peaks min-distance=3 refine=yes", refined(smooth, min_distance=3)
+        yield name, "stats", stats([image], (1, 25, 50, 75, 99))
+        yield name, "cast u32 | stats percentiles=0.1,50,99.9", stats([image], (0.1, 50, 99.9))
+        yield name, "cast f64 | stats 3", stats([image.astype(np.float64)], (3,))
+    rgb = tifffile.imread(HERE / "tissue.tif")
+    yield "tissue.tif", "stats 10,90", {"c": [0, 1, 2], **stats([rgb[..., c] for c in range(3)], (10, 90))}
 
 
 if __name__ == "__main__":

@@ -121,3 +121,42 @@ fn a_budget_below_one_chunk() {
     place.volume("in.zarr");
     refused(&place, "budget_below_a_chunk", &["verify", "in.zarr", "--memory", "1MiB"]);
 }
+
+#[test]
+fn pictures_that_cannot_be_drawn() {
+    let place = Place::new();
+    place.volume("in.zarr");
+    place.write("other.zarr", crate::cli::noise(&[9, 9]), &[4]);
+    std::fs::write(place.path("there.png"), "").unwrap();
+    let preview =
+        |name: &str, args: &[&str]| refused(&place, name, &[&["preview", "in.zarr"], args].concat());
+    preview("preview_not_png", &["out.jpg"]);
+    preview("preview_no_axis", &["out.png", "--t", "1"]);
+    preview("preview_no_channel", &["out.png", "--channel", "0"]);
+    preview("preview_beyond", &["out.png", "--z", "20"]);
+    preview("preview_labels", &["out.png", "--labels", "other.zarr"]);
+    preview("preview_exists", &["there.png"]);
+    preview("preview_no_directory", &["no/out.png"]);
+    preview("preview_method", &["out.png", "--project", "most"]);
+}
+
+#[test]
+fn more_threads_than_cores_need_memory() {
+    let place = Place::new();
+    place.volume("in.zarr");
+    let answer = place.run(&["plan", "in.zarr", "median 3", "--workers", "5000", "--memory", "1GiB"]);
+    assert_eq!(answer.code, Some(2));
+    assert!(answer.stderr.contains("hint: `--workers "), "{}", answer.stderr);
+}
+
+#[test]
+fn a_refusal_for_machines() {
+    let place = Place::new();
+    place.volume("in.zarr");
+    let answer = place.run(&["run", "in.zarr", "out.zarr", "median 3 | gausian 2", "--json"]);
+    let json = answer.json();
+    assert_eq!((answer.code, json["exit"].as_u64()), (Some(2), Some(2)));
+    assert!(json["error"].as_str().unwrap().contains("there is no operation `gausian`"), "{json}");
+    assert_eq!(json["hint"], "`voxtile ops gaussian` explains `gaussian`");
+    assert!(answer.stderr.is_empty(), "{}", answer.stderr);
+}

@@ -85,3 +85,21 @@ fn a_recipe_file() {
 fn an_operation_to_explain() {
     refused(&Place::new(), "ops_unknown", &["ops", "tophut"]);
 }
+
+#[test]
+fn what_this_image_does_not_allow() {
+    recipe("impossible_channel", "channel 0");
+    recipe("resample_nothing", "resample");
+    recipe("resample_twice", "resample factor=2 shape=10");
+    recipe("pad_fraction", "pad 1.5");
+    recipe("sato_too_large", "sato sigmas=1e6");
+    recipe("rotate90_too_often", "rotate90 k=4000000001");
+    recipe("bilateral_too_small", "bilateral sigma-color=1e-20");
+    recipe("tv_denoise_too_small", "tv-denoise weight=1e-300");
+    recipe("affine_too_large", "affine matrix=1,0,0,0,1,0,0,0,1 shape=1000000000000,4,4");
+}
+
+#[test]
+fn a_table_is_no_image() {
+    recipe("table_not_last", "label | measure as m | median 3 on=m");
+}

@@ -246,6 +246,14 @@ def points(image):
     )
 
 
+def markers(image, **options):
+    """The number of each peak in the list of them, counted from 1."""
+    out = np.zeros(image.shape, np.uint32)
+    for n, point in enumerate(feature.peak_local_max(image, **options)):
+        out[tuple(point)] = n + 1
+    return out
+
+
 def objects(image):
     """Recipes whose objects cross tiles: recipe, result."""
     ndim, (low, middle, high) = image.ndim, (int(v) for v in np.percentile(image, (35, 60, 97)))
@@ -262,6 +270,8 @@ def objects(image):
     yield f"threshold {middle} | label clear-border=yes", segmentation.relabel_sequential(inner)[0].astype(np.uint32)
     steps = (image // 40).astype(image.dtype)
     yield 'expr "floor(input / 40)" | label per-value=yes', measure.label(steps, connectivity=1).astype(np.uint32)
+    smooth = ndi.gaussian_filter(f32(image), 2.0, mode="nearest")
+    yield "gaussian sigma=2 border=nearest | markers min-distance=3", markers(smooth, min_distance=3)
     rising = filters.apply_hysteresis_threshold(image, low, high)
     yield f"hysteresis low={low} high={high}", rising.astype(np.uint8)
 

@@ -1,10 +1,12 @@
 //! `info`: what an image is.
 
-use super::{Done, Failure, Outcome, print, print_json, scan};
+use super::{Done, Failure, Outcome, many, print, print_json, scan};
 use crate::args::{Global, Info as Args};
 use crate::{progress, text};
 use serde_json::{Value as Json, json};
 use std::fmt::Write;
+use std::path::Path;
+use voxtile::Images;
 use voxtile_io::{Info, Opened, open};
 use voxtile_kernels::statistics::{Ranks, Step};
 use voxtile_sched::contract::Source;
@@ -12,14 +14,24 @@ use voxtile_sched::dispatch;
 use voxtile_sched::model::{Axis, Element, Grid, Meta, Region, Tile, voxels};
 
 pub(super) fn info(args: &Args, global: Global) -> Done {
-    let Opened { source, info } = open(&args.input, &args.read.options())?;
-    let stats = if args.stats { Some(statistics(&*source, args, global)?) } else { None };
-    if global.json {
-        print_json(&as_json(&info, source.meta(), stats.as_ref()))?;
-    } else {
-        print(&as_text(&info, source.meta(), stats.as_ref()))?;
+    let one = |input: &Path| -> Result<(Json, String), Failure> {
+        let Opened { source, info } = open(input, &args.read.options())?;
+        let stats = if args.stats { Some(statistics(&*source, args, global)?) } else { None };
+        let json = as_json(&info, source.meta(), stats.as_ref());
+        Ok((json, as_text(&info, source.meta(), stats.as_ref())))
+    };
+    match Images::of(&args.input)? {
+        Images::One(input) => {
+            let (json, text) = one(&input)?;
+            if global.json {
+                print_json(&json)?
+            } else {
+                print(&text)?
+            }
+            Ok(Outcome::Done)
+        }
+        Images::Many(images) => many::each(&images, global, one),
     }
-    Ok(Outcome::Done)
 }
 
 /// Percentiles that are shown.

@@ -1,16 +1,16 @@
 //! `run` and `convert` over many images: each is a pipeline of its own, as many side by side as there are workers.
 
-use super::{Done, Failure, Outcome, print_json};
+use super::{Done, Failure, Outcome, print, print_json};
 use crate::args::{EngineArgs, Global, ReadArgs, WriteArgs};
 use crate::{progress, report, text};
 use indicatif::ProgressBar;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
-use voxtile::error::PlanError;
+use voxtile::error::{IoError, PlanError};
 use voxtile::{Column, Error, Output, Pipeline, Recipe, Report, Table, Values, Workshop};
 use voxtile_io::TableOptions;
 
@@ -118,29 +118,12 @@ impl Job<'_> {
         {
             return Err(Failure::ManyImages { images: images.len(), output: table.to_path_buf() });
         }
-        let pattern = self.output.to_string_lossy();
-        if !pattern.contains(NAME) {
-            if let Some(options) = TableOptions::new(self.output, self.write.overwrite) {
-                options.check().map_err(Error::from)?;
-                return Ok(Place::Together(options));
-            }
-            let output = self.output.to_path_buf();
-            return match images {
-                [_] => Ok(Place::Each(vec![output])),
-                _ => Err(Failure::ManyImages { images: images.len(), output }),
-            };
+        let each = self.output.to_string_lossy().contains(NAME);
+        if let (false, Some(options)) = (each, TableOptions::new(self.output, self.write.overwrite)) {
+            options.check().map_err(Error::from)?;
+            return Ok(Place::Together(options));
         }
-        let mut taken: BTreeMap<PathBuf, &PathBuf> = BTreeMap::new();
-        let mut paths = Vec::new();
-        for image in images {
-            let path = PathBuf::from(pattern.replace(NAME, &name(image)));
-            if let Some(other) = taken.insert(path.clone(), image) {
-                let (a, b) = (other.clone(), image.clone());
-                return Err(Failure::SameName { a, b, output: path });
-            }
-            paths.push(path);
-        }
-        Ok(Place::Each(paths))
+        Ok(Place::Each(outputs(images, self.output)?))
     }
 
     fn one(
@@ -159,7 +142,7 @@ impl Job<'_> {
             None => pipeline,
         };
         let pipeline = match self.table {
-            Some(table) => pipeline.table(table.to_string_lossy().replace(NAME, &name(image))),
+            Some(table) => pipeline.table(named(table, image)),
             None => pipeline,
         };
         let place = output.map_or_else(Output::nowhere, Output::to);
@@ -171,24 +154,24 @@ impl Job<'_> {
         &self,
         images: &[PathBuf],
         place: &Place,
-        mut done: BTreeMap<usize, Result<Report, Error>>,
+        done: BTreeMap<usize, Result<Report, Error>>,
         started: Instant,
     ) -> Done {
-        if let Some(n) =
-            done.iter().find(|(_, r)| r.as_ref().is_err_and(Error::is_cancelled)).map(|(n, _)| *n)
-            && let Some(Err(error)) = done.remove(&n)
-        {
-            return Err(error.into());
+        if done.values().any(|r| r.as_ref().is_err_and(Error::is_cancelled)) {
+            let finished = done.values().filter(|r| r.is_ok()).count();
+            let kept = matches!(place, Place::Each(_));
+            return Err(Failure::ManyInterrupted { finished, images: images.len(), kept });
         }
         let mut joined = Table::default();
         let mut failed: Vec<(String, String)> = Vec::new();
         let mut finished = 0;
         for (n, result) in done {
             let image = images[n].display().to_string();
-            let result = result.map_err(|e| e.to_string()).and_then(|report| match (place, report.table) {
-                (Place::Together(_), Some(table)) => append(&mut joined, table),
-                _ => Ok(()),
-            });
+            let result =
+                result.map_err(|e| report::cause(&e)).and_then(|report| match (place, report.table) {
+                    (Place::Together(_), Some(table)) => append(&mut joined, table),
+                    _ => Ok(()),
+                });
             match result {
                 Ok(()) => finished += 1,
                 Err(why) => failed.push((image, why)),
@@ -224,6 +207,66 @@ impl Job<'_> {
         }
         Ok(if failed.is_empty() { Outcome::Done } else { Outcome::Damaged })
     }
+}
+
+/// A path for each image: the pattern with its name. Refuses what cannot hold them, before anything is read.
+pub(super) fn outputs(images: &[PathBuf], pattern: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut taken: BTreeMap<PathBuf, &PathBuf> = BTreeMap::new();
+    let mut paths = Vec::new();
+    if images.len() > 1 && !pattern.to_string_lossy().contains(NAME) {
+        return Err(Failure::ManyImages { images: images.len(), output: pattern.to_path_buf() });
+    }
+    for image in images {
+        let path = named(pattern, image);
+        if let Some(other) = taken.insert(path.clone(), image) {
+            let (a, b) = (other.clone(), image.clone());
+            return Err(Failure::SameName { a, b, output: path });
+        }
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        if let Some(dir) = dir.filter(|dir| !dir.exists()) {
+            return Err(IoError::Missing { path: dir.to_path_buf() }.into());
+        }
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+/// A path in which `{name}` stands for the name of an image.
+pub(super) fn named(pattern: &Path, image: &Path) -> PathBuf {
+    PathBuf::from(pattern.to_string_lossy().replace(NAME, &name(image)))
+}
+
+/// Shows something of each image, one after the other: JSON and text. One that fails is named and does not stop the others.
+pub(super) fn each(
+    images: &[PathBuf],
+    global: Global,
+    mut show: impl FnMut(&Path) -> Result<(Json, String), Failure>,
+) -> Done {
+    let mut objects = Vec::new();
+    let mut outcome = Outcome::Done;
+    for image in images {
+        let name = image.display().to_string();
+        match show(image) {
+            Ok((mut object, _)) if global.json => {
+                object["image"] = json!(name);
+                objects.push(object);
+            }
+            Ok((_, text)) => print(&format!("{name}\n{text}\n"))?,
+            Err(Failure::Library(error)) if !error.is_cancelled() => {
+                let why = report::cause(&error);
+                outcome = Outcome::Damaged;
+                match global.json {
+                    true => objects.push(json!({ "image": name, "error": why })),
+                    false => report::say(&format!("failed: {name}: {why}")),
+                }
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    if global.json {
+        print_json(&Json::from(objects))?;
+    }
+    Ok(outcome)
 }
 
 /// The name of an image without its extension: `a.ome.zarr` is `a`.

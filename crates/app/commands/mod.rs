@@ -4,6 +4,7 @@ mod demo;
 mod info;
 mod many;
 mod ops;
+mod preview;
 mod run;
 mod scan;
 mod verify;
@@ -12,6 +13,7 @@ use crate::args::{Cli, Command, EngineArgs, LimitArgs, ReadArgs, RecipeArgs, Wri
 use clap::CommandFactory;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
+use voxtile::op::{Axis, AxisSet, Dtype};
 use voxtile::{Error, OpenOptions, Output, Pipeline, RawOptions, Recipe, machine};
 
 /// How a command that did its work ended.
@@ -35,8 +37,22 @@ pub(crate) enum Failure {
     Chunk { needed: u64, allowed: u64 },
     #[error("{images} images, and `{}` can hold the result of one", output.display())]
     ManyImages { images: usize, output: PathBuf },
+    #[error("interrupted after {finished} of {images} images")]
+    ManyInterrupted { finished: usize, images: usize, kept: bool },
     #[error("`{}` and `{}` would both be written to `{}`", a.display(), b.display(), output.display())]
     SameName { a: PathBuf, b: PathBuf, output: PathBuf },
+    #[error("`{}`: a picture is a .png", output.display())]
+    NotPng { output: PathBuf },
+    #[error("`{}` has no voxels", input.display())]
+    NoVoxels { input: PathBuf },
+    #[error("`{option}`: the image ({axes}) has no axis {axis}")]
+    NoAxis { option: &'static str, axis: Axis, axes: AxisSet },
+    #[error("`{option} {at}` lies outside the image: {axis} has {len}")]
+    Position { option: &'static str, at: u64, axis: Axis, len: u64 },
+    #[error("`{}` has {dtype} voxels, which number no objects", path.display())]
+    LabelType { path: PathBuf, dtype: Dtype },
+    #[error("`{}` has {labels:?} voxels, which do not lie on the image's {image:?}", path.display())]
+    LabelShape { path: PathBuf, labels: Vec<u64>, image: Vec<u64> },
     #[error("interrupted")]
     Interrupted,
     #[error("cannot write to stdout: {0}")]
@@ -61,6 +77,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Done {
         Command::Plan(args) => run::plan(args, cli.global),
         Command::Info(args) => info::info(args, cli.global),
         Command::Verify(args) => verify::verify(args, cli.global),
+        Command::Preview(args) => preview::preview(args, cli.global),
         Command::Ops(args) => ops::ops(args, cli.global),
         Command::Demo(args) => demo::demo(args, cli.global),
         Command::Completions(args) => {
@@ -94,7 +111,7 @@ impl ReadArgs {
             dtype,
             offset: self.raw_offset,
         });
-        OpenOptions { level: self.level, array: self.array.clone(), axes: self.axes, raw }
+        OpenOptions { level: self.level.unwrap_or(0), array: self.array.clone(), axes: self.axes, raw }
     }
 }
 

@@ -35,14 +35,25 @@ pub(super) fn convert(args: &Convert, global: Global) -> Done {
 
 pub(super) fn plan(args: &Plan, global: Global) -> Done {
     let recipe = args.recipe.recipe()?;
-    let pipeline = pipeline(&args.input, recipe, &args.read, &args.write, &args.engine)?;
-    let plan = pipeline.write_to(args.write.apply(Output::nowhere()))?.plan()?;
-    if global.json {
-        print_json(&json!({ "plan": plan.summary() }))?;
-    } else {
-        print(&format!("{plan}\n"))?;
-    }
-    Ok(Outcome::Done)
+    let one = |input: &Path| -> Result<voxtile::Plan, Failure> {
+        let pipeline = pipeline(input, recipe.clone(), &args.read, &args.write, &args.engine)?;
+        Ok(pipeline.write_to(args.write.apply(Output::nowhere()))?.plan()?)
+    };
+    let images = match Images::of(&args.input)? {
+        Images::One(input) => {
+            let plan = one(&input)?;
+            match global.json {
+                true => print_json(&json!({ "plan": plan.summary() }))?,
+                false => print(&format!("{plan}\n"))?,
+            }
+            return Ok(Outcome::Done);
+        }
+        Images::Many(images) => images,
+    };
+    many::each(&images, global, |image| {
+        let plan = one(image)?;
+        Ok((json!({ "plan": plan.summary() }), format!("{plan}\n")))
+    })
 }
 
 /// The pipeline of the command line, without its output.
@@ -68,7 +79,7 @@ fn process(pipeline: Pipeline, input: &Path, output: &Path, write: &WriteArgs, g
     let in_voxels = voxels(&pipeline.meta().shape);
     let plan = pipeline
         .write_to(write.apply(Output::to(output)))?
-        .cancel_with(progress::interrupt())
+        .cancel_with(progress::token())
         .progress(move |p| progress::show(&shown, p))
         .plan()?;
     let summary = plan.summary();
@@ -77,6 +88,7 @@ fn process(pipeline: Pipeline, input: &Path, output: &Path, write: &WriteArgs, g
     }
     let result = plan.result().clone();
     let makes_table = plan.makes_table();
+    progress::listen();
     let report = plan.run();
     bar.finish_and_clear();
     let report = report?;

@@ -1,7 +1,7 @@
 //! Arrays in memory, in and out.
 
 use super::Pipeline;
-use crate::Error;
+use crate::{Error, Report};
 use ndarray::ArrayD;
 use std::sync::Arc;
 use voxtile_io::{Info, MemorySink, MemorySource};
@@ -52,16 +52,25 @@ impl Pipeline {
     /// Those of [`run`](Pipeline::run), and [`Error::Dtype`] if the result has another sample type;
     /// [`dtype`](Pipeline::dtype) converts it.
     pub fn collect<T: Element>(self) -> Result<ArrayD<T>, Error> {
+        Ok(self.collect_reported()?.0)
+    }
+
+    /// As [`collect`](Pipeline::collect), and what the run took.
+    ///
+    /// # Errors
+    /// Those of [`collect`](Pipeline::collect).
+    pub fn collect_reported<T: Element>(self) -> Result<(ArrayD<T>, Report), Error> {
         let plan = self.plan()?;
         let result = plan.result().clone();
         if result.dtype != T::DTYPE {
             return Err(Error::Dtype { is: result.dtype, wanted: T::DTYPE });
         }
         let sink = Arc::new(MemorySink::new(&result, plan.chunk())?);
-        plan.run_into(sink.clone())?;
+        let report = plan.run_into(sink.clone())?;
         let dims: Vec<usize> = result.dims().iter().map(|&n| n as usize).collect();
         let voxels = sink.take::<T>()?;
-        Ok(ArrayD::from_shape_vec(dims, voxels).expect("a sink holds the voxels of its shape"))
+        let array = ArrayD::from_shape_vec(dims, voxels).expect("a sink holds the voxels of its shape");
+        Ok((array, report))
     }
 }
 

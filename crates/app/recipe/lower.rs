@@ -91,6 +91,7 @@ fn blamed(error: &ArgError) -> &'static str {
     match error {
         ArgError::Missing { param, .. }
         | ArgError::Value { param, .. }
+        | ArgError::Impossible { param, .. }
         | ArgError::NoPixelSize { param, .. }
         | ArgError::TooMany { param, .. } => param,
     }

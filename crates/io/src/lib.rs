@@ -23,6 +23,7 @@ mod scratch;
 mod spill;
 mod table;
 mod tiff;
+mod whole;
 mod zarr;
 
 pub use bytes::{ByteRange, ByteStore, LocalStore};
@@ -31,7 +32,8 @@ pub use error::{Damage, Feature, IoError};
 pub use flat::{BadRawType, RawOptions, RawType};
 pub use info::{Info, LevelInfo, OpenOptions, Opened, open};
 pub use memory::{MemoryError, MemorySink, MemorySource};
-pub use output::{Format, OutputOptions};
+pub use output::{Format, OutputOptions, check_apart};
 pub use scratch::Buffer;
 pub use spill::SpillDir;
 pub use table::{TableFormat, TableOptions};
+pub use whole::WholeFile;

@@ -99,17 +99,7 @@ impl OutputOptions {
     /// # Errors
     /// [`IoError::Option`].
     pub fn apart_from(&self, input: &Path) -> Result<(), IoError> {
-        let (input, output) = (resolve(input), resolve(&self.path));
-        let why = if input == output {
-            "is the input"
-        } else if output.starts_with(&input) {
-            "lies inside the input"
-        } else if input.starts_with(&output) {
-            "contains the input"
-        } else {
-            return Ok(());
-        };
-        Err(IoError::Option { option: "OUTPUT", why: format!("`{}` {why}", self.path.display()) })
+        check_apart(input, &self.path)
     }
 
     /// Makes the output, ready for its chunks.
@@ -213,6 +203,24 @@ fn writable(dir: &Path) -> std::io::Result<()> {
         0 => Ok(()),
         _ => Err(std::io::Error::last_os_error()),
     }
+}
+
+/// Refuses an output that is the input, lies in it, or contains it.
+///
+/// # Errors
+/// [`IoError::Option`].
+pub fn check_apart(input: &Path, output: &Path) -> Result<(), IoError> {
+    let (from, to) = (resolve(input), resolve(output));
+    let why = if from == to {
+        "is the input"
+    } else if to.starts_with(&from) {
+        "lies inside the input"
+    } else if from.starts_with(&to) {
+        "contains the input"
+    } else {
+        return Ok(());
+    };
+    Err(IoError::Option { option: "OUTPUT", why: format!("`{}` {why}", output.display()) })
 }
 
 /// The path without links and `..`, also where its end does not exist yet.

@@ -1,7 +1,6 @@
 //! Tables as files: CSV and Parquet.
 
-use crate::IoError;
-use crate::bytes::LocalStore;
+use crate::{IoError, WholeFile};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
@@ -36,9 +35,8 @@ impl TableFormat {
 /// A table to be written.
 #[derive(Clone, Debug)]
 pub struct TableOptions {
-    path: PathBuf,
+    file: WholeFile,
     format: TableFormat,
-    overwrite: bool,
 }
 
 impl TableOptions {
@@ -47,13 +45,13 @@ impl TableOptions {
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, overwrite: bool) -> Option<Self> {
         let path = path.into();
-        TableFormat::from_path(&path).map(|format| Self { path, format, overwrite })
+        TableFormat::from_path(&path).map(|format| Self { file: WholeFile::new(path, overwrite), format })
     }
 
     /// Where it goes.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// Refuses what could not be written, before anything is computed.
@@ -61,14 +59,7 @@ impl TableOptions {
     /// # Errors
     /// The file exists, or its directory does not.
     pub fn check(&self) -> Result<(), IoError> {
-        if self.path.is_dir() || (self.path.exists() && !self.overwrite) {
-            return Err(IoError::Exists { path: self.path.clone() });
-        }
-        let (dir, _) = self.place();
-        if !dir.is_dir() {
-            return Err(IoError::Missing { path: dir });
-        }
-        Ok(())
+        self.file.check()
     }
 
     /// Writes the table whole or not at all.
@@ -81,20 +72,11 @@ impl TableOptions {
             TableFormat::Csv => csv(table).map_err(|e| self.broken(&e)),
             TableFormat::Parquet => parquet(table).map_err(|e| self.broken(&e)),
         }?;
-        let (dir, name) = self.place();
-        let file = LocalStore::new(dir).begin(&name)?;
-        file.write_at(&bytes, 0)?;
-        file.commit()
-    }
-
-    fn place(&self) -> (PathBuf, String) {
-        let dir = self.path.parent().filter(|p| !p.as_os_str().is_empty());
-        let name = self.path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
-        (dir.unwrap_or(Path::new(".")).to_path_buf(), name)
+        self.file.write(&bytes)
     }
 
     fn broken(&self, error: &dyn std::error::Error) -> IoError {
-        IoError::io("encode", &self.path)(std::io::Error::other(error.to_string()))
+        IoError::io("encode", self.path())(std::io::Error::other(error.to_string()))
     }
 }
 

@@ -171,6 +171,7 @@ fn resolved(global: &dyn Global, op: &dyn Op, inputs: &[&Image]) -> std::sync::A
         }
         match global.resolve(statistic).unwrap_or_else(|refused| panic!("{refused}")) {
             Resolved::Local(op) => return op,
+            Resolved::Found(found) => return global.local(&*found),
             Resolved::Again(empty) => statistic = empty,
             Resolved::Next(empty) => (image, statistic) = (next(), empty),
         }

@@ -20,6 +20,7 @@ mod maxima;
 mod moved;
 mod objects;
 pub mod ops;
+mod peaks;
 mod pointwise;
 mod rank;
 mod sampling;

@@ -127,7 +127,7 @@ pub struct Param {
 pub enum Value {
     /// Lengths, one for all space axes or one per axis: `2`, `2px`, `0.5um`, `1,2,2`.
     Length,
-    /// Whole voxels, one for all space axes or one per axis: `15`, `3,15,15`.
+    /// Whole voxels, one for all space axes or one per axis: `15`, `3,15,15`; `4um` is rounded to whole voxels.
     Size,
     /// A number.
     Number,
@@ -193,6 +193,18 @@ pub enum ArgError {
         text: String,
         /// What it should be.
         wanted: String,
+    },
+    /// What the parameter takes, but not for this image or together with the other arguments.
+    #[error("`{op}`: `{param}={text}` is not possible: {why}")]
+    Impossible {
+        /// The operation.
+        op: &'static str,
+        /// The parameter.
+        param: &'static str,
+        /// What was given.
+        text: String,
+        /// What stands against it.
+        why: String,
     },
     /// A physical length, and the image does not say how large a voxel is.
     #[error("`{op}`: `{param}={text}` is a physical length, but the image has no pixel size along {axis}")]
@@ -271,6 +283,12 @@ impl<'a> Args<'a> {
     /// An error that says what the parameter should have been.
     pub fn wrong(&self, param: &'static str, text: &str, wanted: impl Into<String>) -> ArgError {
         ArgError::Value { op: self.spec.name, param, text: text.to_owned(), wanted: wanted.into() }
+    }
+
+    /// An error that says what stands against a parameter that would do elsewhere.
+    pub fn impossible(&self, param: &'static str, why: impl Into<String>) -> ArgError {
+        let text = self.text(param).unwrap_or_default().to_owned();
+        ArgError::Impossible { op: self.spec.name, param, text, why: why.into() }
     }
 
     /// A finite or infinite number.
@@ -460,38 +478,36 @@ impl<'a> Args<'a> {
         Ok(out)
     }
 
+    /// A length along an axis in voxels, and whether it was a physical one.
+    fn length(&self, name: &'static str, part: &str, axis: Axis) -> Result<(f64, bool), ArgError> {
+        let text = self.required(name)?;
+        let digits = part.trim_end_matches(|c: char| c.is_alphabetic() || c == 'µ' || c == 'μ');
+        let wanted = "a length such as 2, 2px or 0.5um";
+        let value: f64 = digits.trim().parse().map_err(|_| self.wrong(name, text, wanted))?;
+        let factor = match part[digits.len()..].trim() {
+            "" | "px" | "voxel" | "voxels" => return Ok((value, false)),
+            "nm" => 1e-3,
+            "um" | "µm" | "μm" => 1.0,
+            "mm" => 1e3,
+            _ => return Err(self.wrong(name, text, wanted)),
+        };
+        let missing =
+            || ArgError::NoPixelSize { op: self.spec.name, param: name, text: text.to_owned(), axis };
+        let size = self.input().micrometers(axis).ok_or_else(missing)?;
+        Ok((value * factor / size, true))
+    }
+
     /// Lengths in voxels per space axis of the input; 0 along axes that are absent or not reached by the list.
     ///
     /// # Errors
     /// Missing, not a length, negative, or a physical length along an axis without pixel size.
     pub fn lengths_px(&self, name: &'static str) -> Result<PerAxis<f64>, ArgError> {
         let text = self.required(name)?;
-        let meta = self.input();
+        let axes = self.input().axes.space();
         let mut out = [0.0; NDIM];
-        for (axis, part) in Axis::ALL.into_iter().zip(self.spread(name, text, meta.axes.space())?) {
+        for (axis, part) in Axis::ALL.into_iter().zip(self.spread(name, text, axes)?) {
             let Some(part) = part else { continue };
-            let digits = part.trim_end_matches(|c: char| c.is_alphabetic() || c == 'µ' || c == 'μ');
-            let wanted = "a length such as 2, 2px or 0.5um";
-            let value: f64 = digits.trim().parse().map_err(|_| self.wrong(name, text, wanted))?;
-            let um = match part[digits.len()..].trim() {
-                "" | "px" | "voxel" | "voxels" => None,
-                "nm" => Some(1e-3),
-                "um" | "µm" | "μm" => Some(1.0),
-                "mm" => Some(1e3),
-                _ => return Err(self.wrong(name, text, wanted)),
-            };
-            let px = match um {
-                None => value,
-                Some(factor) => {
-                    let size = meta.micrometers(axis).ok_or_else(|| ArgError::NoPixelSize {
-                        op: self.spec.name,
-                        param: name,
-                        text: text.to_owned(),
-                        axis,
-                    })?;
-                    value * factor / size
-                }
-            };
+            let (px, _) = self.length(name, part, axis)?;
             if !(px.is_finite() && px >= 0.0) {
                 return Err(self.wrong(name, text, "a length of 0 or more"));
             }
@@ -501,24 +517,49 @@ impl<'a> Args<'a> {
     }
 
     /// Whole numbers of voxels, at least 1, per space axis of the input; 1 along axes that are absent or not reached
-    /// by the list.
+    /// by the list. Physical lengths are rounded to whole voxels.
     ///
     /// # Errors
-    /// Missing, or not whole numbers of 1 or more.
+    /// Missing, not whole numbers of 1 or more, or a physical length along an axis without pixel size.
     pub fn sizes_px(&self, name: &'static str) -> Result<PerAxis<u64>, ArgError> {
         let text = self.required(name)?;
+        let wanted = || self.wrong(name, text, "whole numbers of 1 or more");
         let mut out = [1; NDIM];
-        for (slot, part) in out.iter_mut().zip(self.spread(name, text, self.input().axes.space())?) {
-            if let Some(part) = part {
-                let digits = part.strip_suffix("px").unwrap_or(part).trim();
-                *slot = digits
-                    .parse()
-                    .ok()
-                    .filter(|&n| n >= 1)
-                    .ok_or_else(|| self.wrong(name, text, "whole numbers of 1 or more"))?;
-            }
+        for (axis, part) in Axis::ALL.into_iter().zip(self.spread(name, text, self.input().axes.space())?) {
+            let Some(part) = part else { continue };
+            let digits = part.strip_suffix("px").unwrap_or(part).trim();
+            out[axis.index()] = match digits.parse() {
+                Ok(n) if n >= 1 => n,
+                Ok(_) => return Err(wanted()),
+                Err(_) => match self.length(name, part, axis) {
+                    Ok((px, true)) if px >= 0.5 && px < 1e12 => px.round() as u64,
+                    Err(missing @ ArgError::NoPixelSize { .. }) => return Err(missing),
+                    _ => return Err(wanted()),
+                },
+            };
         }
         Ok(out)
+    }
+
+    /// As [`lengths_px`](Self::lengths_px), in whole voxels: physical lengths are rounded, others must be whole.
+    ///
+    /// # Errors
+    /// Those of `lengths_px`, and a fraction of a voxel.
+    pub fn whole_px(&self, name: &'static str) -> Result<PerAxis<u64>, ArgError> {
+        const MOST: f64 = 1e12;
+        let text = self.required(name)?;
+        let lengths = self.lengths_px(name)?;
+        for (axis, part) in Axis::ALL.into_iter().zip(self.spread(name, text, self.input().axes.space())?) {
+            let Some(part) = part else { continue };
+            let (px, physical) = self.length(name, part, axis)?;
+            if !physical && px.fract() != 0.0 {
+                return Err(self.wrong(name, text, "a whole number of voxels"));
+            }
+            if px > MOST {
+                return Err(self.wrong(name, text, "a length of at most 1e12 voxels"));
+            }
+        }
+        Ok(lengths.map(|px| px.round() as u64))
     }
 
     /// Half-open ranges of voxels over the present axes; the whole axis where the list does not reach or says `:`.

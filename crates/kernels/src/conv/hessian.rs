@@ -39,16 +39,20 @@ pub(crate) fn scales(args: &Args<'_>) -> Result<Vec<PerAxis<f64>>, ArgError> {
     Ok(scales)
 }
 
+/// Voxels of a derivative's weights to each side, at most.
+const MOST_RADIUS: u64 = 10_000;
+
 fn check(args: &Args<'_>, param: &'static str, text: &str, sigma: &PerAxis<f64>) -> Result<(), ArgError> {
     let axes = args.input().axes.space();
     if axes.len() < 2 {
         return Err(args.wrong(param, text, "for an image of one space axis: ridges need two"));
     }
-    let fits = |s: f64| s > 0.0 && (1..=10_000).contains(&radius(s * FRAC_1_SQRT_2, TRUNCATE));
+    let fits = |s: f64| s > 0.0 && (1..=MOST_RADIUS).contains(&radius(s * FRAC_1_SQRT_2, TRUNCATE));
     if axes.iter().all(|axis| fits(sigma[axis.index()])) {
         return Ok(());
     }
-    Err(args.wrong(param, text, "a scale above 0.1 px along each space axis"))
+    let most = (MOST_RADIUS as f64 / TRUNCATE / FRAC_1_SQRT_2).floor();
+    Err(args.wrong(param, text, format!("a scale above 0.1 px and up to {most} px along each space axis")))
 }
 
 /// Where the derivatives are taken of: the image as f32. In an integer type, what the outermost weights add would not show.

@@ -69,6 +69,9 @@ pub(super) fn method(args: &Args<'_>) -> Result<(Method, f64), ArgError> {
     Ok((Method::Nearest, cval))
 }
 
+/// Voxels along an axis that no image has.
+const MOST: u64 = 1_000_000_000;
+
 fn affine(args: &Args<'_>) -> Result<Affine, ArgError> {
     let meta = args.input();
     let axes: Vec<usize> = meta.axes.space().iter().map(|axis| axis.index() - Axis::Z.index()).collect();
@@ -93,6 +96,10 @@ fn affine(args: &Args<'_>) -> Result<Affine, ArgError> {
     let mut output = meta.shape;
     if args.text("shape").is_some() {
         let (given, sizes) = (args.space_list("shape")?, args.sizes_px("shape")?);
+        if sizes.iter().any(|n| *n > MOST) {
+            let wanted = format!("at most {MOST} voxels along each axis");
+            return Err(args.wrong("shape", args.text("shape").unwrap_or_default(), wanted));
+        }
         (0..output.len()).filter(|&a| given[a].is_some()).for_each(|a| output[a] = sizes[a]);
     }
     let (method, cval) = method(args)?;

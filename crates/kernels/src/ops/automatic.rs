@@ -63,12 +63,12 @@ impl Method {
 
     /// `threshold` before its value is known.
     pub(super) fn deferred(self, dtype: Dtype) -> Arc<dyn Op> {
-        let then = move |found: Found| -> Arc<dyn Op> {
+        let then = move |found: &Found| -> Arc<dyn Op> {
             let value = match found {
                 Found::Nothing => f64::INFINITY,
-                Found::Constant(value) => value,
+                Found::Constant(value) => *value,
                 Found::Numbers(values) => values[0],
-                Found::Histogram(image) => self.find(&image),
+                Found::Histogram(image) => self.find(image),
             };
             Arc::new(Threshold { value: Number::Real(value) })
         };

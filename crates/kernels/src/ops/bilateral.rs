@@ -47,17 +47,17 @@ pub(super) static SPEC: Spec = Spec {
     build: Build::Chain(build),
 };
 
+/// Below this the square of a difference by it is beyond f32.
+const LEAST_COLOR: f64 = 1e-12;
+
 /// Voxels of a window that would be absurd.
 const MOST: u64 = 1 << 20;
 
 fn build(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
     let color = args.finite("sigma-color")?;
-    if color <= 0.0 {
-        return Err(args.wrong(
-            "sigma-color",
-            args.text("sigma-color").unwrap_or_default(),
-            "a number above 0",
-        ));
+    if color < LEAST_COLOR {
+        let wanted = format!("a number of {LEAST_COLOR:e} or more");
+        return Err(args.wrong("sigma-color", args.text("sigma-color").unwrap_or_default(), wanted));
     }
     let sigma = args.lengths_px("sigma-spatial")?;
     let (param, size) = match args.text("size") {

@@ -67,7 +67,8 @@ mod tests {
         let two = stages_of("channel 2,0").unwrap()[2].op.output(&parts).unwrap();
         let names: Vec<_> = two.channels.iter().map(|c| c.name.as_deref().unwrap()).collect();
         assert_eq!(names, ["b", "r"]);
-        for text in ["channel 3", "channel -1", "channel 1:4", "channel red"] {
+        for text in ["channel 3", "channel -1", "channel 1:4", "channel red", "channel 2:2", "channel 0,1:1"]
+        {
             assert!(stages_of(text).is_err(), "{text}");
         }
         assert!(stages(&SPEC, "channel 0", &[meta("yx", &[4, 5], Dtype::U8)]).is_err());

@@ -74,8 +74,7 @@ impl Deskew {
             ));
         }
         if meta.axes.space().len() < 3 {
-            let wanted = format!("possible: the image ({}) is no volume", meta.axes);
-            return Err(args.wrong("angle", text("angle"), wanted));
+            return Err(args.impossible("angle", format!("the image ({}) is no volume", meta.axes)));
         }
         let step = match args.text("step") {
             Some(_) => args.finite("step")?,

@@ -73,7 +73,7 @@ impl Downsample {
         };
         let float = args.choice("out")? == "f32";
         if float && method != Method::Mean {
-            return Err(args.wrong("out", "f32", "possible: only method=mean makes new values"));
+            return Err(args.impossible("out", "only method=mean makes new values"));
         }
         // A factor beyond the image is the whole image; blocks stay countable.
         let shape = args.input().shape;

@@ -48,7 +48,7 @@ enum Curve {
 }
 
 impl Curve {
-    fn new(found: Found, dtype: Dtype) -> Self {
+    fn new(found: &Found, dtype: Dtype) -> Self {
         let Found::Histogram(image) = found else {
             return Self::Values(Lookup { first: 0, values: vec![1.0] });
         };
@@ -65,7 +65,7 @@ impl Curve {
             None => {
                 let single = dtype == Dtype::F32;
                 let round = |share: f64| if single { f64::from(share as f32) } else { share };
-                Self::points(&image, running.map(round).collect())
+                Self::points(image, running.map(round).collect())
             }
         }
     }

@@ -82,7 +82,7 @@ fn build(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
             needs: Needs::Ends,
             output: vessels,
             then: Box::new(|found| {
-                let half = match &found {
+                let half = match found {
                     Found::Numbers(ends) => ends[1] / 2.0,
                     _ => 0.0,
                 };

@@ -66,16 +66,15 @@ pub(super) fn connectivity(args: &Args<'_>) -> Result<u8, ArgError> {
     let asked = args.whole("connectivity", 1..=3)? as u8;
     let axes = args.input().axes.space().len().max(1);
     if usize::from(asked) > axes {
-        let wanted = format!("possible in an image of {axes} space axes");
-        return Err(args.wrong("connectivity", &asked.to_string(), wanted));
+        let why = format!("neighbours in an image of {axes} space axes differ along {axes} at most");
+        return Err(args.impossible("connectivity", why));
     }
     Ok(asked)
 }
 
 fn build(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
     let least = args.whole("min-size", 1..=u64::MAX)?;
-    let most =
-        if args.text("max-size").is_some() { args.whole("max-size", 1..=u64::MAX)? } else { u64::MAX };
+    let most = if args.text("max-size").is_some() { args.whole("max-size", 1..=u64::MAX)? } else { u64::MAX };
     if most < least {
         let wanted = format!("{least} or more, as `min-size` says");
         return Err(args.wrong("max-size", &most.to_string(), wanted));

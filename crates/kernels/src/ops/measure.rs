@@ -19,7 +19,7 @@ use crate::pointwise::same_shape;
 use crate::spec::{ArgError, Args, Build, From, Param, Spec, Stage, Value};
 use std::any::Any;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Pass, Refused, Table, Tabulator, Tally, Values};
+use voxtile_sched::contract::{Footprint, Op, Pass, Refused, Table, Tabled, Tabulator, Tally, Values};
 use voxtile_sched::model::{Axis, Dtype, Meta, Region, Shape, Tile, TileMut};
 
 /// `measure`.
@@ -125,7 +125,7 @@ impl Tabulator for Rows {
         self.objects.len() as u64 * bytes_each(self.dtypes.len())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Table, Refused> {
+    fn finish(mut self: Box<Self>) -> Result<Tabled, Refused> {
         let objects = std::mem::take(&mut self.objects).sorted();
         let mut table = Table::default();
         self.identity(&objects, &mut table);
@@ -134,7 +134,7 @@ impl Tabulator for Rows {
         for n in 0..self.dtypes.len() {
             self.intensity(&objects, n, &mut table);
         }
-        Ok(table)
+        Ok(Tabled::Done(table))
     }
 }
 

@@ -36,6 +36,7 @@ mod label;
 mod laplace;
 mod ln;
 mod log_filter;
+mod markers;
 mod mask;
 mod match_histogram;
 mod max;
@@ -60,6 +61,7 @@ mod scharr;
 mod sobel;
 mod sqrt;
 mod stack;
+mod stats;
 mod std;
 mod subtract_background;
 mod threshold;
@@ -148,6 +150,8 @@ pub static TABLE: &[&Spec] = &[
     &fill_holes::SPEC,
     &measure::SPEC,
     &peaks::SPEC,
+    &markers::SPEC,
+    &stats::SPEC,
     &cumsum::SPEC,
 ];
 

@@ -45,8 +45,8 @@ fn build(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
         return Err(args.wrong("percentiles", text, "two rising numbers from 0 to 100"));
     }
     let clip = args.choice("clip")? == "yes";
-    let then = move |found: Found| -> Arc<dyn Op> {
-        let ends = match &found {
+    let then = move |found: &Found| -> Arc<dyn Op> {
+        let ends = match found {
             Found::Numbers(values) => [values[0] as f32, values[1] as f32],
             _ => [0.0; 2],
         };

@@ -49,19 +49,8 @@ struct Pad {
 
 impl Pad {
     fn new(args: &Args<'_>) -> Result<Self, ArgError> {
-        const MOST: f64 = 1e12;
-        let side = |name: &'static str| {
-            let name = if args.text(name).is_some() { name } else { "amount" };
-            let lengths = args.lengths_px(name)?;
-            if lengths.iter().any(|&px| px > MOST) {
-                return Err(args.wrong(
-                    name,
-                    args.text(name).unwrap_or_default(),
-                    "a length of at most 1e12 voxels",
-                ));
-            }
-            Ok(lengths.map(|px| px.round() as u64))
-        };
+        let side =
+            |name: &'static str| args.whole_px(if args.text(name).is_some() { name } else { "amount" });
         Ok(Self { before: side("before")?, after: side("after")?, border: args.border()? })
     }
 }

@@ -61,12 +61,13 @@ fn shape(args: &Args<'_>) -> Result<Shape, ArgError> {
     let given: Vec<&'static str> =
         ["factor", "shape", "size"].into_iter().filter(|name| args.text(name).is_some()).collect();
     let [name] = given[..] else {
-        let text = given.get(1).and_then(|name| args.text(name)).unwrap_or_default();
-        return Err(args.wrong(
-            given.get(1).unwrap_or(&"factor"),
-            text,
-            "the only one of factor, shape and size",
-        ));
+        return Err(match given[..] {
+            [] => ArgError::Missing { op: SPEC.name, param: "factor" },
+            [first, second, ..] => {
+                args.impossible(second, format!("`{first}` says it already: give one of them"))
+            }
+            [_] => unreachable!("bound above"),
+        });
     };
     let wanted: PerAxis<Option<f64>> = match name {
         "factor" => args.factors(name)?,
@@ -91,7 +92,7 @@ fn shape(args: &Args<'_>) -> Result<Shape, ArgError> {
             return Err(args.wrong(name, text, "at most 1e12 voxels along an axis"));
         }
         if n == 0.0 && voxels > 0.0 {
-            return Err(args.wrong(name, text, format!("possible: the image has no voxels along {axis}")));
+            return Err(args.impossible(name, format!("the image has no voxels along {axis}")));
         }
         out[a] = if n == 0.0 { 0 } else { voxels.max(1.0) as u64 };
     }

@@ -32,7 +32,7 @@ pub(super) static SPEC: Spec = Spec {
         };
         let axes = args.input().axes;
         if axes.space().len() < 3 {
-            return Err(args.wrong("view", view, format!("possible: the image ({axes}) is no volume")));
+            return Err(args.impossible("view", format!("the image ({axes}) is no volume")));
         }
         Ok(Arc::new(Turn::ordered(SPEC.name, &[Z, Y, X], &from)))
     }),

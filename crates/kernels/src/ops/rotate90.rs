@@ -32,7 +32,7 @@ pub(super) static SPEC: Spec = Spec {
         let turns = args.finite("k")?;
         let text = |name| args.text(name).unwrap_or_default();
         if turns.fract() != 0.0 || turns.abs() > 1e9 {
-            return Err(args.wrong("k", text("k"), "a whole number"));
+            return Err(args.wrong("k", text("k"), "a whole number from -1e9 to 1e9"));
         }
         let axes = args.axes("axes")?;
         let [first, second] = axes[..] else { return Err(args.wrong("axes", text("axes"), "two axes")) };

@@ -39,10 +39,14 @@ pub(super) static SPEC: Spec = Spec {
     build: Build::Chain(build),
 };
 
+/// Below this what is divided by it may be beyond f64.
+const LEAST_WEIGHT: f64 = 1e-30;
+
 fn build(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
     let weight = args.finite("weight")?;
-    if weight <= 0.0 {
-        return Err(args.wrong("weight", args.text("weight").unwrap_or_default(), "a number above 0"));
+    if weight < LEAST_WEIGHT {
+        let wanted = format!("a number of {LEAST_WEIGHT:e} or more");
+        return Err(args.wrong("weight", args.text("weight").unwrap_or_default(), wanted));
     }
     let iterations = args.finite("iterations")?;
     if iterations.fract() != 0.0 || !(1.0..=1000.0).contains(&iterations) {

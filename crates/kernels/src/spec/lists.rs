@@ -32,11 +32,7 @@ impl<'a> Args<'a> {
         let meta = self.input();
         let len = meta.shape[axis.index()];
         if !meta.axes.contains(axis) {
-            return Err(self.wrong(
-                name,
-                text,
-                format!("possible: the image ({}) has no axis {axis}", meta.axes),
-            ));
+            return Err(self.impossible(name, format!("the image ({}) has no axis {axis}", meta.axes)));
         }
         let wanted =
             || format!("positions along {axis}, from 0 to {} or ranges up to {len}", len.saturating_sub(1));
@@ -52,6 +48,9 @@ impl<'a> Args<'a> {
             let (lo, hi) = range
                 .filter(|(lo, hi)| lo <= hi && *hi <= len)
                 .ok_or_else(|| self.wrong(name, text, wanted()))?;
+            if lo == hi {
+                return Err(self.impossible(name, format!("`{part}` selects nothing")));
+            }
             match ranges.last_mut() {
                 Some(last) if last.1 == lo => last.1 = hi,
                 _ => ranges.push((lo, hi)),

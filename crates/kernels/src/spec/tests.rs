@@ -53,6 +53,21 @@ fn one_length_is_for_all_space_axes_and_a_list_for_the_last() {
 }
 
 #[test]
+fn sizes_are_whole_voxels_also_of_physical_lengths() {
+    let size = |text: &str| with("size", text, |args| args.sizes_px("size")).map_err(|e| e.to_string());
+    let whole = |text: &str| with("sigma", text, |args| args.whole_px("sigma")).map_err(|e| e.to_string());
+    assert_eq!(size("3,1.6um,7px"), Ok([1, 1, 3, 3, 7]));
+    assert_eq!(whole("2um,0.8um"), Ok([0, 0, 0, 4, 2]));
+    assert_eq!(whole("3"), Ok([0, 0, 3, 3, 3]));
+    assert!(size("1um").unwrap_err().contains("no pixel size along z"));
+    for bad in ["0.1um,0.1um", "1.5", "0", "3 apples", "-2um,1um", "1e30um,1um"] {
+        assert!(size(bad).unwrap_err().contains("whole numbers of 1 or more"), "{bad}");
+    }
+    assert!(whole("1.5").unwrap_err().contains("a whole number of voxels"));
+    assert!(whole("1e13").unwrap_err().contains("at most 1e12"));
+}
+
+#[test]
 fn physical_lengths_become_voxels() {
     for text in ["2um,1um", "2 µm, 1μm", "2000nm,0.001mm"] {
         assert_eq!(sigma(text), Ok([0.0, 0.0, 0.0, 4.0, 2.0]), "{text}");

@@ -27,6 +27,11 @@ impl Counts {
         Self { dtype, fresh: vec![0; TABLES * size], pending: 0, totals: vec![0; size] }
     }
 
+    /// The type of the voxels.
+    pub(super) fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
     /// Bytes of counts of a type.
     pub(crate) fn bytes(dtype: Dtype) -> u64 {
         (TABLES as u64 * 4 + 8) << (8 * dtype.size())

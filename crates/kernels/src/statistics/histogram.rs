@@ -71,6 +71,18 @@ impl Histogram {
         self.counts.iter().enumerate().map(sum).sum::<i128>() as f64 / self.total() as f64
     }
 
+    /// Percentiles, as numpy has them by default. The counts are of single values, and not empty.
+    pub(crate) fn percentiles(&self, percents: &[f64]) -> Vec<f64> {
+        let last = self.total() - 1;
+        let percentile = |percent: &f64| {
+            let at = last as f64 * (percent / 100.0);
+            let lower = (at.floor() as u64).min(last);
+            let [a, b] = [lower, (lower + 1).min(last)].map(|rank| self.ranked(rank));
+            super::ranks::between(a, b, at - lower as f64, false)
+        };
+        percents.iter().map(percentile).collect()
+    }
+
     /// The value of that rank, counted from 0.
     pub(crate) fn ranked(&self, rank: u64) -> f64 {
         let mut below = 0;

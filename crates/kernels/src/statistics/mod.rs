@@ -14,6 +14,7 @@ mod histogram;
 mod key;
 mod lookup;
 mod masses;
+mod numbers;
 mod ranks;
 mod sums;
 
@@ -21,11 +22,13 @@ pub(crate) use contextual::{Boxes, Contextual, LEVELS, Scale};
 pub(crate) use extent::Extent;
 pub(crate) use histogram::Histogram;
 pub(crate) use lookup::Lookup;
+pub(crate) use numbers::{Numbers, Step as NumbersStep, Summary};
 pub use ranks::{Ranks, Step};
 
 use bins::Bins;
 use counts::Counts;
 use masses::Masses;
+use std::any::Any;
 use std::sync::Arc;
 use sums::Sums;
 use voxtile_sched::contract::{Footprint, Global, Op, Pass, Refused, Resolved, Statistic};
@@ -136,16 +139,7 @@ impl Needs {
         match self {
             _ if histogram.counts.is_empty() => Found::Nothing,
             Self::Mean => Found::Numbers(vec![histogram.mean()]),
-            Self::Percentiles(percents) => {
-                let last = histogram.total() - 1;
-                let percentile = |percent: &f64| {
-                    let at = last as f64 * (percent / 100.0);
-                    let lower = (at.floor() as u64).min(last);
-                    let [a, b] = [lower, (lower + 1).min(last)].map(|rank| histogram.ranked(rank));
-                    ranks::between(a, b, at - lower as f64, false)
-                };
-                Found::Numbers(percents.iter().map(percentile).collect())
-            }
+            Self::Percentiles(percents) => Found::Numbers(histogram.percentiles(percents)),
             Self::Ends => {
                 Found::Numbers(vec![histogram.value(0), histogram.value(histogram.counts.len() - 1)])
             }
@@ -181,7 +175,7 @@ pub(crate) enum Next {
 }
 
 /// The local operation that follows from what was found.
-type Then = Box<dyn Fn(Found) -> Arc<dyn Op> + Send + Sync>;
+type Then = Box<dyn Fn(&Found) -> Arc<dyn Op> + Send + Sync>;
 
 /// An operation that waits for a statistic of its first input. `output` is that of the local operation.
 pub(crate) struct Deferred {
@@ -234,7 +228,15 @@ impl Global for Deferred {
     fn resolve(&self, statistic: Box<dyn Statistic>) -> Result<Resolved, Refused> {
         Ok(match self.needs.next(statistic) {
             Next::Again(next) => Resolved::Again(next),
-            Next::Found(found) => Resolved::Local((self.then)(found)),
+            Next::Found(found) => Resolved::Found(Arc::new(found)),
         })
+    }
+
+    fn shared(&self) -> Option<String> {
+        Some(format!("{:?} of {}", self.needs, self.dtype))
+    }
+
+    fn local(&self, found: &(dyn Any + Send + Sync)) -> Arc<dyn Op> {
+        (self.then)(found.downcast_ref().expect("what a shared statistic resolves to"))
     }
 }

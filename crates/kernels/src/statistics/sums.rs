@@ -27,7 +27,7 @@ impl Sums {
         (EXPONENTS * 16) as u64
     }
 
-    fn add<T: Sample>(&mut self, row: &[T]) {
+    pub(super) fn add<T: Sample>(&mut self, row: &[T]) {
         if !T::DTYPE.is_float() {
             self.count += row.len() as u64;
             // Sums of so many samples of up to 32 bits fit.
@@ -47,6 +47,11 @@ impl Sums {
             parts[exponent] += i128::from(signed);
             self.count += 1;
         }
+    }
+
+    /// Voxels that count.
+    pub(super) fn count(&self) -> u64 {
+        self.count
     }
 
     /// The mean; `None` if no voxel counts.

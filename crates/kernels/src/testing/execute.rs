@@ -9,7 +9,7 @@ use crate::spec::{From as Reads, Stage};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use voxtile_sched::contract::{
-    Fold, Footprint, Global, Merge, Op, Pass, Propagate, Resolved, Statistic, Table,
+    Fold, Footprint, Global, Merge, Op, Pass, Propagate, Resolved, Statistic, Table, Tabled, Tally,
 };
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{
@@ -73,15 +73,24 @@ pub fn tabulate(stages: &[Stage], inputs: &[&Image], tile: Shape) -> Table {
         .collect();
     let metas: Vec<Meta> = inputs.iter().map(|i| i.meta().clone()).collect();
     op.output(&metas).unwrap_or_else(|refused| panic!("`{}` {refused}", op.name()));
-    let mut table = tally.tabulator(&metas[0]);
     let grid = Grid::new(metas[0].shape, tile);
     let regions: Vec<Region> = grid.iter().map(|i| grid.region(&i)).collect();
-    for region in regions.iter().rev() {
-        let read = cut_inputs(&**op, &inputs, region);
-        let tiles: Vec<Tile<'_>> = read.iter().map(Image::tile).collect();
-        table.absorb(tally.local(&tiles, region));
+    let pass = |tally: &dyn Tally| {
+        let mut table = tally.tabulator(&metas[0]);
+        for region in regions.iter().rev() {
+            let read = cut_inputs(&**op, &inputs, region);
+            let tiles: Vec<Tile<'_>> = read.iter().map(Image::tile).collect();
+            table.absorb(tally.local(&tiles, region));
+        }
+        table.finish().unwrap_or_else(|refused| panic!("`{}` {refused}", op.name()))
+    };
+    let (mut tabled, mut passes) = (pass(tally), 1);
+    while let Tabled::Again(next) = tabled {
+        (tabled, passes) = (pass(&*next), passes + 1);
     }
-    table.finish().unwrap_or_else(|refused| panic!("`{}` {refused}", op.name()))
+    assert!(passes <= tally.passes(), "`{}` passes {passes} times", op.name());
+    let Tabled::Done(table) = tabled else { unreachable!("the loop ends with a table") };
+    table
 }
 
 fn execute(op: &dyn Op, inputs: &[&Image], tile: Shape, guard: Option<u64>) -> Image {
@@ -249,6 +258,7 @@ pub fn resolve(global: &dyn Global, inputs: &[&Image], tile: Shape) -> Arc<dyn O
         statistic = over(image, tile, statistic);
         match global.resolve(statistic).unwrap_or_else(|refused| panic!("{refused}")) {
             Resolved::Local(op) => return op,
+            Resolved::Found(found) => return global.local(&*found),
             Resolved::Again(empty) => statistic = empty,
             Resolved::Next(empty) => (image, statistic) = (next(), empty),
         }

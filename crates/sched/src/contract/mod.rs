@@ -9,7 +9,8 @@ mod table;
 pub use components::{Components, Joining, Joins, Numbers};
 pub use op::{Footprint, Op, Pass, Refused};
 pub use passes::{
-    Fold, Global, Merge, Merger, Part, Placed, Propagate, Resolution, Resolved, Statistic, Tabulator, Tally,
+    Fold, Global, Merge, Merger, Part, Placed, Propagate, Resolution, Resolved, Statistic, Tabled, Tabulator,
+    Tally,
 };
 pub use store::{Fetch, Heap, Layout, Place, Sink, Source, Spill, SpillStore, StoreError};
 pub use table::{Column, Table, Values};

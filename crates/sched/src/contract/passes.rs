@@ -61,6 +61,8 @@ pub enum Resolved {
     Again(Box<dyn Statistic>),
     /// The next of the observed inputs is to be gone over, with this statistic.
     Next(Box<dyn Statistic>),
+    /// What was found, for all steps that ask for the same: [`Global::local`] makes their operations of it.
+    Found(Arc<dyn Any + Send + Sync>),
     /// The operation as a local one.
     Local(Arc<dyn Op>),
 }
@@ -81,6 +83,18 @@ pub trait Global: Send + Sync {
     /// # Errors
     /// [`Refused`] if the statistic of this image does not allow the operation.
     fn resolve(&self, statistic: Box<dyn Statistic>) -> Result<Resolved, Refused>;
+
+    /// The name of the statistic, if other steps may ask for the same: two steps whose names and observed inputs are equal
+    /// are given one, which resolves to [`Resolved::Found`].
+    fn shared(&self) -> Option<String> {
+        None
+    }
+
+    /// The local operation that follows from what was [found](Resolved::Found), perhaps by another step that
+    /// [shares](Self::shared) the statistic.
+    fn local(&self, _found: &(dyn Any + Send + Sync)) -> Arc<dyn Op> {
+        unreachable!("only asked of operations that resolve to what was found")
+    }
 
     /// Bytes of one statistic, of which each worker has one.
     fn bytes(&self) -> u64 {
@@ -143,6 +157,11 @@ pub trait Tally: Send + Sync {
 
     /// The empty table of an image described by `image`.
     fn tabulator(&self, image: &Meta) -> Box<dyn Tabulator>;
+
+    /// How many passes there will be, for the plan.
+    fn passes(&self) -> usize {
+        1
+    }
 }
 
 /// Gathers what tiles tell. Tiles arrive in any order; the table must not depend on it.
@@ -153,11 +172,19 @@ pub trait Tabulator: Send {
     /// Bytes held now. They are not in the plan, which cannot know them; a run ends when they exceed the budget.
     fn bytes(&self) -> u64;
 
-    /// The table.
+    /// The table, or another pass.
     ///
     /// # Errors
     /// [`Refused`] if this image has none.
-    fn finish(self: Box<Self>) -> Result<Table, Refused>;
+    fn finish(self: Box<Self>) -> Result<Tabled, Refused>;
+}
+
+/// What follows a pass of a [`Tally`].
+pub enum Tabled {
+    /// Another pass over the same inputs, counted by this.
+    Again(Arc<dyn Tally>),
+    /// The table.
+    Done(Table),
 }
 
 /// An operation whose values travel any distance: watershed, reconstruction. Its output is its own state; tiles are

@@ -90,6 +90,10 @@ impl Planned {
                 _ => 1,
             },
             End::Merge(_) => 2,
+            End::Tally(step) => match graph.steps[step].op.pass() {
+                Pass::Tally(tally) => tally.passes() as u64,
+                _ => 1,
+            },
             _ => 1,
         }
     }

@@ -182,7 +182,8 @@ fn observe(
 ) {
     for node in &stage.nodes {
         let Pass::Global(global) = node.op.pass() else { continue };
-        if done.insert(node.step) {
+        let known = done.iter().any(|other| asks_the_same(graph, *other, node.step));
+        if done.insert(node.step) && !known {
             for &n in global.observes() {
                 let input = graph.steps[node.step].inputs[n];
                 let before = build(graph, ends, &[input], End::Observe(node.step, n), None);
@@ -193,6 +194,17 @@ fn observe(
     }
 }
 
+/// Whether two global steps wait for one statistic of one input.
+pub(crate) fn asks_the_same(graph: &Graph, a: usize, b: usize) -> bool {
+    let asked = |step: usize| {
+        let Step { op, inputs, .. } = &graph.steps[step];
+        let Pass::Global(global) = op.pass() else { return None };
+        let of: Vec<Input> = global.observes().iter().map(|&n| inputs[n]).collect();
+        global.shared().map(|name| (name, of))
+    };
+    asked(a).is_some_and(|asked_by_a| Some(asked_by_a) == asked(b))
+}
+
 fn build(graph: &Graph, ends: &BTreeSet<usize>, roots: &[Input], end: End, result: Option<usize>) -> Stage {
     let mut stage = Stage {
         feeds: Vec::new(),
@@ -200,7 +212,7 @@ fn build(graph: &Graph, ends: &BTreeSet<usize>, roots: &[Input], end: End, resul
         roots: Vec::new(),
         end,
         reader: match end {
-            End::Tally(step) => Some(graph.steps[step].op.clone()),
+            End::Tally(step) | End::Merge(step) => Some(graph.steps[step].op.clone()),
             _ => None,
         },
         result,

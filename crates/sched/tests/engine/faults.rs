@@ -108,6 +108,38 @@ fn a_cancelled_run_says_how_far_it_came() {
     assert_eq!(sink.ends(), (false, true));
 }
 
+/// An operation that takes longer than anybody waits.
+struct Slow(Cancel);
+
+impl Op for Slow {
+    fn name(&self) -> &'static str {
+        "slow"
+    }
+    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
+        Ok(inputs[0].clone())
+    }
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Point
+    }
+    fn ns_per_voxel(&self) -> f64 {
+        1.0
+    }
+    fn cpu(&self, _: &[Tile<'_>], _: TileMut<'_>, _: &mut [u8]) {
+        self.0.cancel();
+        std::thread::sleep(std::time::Duration::from_secs(600));
+    }
+}
+
+#[test]
+fn a_cancelled_run_does_not_wait_for_a_long_tile() {
+    let hooks = Hooks::default();
+    let started = std::time::Instant::now();
+    let (result, sink) = try_run(Arc::new(Slow(hooks.cancel.clone())), false, &hooks);
+    assert!(matches!(result, Err(RunError::Cancelled { done: 0, .. })), "{result:?}");
+    assert!(started.elapsed().as_secs() < 60);
+    assert_eq!(sink.ends(), (false, true));
+}
+
 /// An operation with a bug.
 struct Broken;
 

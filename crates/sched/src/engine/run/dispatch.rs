@@ -95,9 +95,14 @@ impl StageRun {
         region: Region,
         work: impl FnOnce(&Self) -> R + Send + 'static,
     ) -> Option<R> {
-        let (send, receive) = oneshot::channel();
+        let (send, mut receive) = oneshot::channel();
         let this = self.clone();
+        let claimed = Arc::new(AtomicBool::new(false));
+        let own = claimed.clone();
         self.shared.cpu.spawn_fifo(move || {
+            if own.swap(true, Ordering::Relaxed) {
+                return;
+            }
             let _span = tracing::debug_span!("tile", what = name, %region).entered();
             let run = || this.shared.trace.span(name, &region, || work(&this));
             let result = std::panic::catch_unwind(AssertUnwindSafe(run));
@@ -105,7 +110,19 @@ impl StageRun {
             drop(this);
             let _ = send.send(result);
         });
-        match receive.await {
+        let answer = tokio::select! {
+            biased;
+            answer = &mut receive => answer,
+            () = self.shared.hooks.cancel.impatient() => {
+                // What is being written must not be left half way; anything else may be, and ends on its thread.
+                let waits = !claimed.swap(true, Ordering::Relaxed);
+                if waits || matches!(name, "compute" | "read" | "merge" | "table") {
+                    return None;
+                }
+                receive.await
+            }
+        };
+        match answer {
             Ok(Ok(value)) => Some(value),
             Ok(Err(panic)) => {
                 let text = panic.downcast_ref::<String>().cloned();
@@ -277,7 +294,7 @@ impl StageRun {
             chunks.push(ready);
         }
         let work = move |this: &Self| {
-            if this.failed.load(Ordering::Relaxed) {
+            if this.stopped() {
                 return None;
             }
             let demand = demand::demand(&this.stage, &region);

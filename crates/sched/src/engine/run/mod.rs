@@ -14,18 +14,33 @@ use self::trace::Trace;
 use super::GraphError;
 use super::plan::{Plan, Planned};
 use super::pool::{OutOfMemory, Pool};
-use super::stage::{End, Origin, Stage};
+use super::stage::{self, End, Origin, Stage};
 use super::workshop::{self, Workshop};
-use crate::contract::{Resolved, Sink, Source, Spill, StoreError, Table};
+use crate::contract::{Pass, Resolved, Sink, Source, Spill, StoreError, Table};
 use crate::model::Region;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
 
-/// Stops a run from outside: tiles in flight are finished, no new one is started.
+/// Stops a run from outside: no new tile is started, what is being written is written, and what is being computed a second
+/// later is left behind.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Arc<watch::Sender<Asked>>);
+
+/// How long ago somebody asked to stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Asked {
+    #[default]
+    Not,
+    Now,
+    /// So long that nobody waits any more.
+    Before,
+}
+
+/// How long tiles may be computed after somebody asked to stop.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Cancel {
     /// A token that nobody has pulled.
@@ -36,13 +51,32 @@ impl Cancel {
 
     /// Asks the run to stop.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        let first = |asked: &mut Asked| {
+            let first = *asked == Asked::Not;
+            if first {
+                *asked = Asked::Now;
+            }
+            first
+        };
+        if self.0.send_if_modified(first) {
+            let sender = self.0.clone();
+            std::thread::spawn(move || {
+                std::thread::sleep(PATIENCE);
+                sender.send_replace(Asked::Before);
+            });
+        }
     }
 
     /// Whether somebody asked.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        *self.0.borrow() != Asked::Not
+    }
+
+    /// Returns when somebody asked to stop, and has waited.
+    async fn impatient(&self) {
+        // The sender is here: the wait ends with its word.
+        let _ = self.0.subscribe().wait_for(|asked| *asked == Asked::Before).await;
     }
 }
 
@@ -304,7 +338,8 @@ impl Plan {
             End::Tally(n) => return passes::tally(&run, &step(n).op, &self.keeps(n)).await.map(Some),
             End::Observe(n, _) => {
                 let known = resolved.remove(&n);
-                resolved.insert(n, passes::observe(&run, &step(n).op, &step(n).label, known).await?);
+                let found = passes::observe(&run, &step(n).op, &step(n).label, known).await?;
+                self.resolve(n, found, resolved);
             }
             End::Merge(n) => {
                 let heap = spill.heap().map_err(|source| RunError::Spill { source })?;
@@ -318,6 +353,21 @@ impl Plan {
             }
         }
         Ok(None)
+    }
+
+    /// Makes of what was found the operations of all steps that asked for it.
+    fn resolve(&self, step: usize, found: Resolved, resolved: &mut HashMap<usize, Resolved>) {
+        let Resolved::Found(found) = found else {
+            resolved.insert(step, found);
+            return;
+        };
+        for (n, other) in self.graph.steps.iter().enumerate() {
+            if let Pass::Global(global) = other.op.pass()
+                && (n == step || stage::asks_the_same(&self.graph, n, step))
+            {
+                resolved.insert(n, Resolved::Local(global.local(&*found)));
+            }
+        }
     }
 
     /// What a step may keep of the whole image.

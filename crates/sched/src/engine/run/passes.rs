@@ -8,7 +8,7 @@ use super::dispatch::StageRun;
 use super::group::Finish;
 use super::{GraphError, RunError};
 use crate::contract::{
-    Heap, Joins, Op, Pass, Place, Propagate, Refused, Resolved, Sink, Source, Statistic, Table,
+    Heap, Joins, Op, Pass, Place, Propagate, Refused, Resolved, Sink, Source, Statistic, Table, Tabled, Tally,
 };
 use crate::model::{Axis, Dtype, Grid, Halo, Region, Shape, Tile, TileMut};
 use std::collections::{BTreeSet, HashMap};
@@ -126,13 +126,36 @@ pub(super) async fn merge(
 
 /// Counts tiles into a table.
 pub(super) async fn tally(run: &Arc<StageRun>, op: &Arc<dyn Op>, keeps: &Keeps) -> Result<Table, RunError> {
-    let Pass::Tally(tally) = op.pass() else { unreachable!("planned as a table") };
-    let table = Arc::new(Mutex::new(Some(tally.tabulator(&run.stage.domain))));
-    let (to_table, by, limit) = (table.clone(), op.clone(), keeps.clone());
+    let mut pass = None;
+    loop {
+        match tally_pass(run, op, pass, keeps).await? {
+            Tabled::Again(next) => pass = Some(next),
+            Tabled::Done(table) => return Ok(table),
+        }
+    }
+}
+
+/// One pass of a table: the operation's own, or a later one.
+async fn tally_pass(
+    run: &Arc<StageRun>,
+    op: &Arc<dyn Op>,
+    later: Option<Arc<dyn Tally>>,
+    keeps: &Keeps,
+) -> Result<Tabled, RunError> {
+    let by = op.clone();
+    let with = move |work: &mut dyn FnMut(&dyn Tally)| match (&later, by.pass()) {
+        (Some(later), _) => work(&**later),
+        (None, Pass::Tally(first)) => work(first),
+        _ => unreachable!("planned as a table"),
+    };
+    let mut table = None;
+    with(&mut |tally| table = Some(tally.tabulator(&run.stage.domain)));
+    let table = Arc::new(Mutex::new(table));
+    let (to_table, limit) = (table.clone(), keeps.clone());
     let hand = move |run: &StageRun, region: &Region, tiles: &[Tile<'_>]| {
-        let Pass::Tally(tally) = by.pass() else { return };
-        let part = tally.local(tiles, region);
-        if let Some(table) = to_table.lock().expect("table lock").as_mut() {
+        let mut part = None;
+        with(&mut |tally| part = Some(tally.local(tiles, region)));
+        if let (Some(table), Some(part)) = (to_table.lock().expect("table lock").as_mut(), part) {
             table.absorb(part);
             limit.check(run, table.bytes());
         }

@@ -1,7 +1,14 @@
-//! Pictures of small 2-D images, to look at.
+//! Pictures to look at.
+
+mod bar;
+mod fit;
+mod paint;
+
+pub(crate) use bar::Bar;
+pub(crate) use fit::{area, nearest};
+pub(crate) use paint::{Layer, color, parse_color, percentiles};
 
 use ndarray::ArrayD;
-use std::io::BufWriter;
 use std::path::Path;
 
 /// Pixels between two panels.
@@ -11,8 +18,8 @@ const OUTLINE: [u8; 3] = [255, 196, 0];
 
 /// An RGB picture.
 pub(crate) struct Panel {
-    width: usize,
-    height: usize,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
     rgb: Vec<[u8; 3]>,
 }
 
@@ -61,13 +68,26 @@ pub(crate) fn write(path: &Path, panels: &[Panel]) -> std::io::Result<()> {
         }
         left += panel.width + GAP;
     }
-    let file = BufWriter::new(std::fs::File::create(path)?);
-    let mut encoder = png::Encoder::new(file, width as u32, height as u32);
+    std::fs::write(path, encode(width, height, &pixels)?)
+}
+
+/// A PNG of 8-bit RGB pixels.
+fn encode(width: usize, height: usize, pixels: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width as u32, height as u32);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     let mut writer = encoder.write_header()?;
-    writer.write_image_data(&pixels)?;
-    Ok(writer.finish()?)
+    writer.write_image_data(pixels)?;
+    writer.finish()?;
+    Ok(bytes)
+}
+
+impl Panel {
+    /// The picture as a PNG.
+    pub(crate) fn png(&self) -> std::io::Result<Vec<u8>> {
+        encode(self.width, self.height, self.rgb.as_flattened())
+    }
 }
 
 fn size(shape: &[usize]) -> (usize, usize) {

@@ -1,0 +1,59 @@
+//! Small files that are written at once: tables, pictures.
+
+use crate::IoError;
+use crate::bytes::LocalStore;
+use std::path::{Path, PathBuf};
+
+/// A file that is written whole or not at all.
+#[derive(Clone, Debug)]
+pub struct WholeFile {
+    path: PathBuf,
+    overwrite: bool,
+}
+
+impl WholeFile {
+    /// A file at `path`; `overwrite` replaces one that exists, otherwise it is refused.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, overwrite: bool) -> Self {
+        Self { path: path.into(), overwrite }
+    }
+
+    /// Where it goes.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Refuses what could not be written, before anything is computed.
+    ///
+    /// # Errors
+    /// The file exists, or its directory does not.
+    pub fn check(&self) -> Result<(), IoError> {
+        if self.path.is_dir() || (self.path.exists() && !self.overwrite) {
+            return Err(IoError::Exists { path: self.path.clone() });
+        }
+        let (dir, _) = self.place();
+        if !dir.is_dir() {
+            return Err(IoError::Missing { path: dir });
+        }
+        Ok(())
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// Those of [`check`](Self::check) and of the system.
+    pub fn write(&self, bytes: &[u8]) -> Result<(), IoError> {
+        self.check()?;
+        let (dir, name) = self.place();
+        let file = LocalStore::new(dir).begin(&name)?;
+        file.write_at(bytes, 0)?;
+        file.commit()
+    }
+
+    fn place(&self) -> (PathBuf, String) {
+        let dir = self.path.parent().filter(|p| !p.as_os_str().is_empty());
+        let name = self.path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
+        (dir.unwrap_or(Path::new(".")).to_path_buf(), name)
+    }
+}
