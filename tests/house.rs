@@ -1,15 +1,16 @@
 //! What the tests of the whole program share: the committed images, results in memory, digests.
 
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use voxtile::{Pipeline, Report};
 use voxtile_io::{MemorySink, MemorySource};
 use voxtile_kernels::testing::Image;
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{NDIM, Shape};
+use voxtile_sched::model::{Dtype, Element, NDIM, Shape};
 
 /// The repository.
 pub(crate) fn root() -> &'static Path {
@@ -49,6 +50,62 @@ pub(crate) fn from_memory(image: &Image, chunk: [u64; 5]) -> Pipeline {
         let source = MemorySource::with_meta(meta, image.values::<T>().to_vec(), chunk).unwrap();
         Pipeline::from_source(Arc::new(source))
     })
+}
+
+/// The sample types that operations are compared in with those of other programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    U8,
+    U16,
+    F32,
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.dtype().name())
+    }
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::U8, Self::U16, Self::F32];
+
+    /// The kind of that sample type, if it is one of them.
+    pub(crate) fn of(dtype: Dtype) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.dtype() == dtype)
+    }
+
+    const fn dtype(self) -> Dtype {
+        match self {
+            Self::U8 => Dtype::U8,
+            Self::U16 => Dtype::U16,
+            Self::F32 => Dtype::F32,
+        }
+    }
+
+    fn of_image(self, image: &Image) -> Image {
+        dispatch!(image.meta().dtype, T => {
+            let whole = |v: T| v.to_f64() as u16;
+            match self {
+                Self::U8 => image.map(|v: T| (whole(v) / 2) as u8),
+                Self::U16 => image.map(|v: T| whole(v) * 3),
+                Self::F32 => image.map(|v: T| f32::from(whole(v)) / 7.0),
+            }
+        })
+    }
+
+    /// A committed image of this kind. If it is stored otherwise: halves of its values as u8, threefold as u16, sevenths
+    /// as f32, as `of_kind` of `tests/readers/oracles.py` has them.
+    pub(crate) fn pipeline(self, name: &str) -> Pipeline {
+        static MADE: Mutex<BTreeMap<(String, Kind), Image>> = Mutex::new(BTreeMap::new());
+        let stored = Pipeline::open(data(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        if stored.meta().dtype == self.dtype() {
+            return stored;
+        }
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let image = made.entry((name.to_owned(), self)).or_insert_with(|| self.of_image(&read(&data(name))));
+        from_memory(image, CHUNK)
+    }
 }
 
 /// The voxels of a file.

@@ -1,13 +1,14 @@
 //! Tables are those of scikit-image (`tests/data/tables.json`, made by `make_tables.py` there), in any tiling; and what the
 //! command line makes of them.
 
-use crate::house::{TILES, data, last, voxtile};
+use crate::house::{Kind, TILES, data, last, voxtile};
 use std::collections::BTreeMap;
-use voxtile::{Pipeline, Recipe, Table, Values};
+use voxtile::{Recipe, Table, Values};
 
 #[derive(serde::Deserialize)]
 struct Case {
     image: String,
+    kind: Kind,
     recipe: String,
     columns: BTreeMap<String, Vec<f64>>,
 }
@@ -20,8 +21,8 @@ fn numbers(table: &Table, name: &str) -> Vec<f64> {
     }
 }
 
-fn table(image: &str, recipe: &str, tile: &[u64], workers: usize) -> Table {
-    let pipeline = Pipeline::open(data(image)).unwrap().recipe(Recipe::parse(recipe).unwrap());
+fn table(case: &Case, tile: &[u64], workers: usize) -> Table {
+    let pipeline = case.kind.pipeline(&case.image).recipe(Recipe::parse(&case.recipe).unwrap());
     let rank = pipeline.meta().axes.len();
     pipeline.tile(last(tile, rank)).workers(workers).run().unwrap().table.unwrap()
 }
@@ -32,16 +33,17 @@ fn tables_are_those_of_skimage_in_any_tiling() {
         serde_json::from_str(&std::fs::read_to_string(data("tables.json")).unwrap()).unwrap();
     assert!(cases.len() > 10, "{} cases", cases.len());
     for case in &cases {
-        let whole = table(&case.image, &case.recipe, &[1000; 3], 1);
+        let whole = table(case, &[1000; 3], 1);
         for (name, want) in &case.columns {
             let got = numbers(&whole, name);
-            assert_eq!(got.len(), want.len(), "`{}` on {}: {name}", case.recipe, case.image);
+            assert_eq!(got.len(), want.len(), "`{}` on {} as {}: {name}", case.recipe, case.image, case.kind);
             for (row, (got, want)) in got.iter().zip(want).enumerate() {
                 // Of flat objects scikit-image's minor axis is the root of a rounding error.
                 let leeway = if name == "axis_minor_px" { 1e-6 } else { 1e-9 };
                 let near =
                     (got - want).abs() <= 1e-9 * want.abs().max(1e-3) || (got - want).abs() <= leeway * 1e-3;
-                let context = format!("`{}` on {}: {name} of row {row}", case.recipe, case.image);
+                let context =
+                    format!("`{}` on {} as {}: {name} of row {row}", case.recipe, case.image, case.kind);
                 assert!(
                     near || name.ends_with("_minor_px") && (got - want).abs() < 1e-5,
                     "{context}: {got}, not {want}"
@@ -49,8 +51,14 @@ fn tables_are_those_of_skimage_in_any_tiling() {
             }
         }
         for (n, tile) in TILES.iter().enumerate() {
-            let tiled = table(&case.image, &case.recipe, tile, 1 + n % 2);
-            assert!(tiled == whole, "`{}` on {}: other values in tiles of {tile:?}", case.recipe, case.image);
+            let tiled = table(case, tile, 1 + n % 2);
+            assert!(
+                tiled == whole,
+                "`{}` on {} as {}: other values in tiles of {tile:?}",
+                case.recipe,
+                case.image,
+                case.kind
+            );
         }
     }
 }

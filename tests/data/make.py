@@ -94,10 +94,10 @@ def numcodecs_zlib():
 def expected():
     """What the reference programs make of each image."""
     rows = []
-    for image, recipe, border, result in oracles.cases(HERE):
+    for image, kind, recipe, border, result in oracles.cases(HERE):
         little = np.ascontiguousarray(result).astype(result.dtype.newbyteorder("<"))
         rows.append({
-            "image": image, "recipe": recipe, "border": border, "shape": list(result.shape),
+            "image": image, "kind": kind, "recipe": recipe, "border": border, "shape": list(result.shape),
             "dtype": result.dtype.name, "sha256": hashlib.sha256(little.tobytes()).hexdigest(),
         })
     versions = {m.__name__: m.__version__ for m in (np, scipy, skimage, tifffile, zarr)}

@@ -11,6 +11,7 @@ import sys
 
 import numpy as np
 import skimage.transform
+from scipy import ndimage as ndi
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "readers"))
@@ -68,6 +69,14 @@ for degrees, step in ((31.5, 2.2), (60, 0.8)):
     shape = (int((ny - 1) * sin) + 1, int((nz - 1) * step + (ny - 1) * cos) + 1, nx)
     slip = [[-cos / sin / step, 1 / step, 0], [1 / sin, 0, 0], [0, 0, 1]]
     case(f"deskew {degrees} step={step} view=slip", "zyx", u16, placed(u16, slip, [0] * 3, shape, 1), 1)
+
+# Borders under which coefficients beyond the edge are not those within.
+for image in (u16, f32, plane):
+    axes, shape = "zyx"[-image.ndim :], (9, 7, 31)[-image.ndim :]
+    text, factor = ",".join(map(str, shape)), [m / n for n, m in zip(image.shape, shape)]
+    for border, mode in (("nearest", "nearest"), ("constant cval=400", "grid-constant")):
+        spline = ndi.zoom(image.astype(np.float64), factor, order=3, mode=mode, grid_mode=True, cval=400)
+        case(f"resample shape={text} method=cubic border={border}", axes, image, spline.astype(np.float32), 24)
 
 (OUT / "cases.txt").write_text("\n".join(lines) + "\n")
 print(len(lines), "cases,", sum(f.stat().st_size for f in OUT.iterdir()), "bytes")

@@ -1,7 +1,8 @@
 """What scipy and scikit-image make of an image, for each recipe that must equal them in every bit.
 
-`cases(folder)` yields (image file, recipe, border or None, result). Recipes are those of the command line; every
-operation of `voxtile ops` that has a reference appears at least once in 2-D and in 3-D.
+`cases(folder)` yields (image file, kind, recipe, border or None, result). Recipes are those of the command line. `kind` is
+the sample type that the image has or, by the rule of `of_kind`, is given: the same recipes are computed of u8, u16 and f32,
+in 2-D and in 3-D.
 """
 
 import numpy as np
@@ -11,10 +12,43 @@ from skimage import exposure, feature, filters, measure, morphology, restoration
 from skimage.exposure import _adapthist
 
 BORDERS = ["reflect", "constant", "nearest", "mirror", "wrap"]
+KINDS = {"u8": np.uint8, "u16": np.uint16, "f32": np.float32}
 
 
 def load(folder, image):
     return tifffile.imread(folder / image)
+
+
+def of_kind(image, kind):
+    """The image with another sample type. `tests/reference.rs` does the same."""
+    if image.dtype == KINDS[kind]:
+        return image
+    match kind:
+        case "u8":
+            return (image // 2).astype(np.uint8)
+        case "u16":
+            return image.astype(np.uint16) * np.uint16(3)
+        case "f32":
+            return image.astype(np.float32) / np.float32(7)
+
+
+def real(image):
+    return image.dtype == np.float32
+
+
+def top(image):
+    """What `invert` subtracts from."""
+    return np.float32(1) if real(image) else np.iinfo(image.dtype).max
+
+
+def levels(image, *percents):
+    """Values of the image's own type at percentiles, as numbers whose text is exact."""
+    return [float(np.float32(v)) if real(image) else int(v) for v in np.percentile(image, percents)]
+
+
+def sums(image, axis):
+    """All sums so far, in the order of the axis."""
+    return image.cumsum(axis, dtype=np.float64 if real(image) else np.uint64)
 
 
 def f32(image):
@@ -157,31 +191,40 @@ def neighbourhoods(image):
 
 def points(image):
     """Recipes without a neighbourhood, or with skimage's fixed one: recipe, result."""
-    ndim, top = image.ndim, np.iinfo(image.dtype).max
+    ndim, most = image.ndim, top(image)
+    lowest, low, middle, high = levels(image, 1, 35, 50, 97)
     yield "sobel", filters.sobel(f32(image))
     yield "unsharp sigma=2 amount=1.5", filters.unsharp_mask(f32(image), 2, 1.5, preserve_range=True)
-    yield "threshold local method=niblack size=9 border=mirror", above(image, filters.threshold_niblack(image, 9))
+    yield "threshold local method=niblack size=9 border=mirror", above(image, filters.threshold_niblack(f64(image), 9))
     yield "threshold local method=sauvola size=9 k=0.1 border=mirror", above(
-        image, filters.threshold_sauvola(image, 9, k=0.1)
+        image, filters.threshold_sauvola(f64(image) if real(image) else image, 9, k=0.1)
     )
-    yield "gamma 0.4", f32(exposure.adjust_gamma(f64(image) / top, 0.4) * top)
+    yield "gamma 0.4", f32(exposure.adjust_gamma(f64(image) / most, 0.4) * most)
     yield "ln", f32(np.log(f64(image)))
     yield "expr \"input / 300\" | exp", f32(np.exp(f64(f32(f64(image) / 300))))
+    with np.errstate(over="ignore"):
+        yield "exp", f32(np.exp(f64(image)))
     yield "sqrt", f32(np.sqrt(f64(image)))
+    yield "abs", image
     yield "laplace | abs", np.abs(ndi.laplace(f32(image)))
     a, b = f64(ndi.gaussian_filter(f32(image), 1)), f64(ndi.gaussian_filter(f32(image), 3))
     named = "gaussian 1 as a | gaussian 3 on=input as b | "
     yield named + "expr \"(a - b) / (a + b + 1)\"", f32((a - b) / (a + b + 1))
-    yield named + "expr \"where(a > b && input >= 120, sqrt(a) - b**2 / 7, min(a, max(b, 100)))\"", f32(
-        np.where((a > b) & (image >= 120), np.sqrt(a) - b**2 / 7, np.minimum(a, np.maximum(b, 100)))
+    yield named + f"expr \"where(a > b && input >= {middle}, sqrt(a) - b**2 / 7, min(a, max(b, 100)))\"", f32(
+        np.where((a > b) & (image >= middle), np.sqrt(a) - b**2 / 7, np.minimum(a, np.maximum(b, 100)))
     )
     yield named + "expr \"exp(-a / 500) + ln(b) * a**1.3\"", f32(np.exp(-a / 500) + np.log(b) * a**1.3)
     yield named + "expr \"a > b\" as m | mask outside=7 on=input,m", np.where(a > b, image, 7).astype(image.dtype)
     yield named + "expr \"a > b\" as m | where on=m,a,b", f32(np.where(a > b, a, b))
-    low, high = (np.float32(np.percentile(image, p)) for p in (1, 99.8))
-    yield "normalize", (f32(image) - low) / (high - low + np.float32(1e-20))
+    inner = image > middle
+    yield f"threshold {middle} as m | invert on=input as i | where on=m,input,i", np.where(inner, image, most - image)
+    ends = [np.float32(np.percentile(image, p)) for p in (1, 99.8)]
+    yield "normalize", (f32(image) - ends[0]) / (ends[1] - ends[0] + np.float32(1e-20))
+    yield "rescale in=100,612 out=0,4", f32((f64(image) - 100) * (4 / 512))
     yield "equalize", f32(exposure.equalize_hist(image))
-    for step, reference in (("invert", np.iinfo(image.dtype).max - image), ("crop 10:60,20:80", image[..., 10:60, 20:80])):
+    for step, reference in (("invert", most - image), ("crop 10:60,20:80", image[..., 10:60, 20:80])):
+        if real(image):
+            continue
         yield step + " as r | match-histogram on=input,r", f32(exposure.match_histograms(image, reference))
     yield "clahe", clahe(image)
     yield "clahe size=7,16 clip=0.03 bins=100", clahe(image, (1,) * (image.ndim - 2) + (7, 16), 0.03, 100)
@@ -203,12 +246,14 @@ def points(image):
     yield "tv-denoise weight=30 iterations=12", restoration.denoise_tv_chambolle(
         f32(image), 30, eps=0, max_num_iter=12
     )
-    yield "bilateral 60 sigma-spatial=1.2 size=5 | cast u16", whole(bilateral(image, 5, 60, 1.2), np.uint16)
-    yield "cast u8", np.clip(image, 0, 255).astype(np.uint8)
+    color, factor = (9, 4) if real(image) else (60, 1)
+    yield f"bilateral {color} sigma-spatial=1.2 size=5 as it | expr \"it * {factor} + 0.22\" | cast u16", whole(
+        bilateral(image, 5, color, 1.2) * factor + 0.22, np.uint16
+    )
+    yield "cast u8", whole(image, np.uint8)
     yield "cast f32", f32(image)
-    yield "invert", (top - image).astype(image.dtype)
-    yield "clamp min=120 max=400", np.clip(image, 120, 400)
-    middle = int(np.median(image))
+    yield "invert", (most - image).astype(image.dtype)
+    yield f"clamp min={low} max={high}", np.clip(image, *np.array([low, high], image.dtype))
     yield f"threshold {middle}", (image > middle).astype(np.uint8)
     mask, second = image > middle, ndi.generate_binary_structure(ndim, 2)
     yield f"threshold {middle} | erode shape=cross radius=1 iterations=3 border=constant", ndi.binary_erosion(
@@ -228,19 +273,26 @@ def points(image):
     yield "subtract-background 4 method=tophat", clip_difference(
         image, ndi.grey_opening(image, footprint=round_set(4, ndim))
     )
-    blurred = np.rint(ndi.gaussian_filter(f32(image), 5)).astype(image.dtype)
-    yield "subtract-background 5 method=gaussian", clip_difference(image, blurred)
+    blurred = ndi.gaussian_filter(f32(image), 5)
+    blurred = blurred if real(image) else np.rint(blurred).astype(image.dtype)
+    yield "subtract-background 5 method=gaussian", image - blurred if real(image) else clip_difference(
+        image, blurred
+    )
     yield "crop " + ",".join(["3:19", "11:60", ":40"][3 - ndim :]), image[(slice(3, 19), slice(11, 60), slice(40))[3 - ndim :]]
     factor = (2, 3, 4)[3 - ndim :]
     text = ",".join(map(str, factor))
     mean = np.nanmean(blocks(image, factor), axis=-1)
-    yield f"downsample {text} method=mean", np.rint(mean).astype(image.dtype)
+    yield f"downsample {text} method=mean", (mean if real(image) else np.rint(mean)).astype(image.dtype)
     yield f"downsample {text} method=max", np.nanmax(blocks(image, factor), axis=-1).astype(image.dtype)
     yield f"downsample {text} method=stride", image[tuple(slice(None, None, f) for f in factor)]
     yield f"downsample {text} method=mode", mode(image, factor)
     yield "project y method=max", image.max(axis=-2)
     yield "project x method=min", image.min(axis=-1)
-    yield "project y method=sum", image.sum(axis=-2, dtype=np.uint64)
+    yield "project y method=sum", sums(image, -2)[..., -1, :]
+    three = "invert as i | stack c on=input,i,input | "
+    yield three + "gray", gray(np.stack([image, most - image, image], -1))
+    yield three + "channel 1", most - image
+    yield three + "channel 1:", np.stack([most - image, image])
     yield "gaussian sigma=1 | median size=3 | sobel", filters.sobel(
         ndi.median_filter(ndi.gaussian_filter(f32(image), 1.0), 3)
     )
@@ -256,8 +308,11 @@ def markers(image, **options):
 
 def objects(image):
     """Recipes whose objects cross tiles: recipe, result."""
-    ndim, (low, middle, high) = image.ndim, (int(v) for v in np.percentile(image, (35, 60, 97)))
+    ndim, (low, middle, high) = image.ndim, levels(image, 35, 60, 97)
     mask = image > middle
+    inside = f"threshold {middle} as m | mask on=input,m | "
+    yield inside + "label", ndi.label(mask)[0].astype(np.uint32)
+    yield inside + "fill-holes", ndi.binary_fill_holes(mask).astype(np.uint8)
     for connectivity in range(1, ndim + 1):
         structure = ndi.generate_binary_structure(ndim, connectivity)
         labels = ndi.label(mask, structure)[0]
@@ -268,8 +323,9 @@ def objects(image):
     yield f"threshold {middle} | label min-size=20", segmentation.relabel_sequential(large)[0].astype(np.uint32)
     inner = segmentation.clear_border(ndi.label(mask)[0])
     yield f"threshold {middle} | label clear-border=yes", segmentation.relabel_sequential(inner)[0].astype(np.uint32)
-    steps = (image // 40).astype(image.dtype)
-    yield 'expr "floor(input / 40)" | label per-value=yes', measure.label(steps, connectivity=1).astype(np.uint32)
+    step = 8 if real(image) else 40
+    steps = (f64(image) // step).astype(np.uint8)
+    yield f'expr "floor(input / {step})" | label per-value=yes', measure.label(steps, connectivity=1).astype(np.uint32)
     smooth = ndi.gaussian_filter(f32(image), 2.0, mode="nearest")
     yield "gaussian sigma=2 border=nearest | markers min-distance=3", markers(smooth, min_distance=3)
     rising = filters.apply_hysteresis_threshold(image, low, high)
@@ -278,7 +334,7 @@ def objects(image):
 
 def focus(image, size):
     """Each pixel from the first of the planes whose Laplacian varies most over its box, in whole numbers."""
-    planes = image.astype(np.int64)
+    planes = f64(image) if real(image) else image.astype(np.int64)
     edge = np.pad(planes, [(0, 0), (size // 2 + 1, (size - 1) // 2 + 1), (size // 2 + 1, (size - 1) // 2 + 1)], mode="symmetric")
     rough = edge[:, :-2, 1:-1] + edge[:, 2:, 1:-1] + edge[:, 1:-1, :-2] + edge[:, 1:-1, 2:] - 4 * edge[:, 1:-1, 1:-1]
     windows = np.lib.stride_tricks.sliding_window_view(rough, (size, size), axis=(1, 2))
@@ -303,7 +359,7 @@ def placed(image, matrix, offset, shape, order, cval=0):
 def moved(image):
     """Recipes that move voxels, or find values between them: recipe, result."""
     ndim = image.ndim
-    top = np.iinfo(image.dtype).max
+    most = top(image)
     yield "flip axes=x", np.flip(image, -1)
     yield "flip axes=yx", np.flip(image, (-2, -1))
     yield "transpose", image.transpose()
@@ -313,17 +369,17 @@ def moved(image):
         amounts = [(0, 0), (5, 9), (30, 30)][3 - ndim :] if ndim == 3 else [(5, 9), (300, 300)]
         before, after = (",".join(str(a[i]) for a in amounts) for i in (0, 1))
         yield f"pad before={before} after={after} border={border}", np.pad(image, amounts, mode=mode)
-    yield "invert as i | concat y on=input,i,input", np.concatenate([image, top - image, image], axis=-2)
-    yield "invert as i | stack c on=input,i", np.stack([image, top - image])
-    yield "invert as i | stack t on=input,i | frame 1", top - image
-    yield "invert as i | stack t on=input,i | frame 0:2 | project t method=min", np.minimum(image, top - image)
+    yield "invert as i | concat y on=input,i,input", np.concatenate([image, most - image, image], axis=-2)
+    yield "invert as i | stack c on=input,i", np.stack([image, most - image])
+    yield "invert as i | stack t on=input,i | frame 1", most - image
+    yield "invert as i | stack t on=input,i | frame 0:2 | project t method=min", np.minimum(image, most - image)
     yield "project y method=argmax", image.argmax(-2).astype(np.uint32)
     yield "project x method=argmin", image.argmin(-1).astype(np.uint32)
     yield "project y method=median", f32(np.median(image, -2))
     yield "project x method=median", f32(np.median(image, -1))
     yield "project y method=std", f32(np.std(f64(image), -2))
-    yield "cumsum x", image.cumsum(-1)
-    yield "cumsum y", image.cumsum(-2)
+    yield "cumsum x", sums(image, -1)
+    yield "cumsum y", sums(image, -2)
     yield "cast f32 | cumsum y", f32(image).cumsum(-2, dtype=np.float64)
     double, odd = [2 * n for n in image.shape], [n * 5 // 7 + 3 for n in image.shape]
     text = ",".join(map(str, odd))
@@ -349,7 +405,7 @@ def moved(image):
     yield "project z method=std", f32(np.std(f64(image), 0))
     yield "project z method=focus", focus(image, 9)
     yield "project z method=focus size=4", focus(image, 4)
-    yield "cumsum z", image.cumsum(0)
+    yield "cumsum z", sums(image, 0)
     nz, ny, nx = image.shape
     sin, cos, step = np.sin(np.deg2rad(40)), np.cos(np.deg2rad(40)), 1.7
     shape = (nz, int(np.ceil(ny - 1 + (nz - 1) * step * cos)) + 1, nx)
@@ -359,21 +415,30 @@ def moved(image):
     yield "deskew 40 step=1.7 view=slip method=nearest cval=3", placed(image, matrix, [0] * 3, shape, 0, 3)
 
 
+def of_tissue(rgb):
+    """Recipes of an image with channels: recipe, result."""
+    planes = np.moveaxis(rgb, -1, 0)
+    yield "gray", gray(rgb)
+    yield "gray weights=0.25,0.5,0.25", gray(rgb, (0.25, 0.5, 0.25))
+    yield "gray | sobel", filters.sobel(gray(rgb))
+    yield "channel 1", planes[1]
+    yield "channel 2,0", planes[[2, 0]]
+    yield "channel 1:", planes[1:]
+    yield "gaussian sigma=1.5", np.stack([ndi.gaussian_filter(f32(plane), 1.5) for plane in planes])
+
+
 def cases(folder):
     for name in ("nuclei.tif", "lightsheet.tif"):
-        image = load(folder, name)
-        for recipe, result in neighbourhoods(image):
-            for border in BORDERS:
-                yield name, recipe, border, result(border)
-        for recipe, result in (*points(image), *moved(image), *objects(image)):
-            yield name, recipe, None, result
-    rgb = load(folder, "tissue.tif")
-    yield "tissue.tif", "gray", None, gray(rgb)
-    yield "tissue.tif", "gray weights=0.25,0.5,0.25", None, gray(rgb, (0.25, 0.5, 0.25))
-    yield "tissue.tif", "gray | sobel", None, filters.sobel(gray(rgb))
-    yield "tissue.tif", "channel 1", None, rgb[..., 1]
-    yield "tissue.tif", "channel 2,0", None, np.moveaxis(rgb[..., [2, 0]], -1, 0)
-    yield "tissue.tif", "channel 1:", None, np.moveaxis(rgb[..., 1:], -1, 0)
-    yield "tissue.tif", "gaussian sigma=1.5", None, np.stack(
-        [ndi.gaussian_filter(f32(rgb[..., c]), 1.5) for c in range(3)]
-    )
+        stored = load(folder, name)
+        for kind in KINDS:
+            image = of_kind(stored, kind)
+            for n, (recipe, result) in enumerate(neighbourhoods(image)):
+                # Every border of what is stored; of other sample types one by turns.
+                for border in BORDERS if image is stored else [BORDERS[n % len(BORDERS)]]:
+                    yield name, kind, recipe, border, result(border)
+            for recipe, result in (*points(image), *moved(image), *objects(image)):
+                yield name, kind, recipe, None, result
+    stored = load(folder, "tissue.tif")
+    for kind in KINDS:
+        for recipe, result in of_tissue(of_kind(stored, kind)):
+            yield "tissue.tif", kind, recipe, None, result

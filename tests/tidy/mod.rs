@@ -7,6 +7,7 @@ mod code;
 mod figures;
 mod links;
 mod ops_page;
+mod pictures;
 mod readme;
 
 use crate::house::root;

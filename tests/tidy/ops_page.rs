@@ -42,6 +42,9 @@ fn row(param: &Param) -> String {
 
 fn section(spec: &Spec) -> String {
     let mut out = format!("\n## {}\n\n{}.\n", spec.name, spec.about);
+    if !spec.makes_table() {
+        let _ = write!(out, "\n![before and after](pictures/{}.png)\n", spec.name);
+    }
     if spec.inputs == voxtile_kernels::spec::SEVERAL {
         out.push_str("\nReads two images or more: `on=A,B` names them.\n");
     } else if spec.inputs > 1 {
@@ -60,7 +63,9 @@ fn page() -> String {
         <!-- Made from the table of operations; `UPDATE_DOCS=1 cargo test --test main tidy` rewrites it. -->\n\n\
         What `voxtile ops` lists. The first parameter of an operation may stand without its name: `gaussian 2`. Sizes \
         and lengths are one number for all space axes, or a list for the last ones. Where results differ from scipy's \
-        or scikit-image's, [correctness.md](correctness.md) says so and why.\n\n"
+        or scikit-image's, [correctness.md](correctness.md) says so and why.\n\n\
+        The pictures show a part of one of the images of the tests before and after: its darkest voxels black, its \
+        brightest white, of a volume the brightest along z.\n\n"
         .to_owned();
     for spec in TABLE {
         let _ = writeln!(out, "* [{0}](#{0}): {1}", spec.name, spec.about);

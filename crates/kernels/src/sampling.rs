@@ -21,6 +21,8 @@ pub(crate) struct Positions {
     pub(crate) method: Method,
     /// Input voxels per output voxel; the axis stays as it is where that is 1.
     pub(crate) step: f64,
+    /// Voxels that the input was grown by before its first; of an axis that stays, none.
+    pub(crate) lead: i64,
 }
 
 /// Most voxels that one position takes along an axis.
@@ -46,13 +48,13 @@ impl Positions {
         let floor = position.floor();
         let x = position - floor;
         match self.method {
-            Method::Nearest => ((position + 0.5).floor() as i64, [1.0, 0.0, 0.0, 0.0]),
-            Method::Linear => (floor as i64, [1.0 - x, x, 0.0, 0.0]),
+            Method::Nearest => (self.lead + (position + 0.5).floor() as i64, [1.0, 0.0, 0.0, 0.0]),
+            Method::Linear => (self.lead + floor as i64, [1.0 - x, x, 0.0, 0.0]),
             Method::Cubic => {
                 let z = 1.0 - x;
                 let (a, b) = (z * z * z / 6.0, (x * x * (x - 2.0) * 3.0 + 4.0) / 6.0);
                 let c = (z * z * (z - 2.0) * 3.0 + 4.0) / 6.0;
-                (floor as i64 - 1, [a, b, c, 1.0 - a - b - c])
+                (self.lead + floor as i64 - 1, [a, b, c, 1.0 - a - b - c])
             }
         }
     }

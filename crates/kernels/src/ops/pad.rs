@@ -41,13 +41,18 @@ pub(super) static SPEC: Spec = Spec {
     build: Build::One(|args| Ok(Arc::new(Pad::new(args)?))),
 };
 
-struct Pad {
+pub(super) struct Pad {
     before: PerAxis<u64>,
     after: PerAxis<u64>,
     border: Border,
 }
 
 impl Pad {
+    /// As many voxels on both sides.
+    pub(super) fn around(amount: PerAxis<u64>, border: Border) -> Self {
+        Self { before: amount, after: amount, border }
+    }
+
     fn new(args: &Args<'_>) -> Result<Self, ArgError> {
         let side =
             |name: &'static str| args.whole_px(if args.text(name).is_some() { name } else { "amount" });

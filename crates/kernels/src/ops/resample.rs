@@ -8,17 +8,18 @@
 //! `nearest` keeps the type; `linear` and `cubic` give f32, summed in f64. Equal to `scipy.ndimage.zoom(…, grid_mode=True)`
 //! of order 0, 1, 3 with the same border rule (its names are `grid-constant` and `grid-wrap` for two of them), which is
 //! `skimage.transform.resize` without anti-aliasing. `cubic` goes through spline coefficients, which depend on all voxels of
-//! a line; here on 12 to each side, which changes them by less than 3·10⁻⁷ of the largest value. It takes the borders that
-//! continue coefficients as they continue the image: `reflect`, `mirror`, `wrap`.
+//! a line; here on 12 to each side, which changes them by less than 3·10⁻⁷ of the largest value. Borders that do not continue
+//! coefficients as they continue the image, `nearest` and `constant`, are padded far enough first.
 //! Cost: from 1 ns per voxel; scratch of a few rows.
 
+use super::pad::Pad;
 use crate::conv::{Half, Separable};
 use crate::sampling::{Method, Positions, Sampling};
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, From, Param, Spec, Stage, Value};
 use std::sync::Arc;
 use voxtile_sched::contract::{Footprint, Op, Pass, Placed, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, Border, Dtype, Kind, Meta, PerAxis, Region, Shape, Tile, TileMut};
+use voxtile_sched::model::{Axis, Border, Dtype, Kind, Meta, PerAxis, Region, Shape, Spacing, Tile, TileMut};
 
 /// `resample factor=2`.
 pub(super) static SPEC: Spec = Spec {
@@ -54,6 +55,8 @@ pub(super) static SPEC: Spec = Spec {
 
 /// Coefficients on either side that a coefficient's voxels reach.
 const RADIUS: i32 = 12;
+/// How far coefficients beyond the image count.
+const BEYOND: i64 = 2;
 
 /// Voxels of the result along each axis.
 fn shape(args: &Args<'_>) -> Result<Shape, ArgError> {
@@ -106,24 +109,33 @@ fn stages(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
         _ => Method::Cubic,
     };
     let (shape, border, input) = (shape(args)?, args.border()?, args.input().shape);
+    // Under other borders, coefficients continue as the image does.
+    let grown = method == Method::Cubic && matches!(border, Border::Nearest | Border::Constant(_));
     let along = |a: usize| {
         let step = if shape[a] == input[a] { 1.0 } else { input[a] as f64 / shape[a] as f64 };
-        Positions { method, step }
+        let lead = if grown && step != 1.0 { BEYOND + i64::from(RADIUS) } else { 0 };
+        Positions { method, step, lead }
     };
     let sampling = Sampling { along: [along(2), along(3), along(4)] };
     let mut stages = Vec::new();
     let mut inputs =
         vec![if method == Method::Nearest { From::Input(0) } else { args.as_linear(&mut stages)? }];
     if method == Method::Cubic {
-        if matches!(border, Border::Nearest | Border::Constant(_)) {
-            return Err(args.wrong("border", border.name(), "one of reflect, mirror, wrap for method=cubic"));
+        if grown {
+            let amount = |a: usize| if a < 2 { 0 } else { sampling.along[a - 2].lead as u64 };
+            let pad = Pad::around(std::array::from_fn(amount), border);
+            stages.push(Stage { op: Arc::new(pad), inputs });
+            inputs = vec![From::Stage(stages.len() - 1)];
         }
         let half = |p: &Positions| Half::even(if p.step == 1.0 { vec![1.0] } else { coefficients() });
         let filter = Separable::Exact(sampling.along.each_ref().map(half));
         stages.push(Stage { op: filter.op("spline coefficients", border), inputs });
         inputs = vec![From::Stage(stages.len() - 1)];
     }
-    stages.push(Stage { op: Arc::new(Resample { sampling, shape, border }), inputs });
+    stages.push(Stage {
+        op: Arc::new(Resample { sampling, shape, spacing: args.input().spacing.clone(), border }),
+        inputs,
+    });
     Ok(stages)
 }
 
@@ -138,6 +150,8 @@ fn coefficients() -> Vec<f64> {
 struct Resample {
     sampling: Sampling,
     shape: Shape,
+    /// Of the image, which may have been grown since.
+    spacing: PerAxis<Option<Spacing>>,
     border: Border,
 }
 
@@ -147,7 +161,7 @@ impl Op for Resample {
     }
 
     fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
-        let mut meta = Meta { shape: self.shape, ..inputs[0].clone() };
+        let mut meta = Meta { shape: self.shape, spacing: self.spacing.clone(), ..inputs[0].clone() };
         if self.sampling.along[0].method != Method::Nearest {
             (meta.dtype, meta.kind) = (Dtype::F32, Kind::Image);
         }
@@ -225,7 +239,7 @@ mod tests {
     use super::*;
     use crate::conforms;
     use crate::testing::{Image, meta, stages, steps};
-    use voxtile_sched::model::{Element, Spacing};
+    use voxtile_sched::model::Element;
 
     /// Every voxel on its own: weights along z, y and x over what the border rule answers.
     fn oracle(image: &Image, shape: [u64; 3], method: Method, border: Border) -> Image {
@@ -323,14 +337,23 @@ mod tests {
     );
 
     /// Splines through the image: coefficients by solving for all of them along a line, as a plain system.
-    fn spline(image: &Image, m: usize) -> Vec<f64> {
+    fn spline(image: &Image, m: usize, border: Border) -> Vec<f64> {
         let values: Vec<f64> = image.values::<f32>().iter().map(|v| f64::from(*v)).collect();
         let n = values.len();
+        // So far beyond the edges that what is there does not matter.
+        const FAR: usize = 30;
+        let values: Vec<f64> = (0..n + 2 * FAR)
+            .map(|k| match (border.map(k as i64 - FAR as i64, n as u64), border) {
+                (Some(p), _) => values[p as usize],
+                (None, Border::Constant(value)) => value,
+                (None, _) => unreachable!(),
+            })
+            .collect();
         let mut coefficients = values.clone();
         for _ in 0..200 {
             let before = coefficients.clone();
-            let at = |k: i64| before[Border::Reflect.map(k, n as u64).unwrap() as usize];
-            for k in 0..n as i64 {
+            let at = |k: i64| before[k.clamp(0, values.len() as i64 - 1) as usize];
+            for k in 0..values.len() as i64 {
                 coefficients[k as usize] = (6.0 * values[k as usize] - at(k - 1) - at(k + 1)) / 4.0;
             }
         }
@@ -342,9 +365,7 @@ mod tests {
         let value = |o: usize| {
             let position = (o as f64 + 0.5) * (n as f64 / m as f64) - 0.5;
             let near = position.floor() as i64;
-            let term = |k: i64| {
-                basis(position - k as f64) * coefficients[Border::Reflect.map(k, n as u64).unwrap() as usize]
-            };
+            let term = |k: i64| basis(position - k as f64) * coefficients[(k + FAR as i64) as usize];
             (near - 2..=near + 3).map(term).sum()
         };
         (0..m).map(value).collect()
@@ -354,9 +375,17 @@ mod tests {
     fn cubic_is_the_spline_through_the_voxels() {
         for (n, m) in [(1, 5), (2, 7), (13, 40), (40, 13), (64, 65)] {
             let image = Image::noise("x", &[n], Dtype::F32, n);
-            let made = steps(&format!("resample shape={m} method=cubic"), &image);
-            for (got, want) in made.values::<f32>().iter().zip(spline(&image, m)) {
-                assert!((f64::from(*got) - want).abs() < 1e-3, "{n} to {m}: {got} for {want}");
+            for border in
+                [Border::Reflect, Border::Mirror, Border::Wrap, Border::Nearest, Border::Constant(300.0)]
+            {
+                let text = format!("resample shape={m} method=cubic cval=300 border={}", border.name());
+                let made = steps(&text, &image);
+                for (got, want) in made.values::<f32>().iter().zip(spline(&image, m, border)) {
+                    assert!(
+                        (f64::from(*got) - want).abs() < 1e-3,
+                        "{border:?}, {n} to {m}: {got} for {want}"
+                    );
+                }
             }
         }
     }
@@ -364,6 +393,12 @@ mod tests {
     conforms!(
         cubic_in_tiles: &SPEC, "resample shape=11,9 method=cubic border=mirror",
         |image| crate::testing::steps("resample shape=11,9 method=cubic border=mirror", image),
+        only(|m| some(m) && m.axes.len() == 2 && m.axes.contains(Axis::Y)), dtypes(&[Dtype::U8, Dtype::F32]),
+    );
+
+    conforms!(
+        cubic_at_an_edge: &SPEC, "resample shape=11,9 method=cubic border=constant cval=7",
+        |image| crate::testing::steps("resample shape=11,9 method=cubic border=constant cval=7", image),
         only(|m| some(m) && m.axes.len() == 2 && m.axes.contains(Axis::Y)), dtypes(&[Dtype::U8, Dtype::F32]),
     );
 
@@ -380,13 +415,7 @@ mod tests {
         assert_eq!(of("resample shape=3").dims(), vec![3, 3]);
         assert_eq!(of("resample shape=7").dtype, Dtype::F32);
         assert_eq!(of("resample shape=7 method=nearest").dtype, Dtype::U16);
-        for text in [
-            "resample",
-            "resample 2 shape=3",
-            "resample 0",
-            "resample factor=-1",
-            "resample 2 method=cubic border=nearest",
-        ] {
+        for text in ["resample", "resample 2 shape=3", "resample 0", "resample factor=-1"] {
             assert!(stages(&SPEC, text, image).is_err(), "{text}");
         }
     }
