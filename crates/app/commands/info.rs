@@ -24,9 +24,9 @@ pub(super) fn info(args: &Args, global: Global) -> Done {
         Images::One(input) => {
             let (json, text) = one(&input)?;
             if global.json {
-                print_json(&json)?
+                print_json(&json)?;
             } else {
-                print(&text)?
+                print(&text)?;
             }
             Ok(Outcome::Done)
         }

@@ -532,7 +532,7 @@ impl<'a> Args<'a> {
                 Ok(n) if n >= 1 => n,
                 Ok(_) => return Err(wanted()),
                 Err(_) => match self.length(name, part, axis) {
-                    Ok((px, true)) if px >= 0.5 && px < 1e12 => px.round() as u64,
+                    Ok((px, true)) if (0.5..1e12).contains(&px) => px.round() as u64,
                     Err(missing @ ArgError::NoPixelSize { .. }) => return Err(missing),
                     _ => return Err(wanted()),
                 },

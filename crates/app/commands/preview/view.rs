@@ -38,6 +38,9 @@ pub(super) struct Frame {
     pub(super) micrometers: Option<f64>,
 }
 
+/// A plane of each channel, its rows and columns, and what reading it took.
+type Seen<T> = (Vec<Vec<T>>, [usize; 2], Report);
+
 impl View {
     pub(super) fn new(args: &Preview, image: &Pipeline, global: Global) -> Result<Self, Failure> {
         let meta = image.meta();
@@ -142,7 +145,7 @@ impl View {
         select: &[String],
         smaller: &str,
         args: &Preview,
-    ) -> Result<(Vec<Vec<T>>, [usize; 2], Report), Failure> {
+    ) -> Result<Seen<T>, Failure> {
         let steps = [select, &*self.steps(image.meta(), self.t, self.method.as_deref())].concat();
         self.collect(image, frame, steps, smaller, args)
     }
@@ -154,7 +157,7 @@ impl View {
         mut steps: Vec<String>,
         smaller: &str,
         args: &Preview,
-    ) -> Result<(Vec<Vec<T>>, [usize; 2], Report), Failure> {
+    ) -> Result<Seen<T>, Failure> {
         let meta = image.meta().clone();
         let left = meta.axes.space().iter().filter(|axis| self.at.is_some() || *axis != self.across);
         let factors: Vec<u64> = left.map(|axis| frame.factor(axis, &meta)).collect();
