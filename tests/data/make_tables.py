@@ -65,7 +65,7 @@ def refined(image, **options):
 def stats(channels, percents):
     columns = {"voxels": [c.size for c in channels]}
     for name in ("min", "max", "mean", "std"):
-        columns[name] = [float(getattr(c, name)()) for c in channels]
+        columns[name] = [float(getattr(c.astype(np.float64), name)()) for c in channels]
     for percent in percents:
         columns[f"percentile_{percent}".replace(".", "_")] = [float(np.percentile(c, percent)) for c in channels]
     return columns

@@ -328,6 +328,7 @@ def objects(image):
     yield f'expr "floor(input / {step})" | label per-value=yes', measure.label(steps, connectivity=1).astype(np.uint32)
     smooth = ndi.gaussian_filter(f32(image), 2.0, mode="nearest")
     yield "gaussian sigma=2 border=nearest | markers min-distance=3", markers(smooth, min_distance=3)
+    yield "markers min-distance=2 exclude-border=0", markers(image, min_distance=2, exclude_border=False)
     rising = filters.apply_hysteresis_threshold(image, low, high)
     yield f"hysteresis low={low} high={high}", rising.astype(np.uint8)
 
