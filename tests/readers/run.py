@@ -8,9 +8,10 @@ contains one of them.
 
 import corpus
 import inputs
+import labels
 import operations
 import outputs
 from common import main
 
 if __name__ == "__main__":
-    raise SystemExit(main([outputs, inputs, operations, corpus]))
+    raise SystemExit(main([outputs, inputs, operations, labels, corpus]))
