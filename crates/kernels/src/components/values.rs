@@ -173,7 +173,7 @@ impl<C: Choice> Merge for ByValue<C> {
             })
             .collect();
         dispatch!(output.dtype(), T => {
-            kept::paint(runs, &values, &mut output, T::default(), |value| word(value));
+            kept::paint(runs, &values, &mut output, T::default(), word);
         });
     }
 }
