@@ -3,7 +3,7 @@
 
 use crate::house::{Kind, TILES, data, last, voxtile};
 use std::collections::BTreeMap;
-use voxtile::{Recipe, Table, Values};
+use voxtile::{Pipeline, Recipe, Table, Values};
 
 #[derive(serde::Deserialize)]
 struct Case {
@@ -114,5 +114,25 @@ fn tables_and_images_are_not_taken_for_each_other() {
         assert_eq!(out.status.code(), Some(2), "{text}");
         assert!(text.contains(want), "{args:?}: {text}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "{args:?}");
+    }
+}
+
+#[test]
+fn every_column_is_documented() {
+    let page = std::fs::read_to_string(crate::house::root().join("docs/tables.md")).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for (image, recipe) in [
+        ("nuclei.tif", "threshold 100 | label | measure intensity=input"),
+        ("lightsheet.tif", "threshold 200 | label | measure intensity=input"),
+        ("lightsheet.tif", "gaussian 2 | peaks num-peaks=3"),
+        ("five.ome.zarr", "threshold 100 | label | measure intensity=input"),
+    ] {
+        let pipeline = Pipeline::open(data(image)).unwrap().recipe(Recipe::parse(recipe).unwrap());
+        let table = pipeline.run().unwrap().table.unwrap();
+        seen.extend(table.columns.into_iter().map(|column| column.name));
+    }
+    assert!(seen.len() > 35, "{seen:?}");
+    for name in seen {
+        assert!(page.contains(&format!("`{name}`")), "docs/tables.md lacks `{name}`");
     }
 }

@@ -47,3 +47,41 @@ fn ctrl_c_does_not_wait_for_a_long_tile() {
     assert!(took < Duration::from_secs(12), "{took:?}");
     assert_eq!(place.names(), ["in.zarr"]);
 }
+
+/// Objects are joined when all tiles have been seen, and written then: killed at any time, a run leaves nothing that is
+/// taken for an image, and another run makes the right one in its place (`--overwrite` removes what is there).
+#[test]
+fn a_killed_merge_leaves_no_image() {
+    let place = Place::new();
+    place.write("in.zarr", noise(&[64, 128, 256]), &[32]);
+    let run = ["run", "in.zarr", "out.zarr", "threshold 1500 | label", "--workers", "1", "--tile", "16"];
+    let temporary = place.path("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let started = Instant::now();
+    place.ok(&run);
+    let whole = started.elapsed();
+    let want = place.read::<u32>("out.zarr");
+    let (mut before, mut during) = (0, 0);
+    // Fractions of the time that a run takes here; how far it has come by then does not matter.
+    for n in 1..=12 {
+        if place.path("out.zarr").exists() {
+            std::fs::remove_dir_all(place.path("out.zarr")).unwrap();
+        }
+        let mut command = house::voxtile(&run);
+        command.current_dir(place.path("")).env("TMPDIR", &temporary);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(whole * n / 13);
+        child.kill().unwrap();
+        if child.wait().unwrap().success() {
+            assert_eq!(place.read::<u32>("out.zarr"), want);
+            continue;
+        }
+        let there = place.path("out.zarr").exists();
+        (before, during) = if there { (before, during + 1) } else { (before + 1, during) };
+        assert_eq!(place.run(&["info", "out.zarr"]).code, Some(2), "after {n} of 13");
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "after {n} of 13");
+        place.ok(&[&run[..], &["--overwrite"]].concat());
+        assert_eq!(place.read::<u32>("out.zarr"), want, "after {n} of 13");
+    }
+    assert!(before + during > 0, "every run ended before it was killed");
+}

@@ -32,7 +32,10 @@ def objects(image, labels):
     columns["equivalent_diameter_px"] = [r.equivalent_diameter_area for r in found]
     columns["axis_major_px"] = [r.axis_major_length for r in found]
     columns["axis_minor_px"] = [r.axis_minor_length for r in found]
+    one = ndi.generate_binary_structure(image.ndim, 1)
+    columns["boundary_px"] = [int((r.image & ~ndi.binary_erosion(r.image, one)).sum()) for r in found]
     if image.ndim == 2:
+        columns["perimeter_px"] = [r.perimeter for r in found]
         columns["eccentricity"] = [r.eccentricity for r in found]
         columns["orientation_rad"] = [r.orientation for r in found]
     for name in ("mean", "min", "max", "std"):

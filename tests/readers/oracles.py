@@ -331,6 +331,37 @@ def objects(image):
     yield "markers min-distance=2 exclude-border=0", markers(image, min_distance=2, exclude_border=False)
     rising = filters.apply_hysteresis_threshold(image, low, high)
     yield f"hysteresis low={low} high={high}", rising.astype(np.uint8)
+    yield from on_labels(image, f"threshold {middle} | label", ndi.label(mask)[0])
+    few = ndi.label(image > high)[0]
+    for text, distance in (("", 1), (" 3", 3), (" distance=4.5", 4.5)):
+        yield f"threshold {high} | label | expand{text}", segmentation.expand_labels(few, distance).astype(np.uint32)
+    per_axis = (1, 2, 4)[3 - ndim :]
+    yield f"threshold {high} | label | expand {','.join(map(str, per_axis))}", segmentation.expand_labels(
+        few, 4, spacing=[4 / n for n in per_axis]
+    ).astype(np.uint32)
+
+
+def on_labels(image, before, labels):
+    """Recipes that take a label image, which `before` makes."""
+    def of(kept):
+        return np.where(np.isin(labels, list(kept)), labels, 0).astype(np.uint32)
+
+    counts = np.bincount(labels.ravel())
+    yield f"{before} | min-size 20", morphology.remove_small_objects(labels, max_size=19).astype(np.uint32)
+    yield f"{before} | max-size 30", of(np.flatnonzero(counts <= 30))
+    inner = segmentation.clear_border(labels)
+    yield f"{before} | clear-border", inner.astype(np.uint32)
+    yield f"{before} | clear-border | relabel", segmentation.relabel_sequential(inner)[0].astype(np.uint32)
+    found = measure.regionprops(labels, f64(image))
+    bright = {r.label for r in found if r.area > 50 and r.intensity_mean > image.mean()}
+    condition = f"area > 50 and intensity_mean > {float(image.mean())!r}"
+    yield f"{before} | keep \"{condition}\" intensity=input", of(bright)
+    inside = {r.label for r in found if not (r.bbox[-1] > 60 or r.equivalent_diameter_area < 4)}
+    yield f"{before} | keep \"not (bbox_max_x > 60 or equivalent_diameter < 4)\"", of(inside)
+    for mode in ("thick", "inner", "outer"):
+        for connectivity in range(1, image.ndim + 1):
+            edges = segmentation.find_boundaries(labels, connectivity, mode)
+            yield f"{before} | boundaries {mode} connectivity={connectivity}", edges.astype(np.uint8)
 
 
 def focus(image, size):

@@ -8,10 +8,11 @@ contains one of them.
 
 import corpus
 import inputs
+import labels
 import operations
 import outputs
 import thresholds
 from common import main
 
 if __name__ == "__main__":
-    raise SystemExit(main([outputs, inputs, operations, thresholds, corpus]))
+    raise SystemExit(main([outputs, inputs, operations, labels, thresholds, corpus]))

@@ -49,7 +49,7 @@ fn the_scheduler_names_no_operation_format_or_device() {
     #[rustfmt::skip]
     const COMMON: &[&str] = &[
         "min", "max", "open", "close", "clamp", "cast", "mean", "crop", "invert", "project", "threshold", "std", "expr", "mask",
-        "label", "rank", "pad", "channel",
+        "label", "rank", "pad", "channel", "keep",
     ];
     let rare = TABLE.iter().map(|s| s.name).filter(|name| !COMMON.contains(name));
     let banned: Vec<&str> = rare.chain(FORMATS).chain(DEVICES).collect();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxtile_io::{OpenOptions, SpillDir, TableOptions};
 use voxtile_kernels::ops;
-use voxtile_kernels::spec::Args;
+use voxtile_kernels::spec::{Args, From};
 use voxtile_sched::contract::{Layout, Place, Sink, Source, StoreError, Table, Values};
 use voxtile_sched::engine::{Graph, Hooks, Input, Options, Plan};
 use voxtile_sched::model::{Dtype, Kind, Meta, Shape, Tile};
@@ -90,9 +90,15 @@ impl Measuring {
             if sources.len() > 1 { BTreeMap::from([("intensity", "input")]) } else { BTreeMap::new() };
         let stages = spec.stages(&Args::new(spec, given, &metas, None));
         let mut graph = Graph::new(metas.clone());
-        let inputs: Vec<Input> = (0..sources.len()).map(Input::Source).collect();
+        let mut made = Vec::new();
         for stage in stages.expect("arguments of ours") {
-            graph.push(stage.op, &inputs, spec.name).map_err(voxtile_sched::engine::PlanError::Graph)?;
+            let from = |from: &From| match *from {
+                From::Input(n) => Input::Source(n),
+                From::Stage(n) => made[n],
+            };
+            let read: Vec<Input> = stage.inputs.iter().map(from).collect();
+            let pushed = graph.push(stage.op, &read, spec.name);
+            made.push(pushed.map_err(voxtile_sched::engine::PlanError::Graph)?);
         }
         let layout = NoImage::layout(sources[0].chunk());
         let plan = Plan::new(graph, &sources, &layout, &self.options)?;

@@ -151,6 +151,8 @@ pub enum Value {
     Footprint,
     /// A formula: `(a-b)/(a+b+1)`. The results that it names are inputs of the step, in the order of its names.
     Formula,
+    /// A formula over measurements of objects: `area > 50 and eccentricity < 0.9`.
+    Condition,
     /// Names of results, with commas between them: inputs of the step, in that order.
     Names,
 }

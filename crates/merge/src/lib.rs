@@ -7,4 +7,4 @@ mod components;
 mod union_find;
 
 pub use components::components;
-pub use union_find::Sets;
+pub use union_find::{Member, Sets};

@@ -6,37 +6,35 @@
 use super::runs::Runs;
 use voxtile_sched::model::{Element, TileMut};
 
-pub(super) fn encode(runs: &Runs, labels: &[u32]) -> Vec<u8> {
-    let mut out = Vec::new();
+pub(super) fn encode(runs: &Runs, labels: &[u32], out: &mut Vec<u8>) {
     let mut before = 0;
     let rows: usize = runs.shape[..4].iter().product();
     for row in 0..rows {
         let range = runs.row(row);
-        put(&mut out, range.len() as u64);
+        put(out, range.len() as u64);
         let mut at = 0;
         for n in range {
             let run = runs.runs[n];
-            put(&mut out, u64::from(run.start - at));
-            put(&mut out, u64::from(run.end - run.start));
+            put(out, u64::from(run.start - at));
+            put(out, u64::from(run.end - run.start));
             let step = i64::from(labels[n]) - before;
             // Small steps in both directions become small numbers.
-            put(&mut out, ((step << 1) ^ (step >> 63)) as u64);
+            put(out, ((step << 1) ^ (step >> 63)) as u64);
             (at, before) = (run.end, i64::from(labels[n]));
         }
     }
-    out
 }
 
 /// Writes `value` of the number of each voxel's component, and `elsewhere` where there is none.
 ///
 /// # Panics
 /// If `kept` is not what labelling the same tile kept, or `numbers` has too few.
-pub(crate) fn paint<T: Element>(
+pub(crate) fn paint<T: Element, N: Copy>(
     kept: &[u8],
-    numbers: &[u32],
+    numbers: &[N],
     output: &mut TileMut<'_>,
     elsewhere: T,
-    value: impl Fn(u32) -> T,
+    value: impl Fn(N) -> T,
 ) {
     let mut view = output.view::<T>();
     let mut from = kept;
@@ -55,7 +53,7 @@ pub(crate) fn paint<T: Element>(
     });
 }
 
-fn put(out: &mut Vec<u8>, mut value: u64) {
+pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -64,7 +62,7 @@ fn put(out: &mut Vec<u8>, mut value: u64) {
 }
 
 #[inline]
-fn take(from: &mut &[u8]) -> u64 {
+pub(super) fn take(from: &mut &[u8]) -> u64 {
     let (mut value, mut shift) = (0, 0);
     loop {
         let (&byte, rest) = from.split_first().expect("as many bytes as were kept");

@@ -1,4 +1,5 @@
-//! Connected components of one tile: runs of foreground along x, joined where they touch.
+//! Connected components of one tile: runs of foreground along x, joined where they touch; and objects of a label image,
+//! which are runs of one value.
 
 mod face;
 mod kept;
@@ -6,10 +7,12 @@ mod kept;
 pub(crate) mod oracle;
 mod runs;
 mod select;
+mod values;
 
 pub(crate) use kept::paint;
 pub(crate) use runs::Same;
 pub(crate) use select::{Marks, Selection, Writes};
+pub(crate) use values::{ByValue, Choice, Key, Labelled};
 
 use self::runs::{Run, Runs};
 use crate::pointwise::Sample;
@@ -74,7 +77,9 @@ pub(crate) fn part(
         Mark::Edge(axes) => at_edge(&runs, &labels, count, axes, region, image),
         Mark::Where(tile) => dispatch!(tile.dtype(), T => with_any::<T>(&runs, &labels, count, tile)),
     };
-    Part { kept: kept::encode(&runs, &labels), faces: Box::new(components) }
+    let mut kept = Vec::new();
+    kept::encode(&runs, &labels, &mut kept);
+    Part { kept, faces: Box::new(components) }
 }
 
 /// Calls `see` with each row's position and its runs.

@@ -16,6 +16,8 @@ pub(crate) enum Same {
     Zero,
     /// Those of one value, zero excepted.
     Value,
+    /// Those of one value above zero.
+    Label,
 }
 
 /// Voxels of one row from `start` up to `end`.
@@ -29,7 +31,7 @@ pub(crate) struct Run {
 pub(crate) struct Runs {
     pub(crate) shape: PerAxis<usize>,
     pub(crate) runs: Vec<Run>,
-    /// The bits of each run's samples; empty without [`Same::Value`].
+    /// The bits of each run's samples; empty where runs may hold several.
     pub(crate) values: Vec<u64>,
     /// Where the runs of each row begin, and where the last ones end.
     starts: Vec<u32>,
@@ -97,8 +99,10 @@ impl Runs {
                 invert(&mut words, row.len());
             }
             self.scan(&words, row.len() as u32);
-            if same == Same::Value {
-                self.split(first, row);
+            match same {
+                Same::NonZero | Same::Zero => {}
+                Same::Value => self.split(first, row, |_| true),
+                Same::Label => self.split(first, row, |value| value > T::default()),
             }
         });
         self.starts.push(self.runs.len() as u32);
@@ -129,16 +133,18 @@ impl Runs {
         }
     }
 
-    /// Cuts the runs from `first` on, all of `row`, where the value changes.
-    fn split<T: Sample>(&mut self, first: usize, row: &[T]) {
+    /// Cuts the runs from `first` on, all of `row`, where the value changes, and drops those of values that do not count.
+    fn split<T: Sample>(&mut self, first: usize, row: &[T], counts: impl Fn(T) -> bool) {
         let whole: Vec<Run> = self.runs.drain(first..).collect();
         for run in whole {
             let mut start = run.start;
             for at in run.start..run.end {
                 let value = row[at as usize].to_word();
                 if at + 1 == run.end || row[at as usize + 1].to_word() != value {
-                    self.runs.push(Run { start, end: at + 1 });
-                    self.values.push(value);
+                    if counts(row[at as usize]) {
+                        self.runs.push(Run { start, end: at + 1 });
+                        self.values.push(value);
+                    }
                     start = at + 1;
                 }
             }

@@ -18,7 +18,7 @@ pub(crate) struct Selection {
 /// What is written of components.
 #[derive(Clone, Copy)]
 pub(crate) enum Writes {
-    /// The number of each that stays, 0 elsewhere.
+    /// The number of each that stays, 0 elsewhere; in 64 bits where the joining is wide, else in 32.
     Numbers,
     /// 1 where one stays, 0 where one does not, and this where there is none.
     Mask { elsewhere: u8 },
@@ -42,7 +42,10 @@ impl Op for Selection {
 
     fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
         Ok(match self.writes {
-            Writes::Numbers => inputs[0].with_dtype(Dtype::U32).with_kind(Kind::Labels),
+            Writes::Numbers => {
+                let dtype = if self.joining.wide { Dtype::U64 } else { Dtype::U32 };
+                inputs[0].with_dtype(dtype).with_kind(Kind::Labels)
+            }
             Writes::Mask { .. } => inputs[0].with_dtype(Dtype::U8).with_kind(Kind::Mask),
         })
     }
@@ -83,13 +86,15 @@ impl Merge for Selection {
     }
 
     fn paint(&self, kept: &[u8], region: &Region, resolution: &Resolution, mut output: TileMut<'_>) {
-        let numbers: &Numbers = resolution.downcast_ref().expect("what joins of components resolve to");
-        let numbers = numbers.of(region);
-        match self.writes {
-            Writes::Numbers => paint(kept, numbers, &mut output, 0, |number| number),
-            Writes::Mask { elsewhere } => {
+        let narrow = resolution.downcast_ref::<Numbers>().map(|numbers| numbers.of(region));
+        let wide = resolution.downcast_ref::<Numbers<u64>>().map(|numbers| numbers.of(region));
+        match (self.writes, narrow, wide) {
+            (Writes::Numbers, Some(numbers), _) => paint(kept, numbers, &mut output, 0, |number| number),
+            (Writes::Numbers, _, Some(numbers)) => paint(kept, numbers, &mut output, 0, |number| number),
+            (Writes::Mask { elsewhere }, Some(numbers), _) => {
                 paint(kept, numbers, &mut output, elsewhere, |number| u8::from(number > 0));
             }
+            _ => unreachable!("joins of components resolve to numbers, and masks need no wide ones"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From text to a tree, by precedence climbing.
 //!
-//! From loose to tight: `||`, `&&`, comparisons, `+ -`, `* /`, the signs `- + !`, `**` (also written `^`), which binds
-//! its exponent from the right, as in Python: `-a**2` is `-(a**2)`.
+//! From loose to tight: `||` or `or`, `&&` or `and`, `not`, comparisons, `+ -`, `* /`, the signs `- + !`, `**` (also
+//! written `^`), which binds its exponent from the right, as in Python: `-a**2` is `-(a**2)`, `not a > b` is `!(a > b)`.
 
 use super::{Formula, One, Tree, Two};
 use std::fmt;
@@ -79,7 +79,9 @@ const FUNCTIONS: &[(&str, Function)] = &[
 /// Operators between two values, with how tightly they bind. Where one begins with another, the longer stands first.
 const OPERATORS: &[(&str, Two, u8)] = &[
     ("||", Two::Or, 1),
+    ("or", Two::Or, 1),
     ("&&", Two::And, 2),
+    ("and", Two::And, 2),
     ("<=", Two::LessOrEqual, COMPARISON),
     (">=", Two::GreaterOrEqual, COMPARISON),
     ("==", Two::Equal, COMPARISON),
@@ -96,6 +98,9 @@ const OPERATORS: &[(&str, Two, u8)] = &[
 const COMPARISON: u8 = 3;
 const SIGN: u8 = 6;
 const POWER: u8 = 7;
+
+/// Operators that are words, and so no names.
+const WORDS: [&str; 3] = ["and", "or", "not"];
 
 struct Parser<'a> {
     text: &'a str,
@@ -116,6 +121,11 @@ pub(super) fn formula(text: &str) -> Result<Formula, Fault> {
         return Err(Fault::NoName);
     }
     Ok(Formula { names: parser.names, tree })
+}
+
+/// The letters, digits and underscores that a text begins with.
+fn word(text: &str) -> &str {
+    &text[..text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len())]
 }
 
 impl<'a> Parser<'a> {
@@ -155,7 +165,10 @@ impl<'a> Parser<'a> {
         let mut compared = false;
         loop {
             let rest = self.rest();
-            let next = OPERATORS.iter().find(|(sign, ..)| rest.starts_with(sign));
+            let next = match word(rest) {
+                "" => OPERATORS.iter().find(|(sign, ..)| rest.starts_with(sign)),
+                word => OPERATORS.iter().find(|(sign, ..)| *sign == word),
+            };
             let Some(&(sign, two, binds)) = next.filter(|(.., binds)| *binds >= least) else {
                 return Ok(left);
             };
@@ -191,12 +204,18 @@ impl<'a> Parser<'a> {
         if rest.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
             return self.number();
         }
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        if end == 0 {
+        let name = word(rest);
+        if name.is_empty() {
             return Err(self.unexpected());
         }
-        self.at += end;
-        if self.take("(") { self.call(&rest[..end]) } else { Ok(Tree::Image(self.image(&rest[..end]))) }
+        if WORDS.contains(&name) && name != "not" {
+            return Err(Fault::Unexpected { at: self.place(), found: name.to_owned() });
+        }
+        self.at += name.len();
+        if name == "not" {
+            return Ok(Tree::One(One::Not, Box::new(self.expression(COMPARISON)?)));
+        }
+        if self.take("(") { self.call(name) } else { Ok(Tree::Image(self.image(name))) }
     }
 
     fn unclosed(&mut self, from: usize) -> Fault {
@@ -288,6 +307,10 @@ mod tests {
             ("a<b && !c>1 || d", "(((a Less b) And (Not(c) Greater 1)) Or d)"),
             ("a+1 >= b*.5", "((a Add 1) GreaterOrEqual (b Mul 0.5))"),
             ("where(a!=b, min(a, 1e3), abs(b))", "Where((a NotEqual b), (a Min 1000), Abs(b))"),
+            ("not a > 1 and b or or_c", "((Not((a Greater 1)) And b) Or or_c)"),
+            ("a > 1 and not (b or c)", "((a Greater 1) And Not((b Or c)))"),
+            ("not not a", "Not(Not(a))"),
+            ("a_and + notb", "(a_and Add notb)"),
             (" ( a_1 ) ", "a_1"),
             ("min + 1", "(min Add 1)"),
         ] {
@@ -303,6 +326,10 @@ mod tests {
             ("", "it ends too early"),
             ("a+", "it ends too early"),
             ("a b", "`b` at character 3 is out of place"),
+            ("a + or", "`or` at character 5 is out of place"),
+            ("and a", "`and` at character 1 is out of place"),
+            ("a not b", "`n` at character 3 is out of place"),
+            ("not", "it ends too early"),
             ("a + µ", "`µ` at character 5 is out of place"),
             ("(a-(b+c)", "the `(` at character 1 has no `)`"),
             ("sqrt(a", "the `(` at character 5 has no `)`"),

@@ -1,20 +1,31 @@
 //! What is counted of objects: the voxels of one value. Tiles count alone, and their counts add up.
 
+mod columns;
+mod counted;
+mod outline;
 mod shape;
 mod sums;
 
-pub(crate) use shape::{Ellipse, ellipse};
-pub(crate) use sums::Summary;
+pub(crate) use columns::Columns;
+#[cfg(test)]
+pub(crate) use counted::oracle;
+pub(crate) use counted::{Rule, counted};
+pub(crate) use outline::Outline;
 
-use self::sums::Intensity;
+use self::outline::{BOUNDARY, INNER};
+use self::shape::{Ellipse, ellipse};
+use self::sums::{Intensity, Summary};
+use crate::components::Key;
 use crate::pointwise::{Sample, for_rows};
+use crate::spec::{Args, From, Stage};
+use crate::vectorised;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::f64::consts::SQRT_2;
+use std::sync::Arc;
+use voxtile_sched::contract::{Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Region, Tile};
-
-/// Which object: t, c, and its value.
-pub(crate) type Key = (i64, i64, u64);
+use voxtile_sched::model::{Dtype, Element, Meta, Region, Tile};
 
 /// One object, or the part of it in some tiles. Positions are along z, y, x of the whole image, and all sums are exact.
 #[derive(Clone, Debug)]
@@ -27,6 +38,10 @@ pub(crate) struct Object {
     pub(crate) first: [i128; 3],
     /// Sums of zz, zy, zx, yy, yx, xx.
     pub(crate) second: [i128; 6],
+    /// Voxels with a neighbour along an axis that is not of the object.
+    pub(crate) boundary: u64,
+    /// Of these, in the plane: those where its line goes straight on, diagonally, and half and half.
+    turns: [u64; 3],
     /// Of each image beside the labels.
     intensities: Vec<Intensity>,
 }
@@ -39,6 +54,38 @@ pub(crate) fn bytes_each(images: usize) -> u64 {
     (size_of::<(Key, Object)>() + images * size_of::<Intensity>()) as u64
 }
 
+/// Bytes that counting a tile takes: some objects; there may be more.
+pub(crate) fn scratch(columns: &Columns) -> u64 {
+    const SOME: u64 = 1000;
+    SOME * bytes_each(columns.images())
+}
+
+/// The inputs of what counts objects: the labels, what [`Outline`] makes of them, and the images beside them.
+pub(crate) fn outlined(args: &Args<'_>, counts: Arc<dyn Op>) -> Vec<Stage> {
+    let outline = Arc::new(Outline { space: args.input().axes.space() });
+    let images = (1..args.inputs().len()).map(From::Input);
+    let inputs = [From::Input(0), From::Stage(0)].into_iter().chain(images).collect();
+    vec![Stage { op: outline, inputs: vec![From::Input(0)] }, Stage { op: counts, inputs }]
+}
+
+/// Refuses images whose voxels are no numbers of objects.
+pub(crate) fn whole_numbers(image: &Meta) -> Result<(), Refused> {
+    if image.dtype.is_float() {
+        let why = "objects are voxels of one whole number; `label` makes them".to_owned();
+        return Err(Refused::Dtype { dtype: image.dtype, why });
+    }
+    Ok(())
+}
+
+vectorised! {
+    /// Sets bit 0 of the voxels that differ from others.
+    pub(crate) fn differ<T: Element>(row: &[T], other: &[T], to: &mut [u8]) {
+        for ((to, a), b) in to.iter_mut().zip(row).zip(other) {
+            *to |= u8::from(a != b);
+        }
+    }
+}
+
 impl Object {
     fn new(images: usize) -> Self {
         Self {
@@ -47,6 +94,8 @@ impl Object {
             high: [i64::MIN; 3],
             first: [0; 3],
             second: [0; 6],
+            boundary: 0,
+            turns: [0; 3],
             intensities: vec![Intensity::new(); images],
         }
     }
@@ -74,11 +123,19 @@ impl Object {
         self.high = std::array::from_fn(|a| self.high[a].max(other.high[a]));
         self.first.iter_mut().zip(other.first).for_each(|(sum, more)| *sum += more);
         self.second.iter_mut().zip(other.second).for_each(|(sum, more)| *sum += more);
+        self.boundary += other.boundary;
+        self.turns.iter_mut().zip(other.turns).for_each(|(sum, more)| *sum += more);
         self.intensities.iter_mut().zip(&other.intensities).for_each(|(a, b)| a.merge(b));
     }
 
+    /// Length of the line through the middles of its boundary's pixels, in the plane.
+    pub(crate) fn perimeter(&self) -> f64 {
+        let [straight, diagonal, mixed] = self.turns.map(|n| n as f64);
+        straight + diagonal * SQRT_2 + mixed * (1.0 + SQRT_2) / 2.0
+    }
+
     /// The values of image number `n` beside the labels.
-    pub(crate) fn intensity(&self, n: usize, dtype: voxtile_sched::model::Dtype) -> Summary {
+    pub(crate) fn intensity(&self, n: usize, dtype: Dtype) -> Summary {
         self.intensities[n].finish(self.voxels, dtype)
     }
 }
@@ -88,7 +145,7 @@ impl Object {
 pub(crate) struct Objects(HashMap<Key, Object>);
 
 impl Objects {
-    /// Counts a tile of labels and the same region of other images.
+    /// Counts a tile of labels, of what they are at the boundary, and of other images.
     pub(crate) fn of(tiles: &[Tile<'_>], region: &Region) -> Self {
         let mut out = Found { keys: HashMap::new(), objects: Vec::new(), last: None };
         dispatch!(tiles[0].dtype(), T => out.count::<T>(tiles, region));
@@ -130,9 +187,9 @@ struct Found {
 
 impl Found {
     fn count<T: Sample>(&mut self, tiles: &[Tile<'_>], region: &Region) {
-        let view = tiles[0].view::<T>();
+        let (view, outline) = (tiles[0].view::<T>(), tiles[1].view::<u8>());
         for_rows(tiles[0].shape(), |t, c, z, y| {
-            let row = view.row(t, c, z, y);
+            let (row, outline) = (view.row(t, c, z, y), outline.row(t, c, z, y));
             let place = |a: usize, n: usize| region.start[a] + n as i64;
             let mut x = 0;
             while let Some(skip) = row[x..].iter().position(|v| *v > T::default()) {
@@ -142,9 +199,15 @@ impl Found {
                 x = same.map_or(row.len(), |n| start + n);
                 let key = (place(0, t), place(1, c), value.to_word());
                 let at = [place(2, z), place(3, y), place(4, start)];
-                let object = self.object(key, tiles.len() - 1);
+                let object = self.object(key, tiles.len() - 2);
                 object.add(at, (x - start) as i64);
-                for (intensity, tile) in object.intensities.iter_mut().zip(&tiles[1..]) {
+                for &what in outline[start..x].iter().filter(|what| **what != INNER) {
+                    object.boundary += 1;
+                    if what > BOUNDARY {
+                        object.turns[usize::from(what - BOUNDARY - 1)] += 1;
+                    }
+                }
+                for (intensity, tile) in object.intensities.iter_mut().zip(&tiles[2..]) {
                     dispatch!(tile.dtype(), U => {
                         intensity.add(&tile.view::<U>().row(t, c, z, y)[start..x], at);
                     });

@@ -22,7 +22,12 @@ pub(super) static SPEC: Spec = Spec {
     build: Build::One(|args| {
         Ok(Arc::new(Selection {
             name: SPEC.name,
-            joining: Joining { connectivity: connectivity(args)?, voxels: 1..=u64::MAX, marked: Some(false) },
+            joining: Joining {
+                connectivity: connectivity(args)?,
+                voxels: 1..=u64::MAX,
+                marked: Some(false),
+                wide: false,
+            },
             same: Same::Zero,
             marks: Marks::Edge(args.input().axes.space()),
             writes: Writes::Mask { elsewhere: 1 },

@@ -43,7 +43,12 @@ pub(super) static SPEC: Spec = Spec {
         let low = if low.to_f64() > high.to_f64() { high } else { low };
         let selection = Selection {
             name: SPEC.name,
-            joining: Joining { connectivity: connectivity(args)?, voxels: 1..=u64::MAX, marked: Some(true) },
+            joining: Joining {
+                connectivity: connectivity(args)?,
+                voxels: 1..=u64::MAX,
+                marked: Some(true),
+                wide: false,
+            },
             same: Same::NonZero,
             marks: Marks::Second,
             writes: Writes::Mask { elsewhere: 0 },

@@ -1,16 +1,16 @@
 //! Numbers of connected components.
 //!
-//! Mask or image of any type → u32 labels of the same shape. Foreground is what is not 0 (NaN is not 0). Components join
-//! along the space axes; every t and c is labelled on its own, with numbers that go on from one to the next. Numbers
-//! count from 1 in raster order of each component's first voxel: equal to `scipy.ndimage.label` with a structure that
-//! has no neighbours along t and c. `per-value` joins equal samples only, as `skimage.measure.label` does for
-//! images of several values. `min-size`, `max-size` and `clear-border` drop components by what they are in the whole
+//! Mask or image of any type → u32 or u64 labels of the same shape. Foreground is what is not 0 (NaN is not 0).
+//! Components join along the space axes; every t and c is labelled on its own, with numbers that go on from one to the
+//! next. Numbers count from 1 in raster order of each component's first voxel: equal to `scipy.ndimage.label` with a
+//! structure that has no neighbours along t and c. `per-value` joins equal samples only, as `skimage.measure.label` does
+//! for images of several values. `min-size`, `max-size` and `clear-border` drop components by what they are in the whole
 //! image, then number those that stay. Tiles are labelled alone and joined across their faces; a second pass paints the
-//! runs that the first kept, and does not read the image again.
+//! runs that the first kept, and does not read the image again. More than 2³² − 1 components, counted per tile, end a run
+//! in u32; `dtype=u64` counts them.
 //! Cost: one read and one write, 0.1 to 8 ns a voxel by how broken up the foreground is. Memory besides the tiles: 30
-//! bytes per component and tile that it touches, and the faces of tiles that wait for a neighbour; disk for the runs, 3
-//! bytes each. Components that take more than the budget leaves beside the plan end the run, as do more than 2³² − 1 of
-//! them, counted per tile.
+//! bytes per component and tile that it touches, 42 in u64, and the faces of tiles that wait for a neighbour; disk for
+//! the runs, 3 bytes each. Components that take more than the budget leaves beside the plan end the run.
 
 use crate::components::{Marks, Same, Selection, Writes};
 use crate::spec::{ArgError, Args, Build, Param, Spec, Value};
@@ -46,6 +46,12 @@ pub(super) static SPEC: Spec = Spec {
             value: Value::Choice(&["no", "yes"]),
             default: Some("no"),
             about: "whether only equal samples join",
+        },
+        Param {
+            name: "dtype",
+            value: Value::Choice(&["u32", "u64"]),
+            default: Some("u32"),
+            about: "sample type of the numbers; u64 for more than 4294967295 components",
         },
     ],
     inputs: 1,
@@ -86,6 +92,7 @@ fn build(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
             connectivity: connectivity(args)?,
             voxels: least..=most,
             marked: inner.then_some(false),
+            wide: args.choice("dtype")? == "u64",
         },
         same: if args.choice("per-value")? == "yes" { Same::Value } else { Same::NonZero },
         marks: if inner { Marks::Edge(args.input().axes.space()) } else { Marks::Nothing },
@@ -123,6 +130,11 @@ mod tests {
         corners: &SPEC, "label connectivity=3",
         |image| oracle(image, Foreground::NonZero, 3, |_| true),
         only(|meta| meta.axes.contains(Axis::Z)),
+    );
+    conforms!(
+        wide: &SPEC, "label connectivity=2 dtype=u64",
+        |image| oracle(image, Foreground::NonZero, 2, |_| true).map(|number: u32| u64::from(number)),
+        dtypes(&[Dtype::U8]), only(|meta| meta.axes.space().len() > 1),
     );
     conforms!(values: &SPEC, "label per-value=yes", |image| oracle(image, Foreground::Value, 1, |_| true));
     conforms!(

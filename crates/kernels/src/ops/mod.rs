@@ -5,10 +5,12 @@ mod affine;
 mod automatic;
 mod bilateral;
 mod blackhat;
+mod boundaries;
 mod cast;
 mod channel;
 mod clahe;
 mod clamp;
+mod clear_border;
 mod close;
 mod concat;
 mod crop;
@@ -20,6 +22,7 @@ mod downsample;
 mod equalize;
 mod erode;
 mod exp;
+mod expand;
 mod expr;
 mod fill_holes;
 mod flip;
@@ -32,6 +35,7 @@ mod gray;
 mod hessian;
 mod hysteresis;
 mod invert;
+mod keep;
 mod label;
 mod laplace;
 mod ln;
@@ -40,10 +44,12 @@ mod markers;
 mod mask;
 mod match_histogram;
 mod max;
+mod max_size;
 mod mean;
 mod measure;
 mod median;
 mod min;
+mod min_size;
 mod normalize;
 mod open;
 mod pad;
@@ -52,6 +58,7 @@ mod percentile;
 mod prewitt;
 mod project;
 mod rank;
+mod relabel;
 mod resample;
 mod rescale;
 mod reslice;
@@ -148,6 +155,13 @@ pub static TABLE: &[&Spec] = &[
     &hysteresis::SPEC,
     &label::SPEC,
     &fill_holes::SPEC,
+    &min_size::SPEC,
+    &max_size::SPEC,
+    &clear_border::SPEC,
+    &keep::SPEC,
+    &relabel::SPEC,
+    &expand::SPEC,
+    &boundaries::SPEC,
     &measure::SPEC,
     &peaks::SPEC,
     &markers::SPEC,

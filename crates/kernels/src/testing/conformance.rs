@@ -33,6 +33,11 @@ fn given<'a>(spec: &'static Spec, text: &'a str) -> BTreeMap<&'a str, &'a str> {
         given.insert(*name, arguments.trim_matches('"'));
         return given;
     }
+    let mut arguments = arguments;
+    if let Some((quoted, rest)) = arguments.strip_prefix('"').and_then(|rest| rest.split_once('"')) {
+        given.insert(spec.params[0].name, quoted);
+        arguments = rest;
+    }
     for word in arguments.split_whitespace().filter(|word| !word.starts_with("on=")) {
         let (name, value) = word.split_once('=').unwrap_or_else(|| (spec.params[0].name, word));
         assert!(spec.params.iter().any(|p| p.name == name), "`{}` has no parameter `{name}`", spec.name);
@@ -321,12 +326,15 @@ enum Filling {
     Random(Fill),
 }
 
-/// How often with each pair of fillings: one voxel of a thousand seldom changes their median.
-const ROUNDS: usize = 20;
+/// How often with each pair of fillings, at most: one voxel of a thousand seldom changes their median, and one beside a
+/// boundary the length of its line.
+const ROUNDS: usize = 500;
 
-const FILLINGS: [Filling; 5] = [
+const FILLINGS: [Filling; 6] = [
     Filling::Level(-1e30),
     Filling::Level(1e30),
+    // Background, also of signed labels.
+    Filling::Level(0.0),
     Filling::Random(Fill::Noise),
     Filling::Random(Fill::Few),
     Filling::Random(Fill::Extremes),

@@ -28,7 +28,7 @@ impl Merger for Plain {
     }
 
     fn finish(self: Box<Self>) -> Result<Resolution, Refused> {
-        let mut numbers = Numbers::default();
+        let mut numbers = Numbers::<u32>::default();
         let mut parts: Vec<Whole> = Vec::new();
         let mut at_faces: HashMap<PerAxis<i64>, usize> = HashMap::new();
         for (region, tile) in &self.tiles {
@@ -73,7 +73,11 @@ impl Merger for Plain {
         let number = |name| order.iter().position(|o| o.1 == name).map_or(0, |n| n as u32 + 1);
         numbers.numbers = name.into_iter().map(number).collect();
         numbers.count = order.len() as u32;
-        Ok(Arc::new(numbers))
+        if !self.joining.wide {
+            return Ok(Arc::new(numbers));
+        }
+        let wide = numbers.numbers.iter().map(|n| u64::from(*n)).collect();
+        Ok(Arc::new(Numbers { tiles: numbers.tiles, numbers: wide, count: u64::from(numbers.count) }))
     }
 }
 

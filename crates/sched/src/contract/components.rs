@@ -15,6 +15,8 @@ pub struct Joining {
     pub voxels: RangeInclusive<u64>,
     /// Whether a component that stays is marked; `None` where marks do not matter.
     pub marked: Option<bool>,
+    /// Whether components are counted in 64 bits, for more than 2³² − 1 of them; their [`Numbers`] are `u64` then.
+    pub wide: bool,
 }
 
 /// The components of one tile, numbered from 0 in raster order of their first voxels.
@@ -36,19 +38,19 @@ pub struct Components {
 
 /// The final number of each component of each tile.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Numbers {
+pub struct Numbers<N = u32> {
     /// Where the numbers of a tile begin, by the tile's first voxel.
     pub tiles: HashMap<PerAxis<i64>, usize>,
     /// Numbers, 0 where the component does not stay.
-    pub numbers: Vec<u32>,
+    pub numbers: Vec<N>,
     /// How many components stay.
-    pub count: u32,
+    pub count: N,
 }
 
-impl Numbers {
+impl<N> Numbers<N> {
     /// The numbers of the components of a tile and of those that follow.
     #[must_use]
-    pub fn of(&self, region: &Region) -> &[u32] {
+    pub fn of(&self, region: &Region) -> &[N] {
         self.tiles.get(&region.start).map_or(&[], |&start| &self.numbers[start..])
     }
 }
@@ -56,6 +58,6 @@ impl Numbers {
 /// Who joins what tiles leave open: the application binds it.
 #[derive(Clone, Copy, Debug)]
 pub struct Joins {
-    /// Joins [`Components`] over an image of this shape, into [`Numbers`].
+    /// Joins [`Components`] over an image of this shape, into [`Numbers`] of `u32`, or of `u64` where they are wide.
     pub components: fn(&Joining, &Shape) -> Box<dyn Merger>,
 }
