@@ -332,6 +332,8 @@ def objects(image):
     rising = filters.apply_hysteresis_threshold(image, low, high)
     yield f"hysteresis low={low} high={high}", rising.astype(np.uint8)
     yield from on_labels(image, f"threshold {middle} | label", ndi.label(mask)[0])
+    if not real(image):
+        yield from on_values(image)
     few = ndi.label(image > high)[0]
     for text, distance in (("", 1), (" 3", 3), (" distance=4.5", 4.5)):
         yield f"threshold {high} | label | expand{text}", segmentation.expand_labels(few, distance).astype(np.uint32)
@@ -362,6 +364,25 @@ def on_labels(image, before, labels):
         for connectivity in range(1, image.ndim + 1):
             edges = segmentation.find_boundaries(labels, connectivity, mode)
             yield f"{before} | boundaries {mode} connectivity={connectivity}", edges.astype(np.uint8)
+
+
+def on_values(image):
+    """The same with the image itself as labels, whose objects are in many pieces."""
+    counts = np.bincount(image.ravel())
+
+    def of(kept):
+        return np.where(kept[image], image, 0).astype(image.dtype)
+
+    yield "min-size 20", of(counts >= 20)
+    yield "max-size 30", of(counts <= 30)
+    inner = np.ones(counts.shape, bool)
+    for axis in range(image.ndim):
+        inner[np.take(image, (0, -1), axis)] = False
+    yield "clear-border", of(inner)
+    yield "relabel", segmentation.relabel_sequential(image)[0].astype(image.dtype)
+    yield 'keep "area > 50"', of(counts > 50)
+    yield "expand 2", segmentation.expand_labels(image, 2)
+    yield "boundaries", segmentation.find_boundaries(image).astype(np.uint8)
 
 
 def focus(image, size):

@@ -62,8 +62,9 @@ impl Step {
                 From::Stage(i) => made[i],
             };
             let read: Vec<Input> = stage.inputs.iter().map(from).collect();
+            let whole = parts == 1 || (spec.makes_table() && made.len() + 1 == parts);
             let label =
-                if parts == 1 { self.words.clone() } else { format!("{}: {}", self.words, stage.op.name()) };
+                if whole { self.words.clone() } else { format!("{}: {}", self.words, stage.op.name()) };
             made.push(graph.push(stage.op, &read, label).map_err(|e| self.refused(op, args, e))?);
         }
         Ok(made.pop().expect("an operation has a stage"))

@@ -35,7 +35,7 @@ pub(super) static SPEC: Spec = Spec {
         },
     ],
     inputs: 1,
-    example: "threshold 900 | label | keep \"area > 50 and intensity_mean > 1000\" intensity=input",
+    example: "threshold 900 | label | keep \"area > 50 and equivalent_diameter < 20\"",
     build: Build::Chain(build),
 };
 
