@@ -78,7 +78,10 @@ fn a_killed_merge_leaves_no_image() {
         }
         let there = place.path("out.zarr").exists();
         (before, during) = if there { (before, during + 1) } else { (before + 1, during) };
-        assert_eq!(place.run(&["info", "out.zarr"]).code, Some(2), "after {n} of 13");
+        // Killed between the last write and its end, it has made the whole image.
+        if place.run(&["info", "out.zarr"]).code != Some(2) {
+            assert_eq!(place.read::<u32>("out.zarr"), want, "after {n} of 13");
+        }
         assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "after {n} of 13");
         place.ok(&[&run[..], &["--overwrite"]].concat());
         assert_eq!(place.read::<u32>("out.zarr"), want, "after {n} of 13");
