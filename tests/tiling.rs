@@ -4,7 +4,7 @@ use crate::house::{TILES, collect, data, digest, from_memory, last, read};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
-use voxtile::error::PlanError;
+use voxtile::error::{PlanError, RunError};
 use voxtile::{Error, Output, Pipeline, Recipe};
 use voxtile_kernels::ops::TABLE;
 use voxtile_kernels::testing::{Fill, Float, Image, meta, steps};
@@ -163,5 +163,40 @@ proptest! {
         let rank = plan.unwrap().result().axes.len();
         let (got, _) = collect(|| make().tile(last(&[tile.0, tile.1, tile.2], rank)));
         got.assert_same(&steps(&text, &image), Float::Exact, || format!("`{text}`"));
+    }
+}
+
+/// Objects are not in the plan: where they do not fit the run says so; it never waits for memory that nobody gives back.
+#[test]
+fn merges_and_tables_end_within_the_smallest_budget() {
+    const RECIPES: [&str; 5] = [
+        "threshold 900 | label",
+        "threshold 900 | label | keep \"area > 5\"",
+        "threshold 900 | label | measure intensity=input",
+        "max 3 as g | threshold 900 on=input | label | measure intensity=g",
+        "gaussian 1 | markers min-distance=3",
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out.zarr");
+    for recipe in RECIPES {
+        for tile in TILES {
+            for workers in [1, 2] {
+                let make = || open("lightsheet.tif", recipe).tile(last(tile, 3)).workers(workers);
+                let table = recipe.contains("measure");
+                let run = |memory| {
+                    let place = if table { Output::nowhere() } else { Output::to(&out).overwrite(true) };
+                    make().memory(memory).write_to(place).unwrap().run()
+                };
+                let Err(Error::Plan(PlanError::Budget { smallest, .. })) = run(1) else {
+                    panic!("`{recipe}` was planned within one byte")
+                };
+                let run_in = run(smallest);
+                assert!(
+                    matches!(run_in, Ok(_) | Err(Error::Run(RunError::Objects { .. }))),
+                    "`{recipe}`: tile {tile:?}, {workers} workers: {:?}",
+                    run_in.err()
+                );
+            }
+        }
     }
 }

@@ -41,6 +41,8 @@ pub(crate) fn all(
 ) -> Result<Vec<Planned>, PlanError> {
     let mut temps: BTreeMap<usize, Shape> = BTreeMap::new();
     let mut out: Vec<Planned> = Vec::new();
+    // Of stages that do not fit, the one that needs most: with that much memory the others do.
+    let mut failed: Option<(u64, PlanError)> = None;
     let stages = stages(graph, cuts);
     let count = stages.len();
     for (n, stage) in stages.into_iter().enumerate() {
@@ -61,9 +63,17 @@ pub(crate) fn all(
         if let (Some(step), true) = (stage.result, n + 1 < count) {
             temps.insert(step, layout.chunk);
         }
-        out.push(one(graph, stage, &grids, &feeds, &layout, options, room)?);
+        match one(graph, stage, &grids, &feeds, &layout, options, room) {
+            Ok(planned) => out.push(planned),
+            Err(error @ PlanError::Budget { smallest, .. }) => {
+                if failed.as_ref().is_none_or(|(most, _)| smallest > *most) {
+                    failed = Some((smallest, error));
+                }
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(out)
+    failed.map_or(Ok(out), |(_, error)| Err(error))
 }
 
 fn temp_layout(stage: &Stage) -> Layout {

@@ -126,7 +126,8 @@ fn bytes_of(
     if let (End::Merge(_) | End::Tally(_), Some(op)) = (stage.end, end) {
         // In a first pass what the operation works with, in a second one the painted tile.
         let painted = rounded(voxels(&tiling.tile) * sample);
-        out.total = (out.total + op.scratch(&tiling.tile)).max(painted);
+        // In whole pages, as the dispatcher counts.
+        out.total = (out.total + rounded(op.scratch(&tiling.tile))).max(painted);
     }
     out.group = match (fold, stage.end) {
         (Some(fold), _) => {
