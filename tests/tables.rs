@@ -124,7 +124,8 @@ fn every_column_is_documented() {
     for (image, recipe) in [
         ("nuclei.tif", "threshold 100 | label | measure intensity=input"),
         ("lightsheet.tif", "threshold 200 | label | measure intensity=input"),
-        ("lightsheet.tif", "gaussian 2 | peaks num-peaks=3"),
+        ("lightsheet.tif", "gaussian 2 | peaks num-peaks=3 refine=yes"),
+        ("five.ome.zarr", "stats"),
         ("five.ome.zarr", "threshold 100 | label | measure intensity=input"),
     ] {
         let pipeline = Pipeline::open(data(image)).unwrap().recipe(Recipe::parse(recipe).unwrap());
