@@ -6,7 +6,7 @@ use std::sync::Arc;
 use voxtile::error::{PlanError, RunError};
 use voxtile::{Error, Recipe};
 use voxtile_io::MemorySink;
-use voxtile_kernels::testing::{Float, Image, Random, meta};
+use voxtile_kernels::testing::{Fill, Float, Image, Random, meta};
 use voxtile_sched::model::{Dtype, Kind, PerAxis, Shape, voxels};
 
 /// Tiles along `t, z, y, x`: of one voxel along one axis or all, odd, flat, long, larger than any image here.
@@ -262,6 +262,20 @@ fn more_objects_than_the_budget_holds_end_the_run() {
     };
     assert!(bytes > 100_000 && allowed == smallest, "{bytes} {allowed}");
     assert!(run(smallest + (131_072 * 32) + (1 << 20)).is_ok());
+}
+
+/// Chunks that are kept do not take what objects will need, whatever the budget.
+#[test]
+fn every_budget_leaves_room_for_objects() {
+    let image = Image::filled(meta("zyx", &[160, 288, 288], Dtype::U16), Fill::Noise, 3);
+    let recipe = "gaussian 1 | threshold 32000 | label | expand 3";
+    for mib in [60, 64, 68, 80, 128] {
+        let pipeline = from_memory(&image, [1, 1, 128, 128, 128]).recipe(Recipe::parse(recipe).unwrap());
+        let meta = image.meta().with_dtype(Dtype::U32).with_kind(Kind::Labels);
+        let sink = MemorySink::new(&meta, [1, 1, 128, 128, 128]).unwrap();
+        let run = pipeline.workers(2).memory(mib << 20).write_sink(Arc::new(sink)).run();
+        assert!(run.is_ok(), "in {mib} MiB: {:?}", run.err());
+    }
 }
 
 /// The values of a label image are counted too.

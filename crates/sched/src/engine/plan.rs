@@ -121,40 +121,14 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let options = Options { workers: options.workers.max(1), ..options.clone() };
         let base = base_bytes(options.workers);
-        let room = Room {
-            workers: options.workers,
-            bytes: options.memory.saturating_sub(base),
-            base,
-            allowed: options.memory,
+        let all = options.memory.saturating_sub(base);
+        let room = |bytes| Room { workers: options.workers, bytes, base, allowed: options.memory };
+        let choose = |room: &Room| best_stages(&graph, sources, layout, &options, room);
+        // What objects that cross tiles will take is not known; a quarter is left to them where the rest is enough.
+        let stages = match keeps_objects(&graph) {
+            true => choose(&room(all - all / 4)).or_else(|_| choose(&room(all)))?,
+            false => choose(&room(all))?,
         };
-        let mut cuts = stage::forced_cuts(&graph);
-        let mut best = choose::all(&graph, sources, layout, &options, &room, &cuts);
-        // Cut where that pays: the best single cut first, then the next, until none helps.
-        let candidates = stage::live_steps(&graph);
-        loop {
-            let seconds = best.as_ref().map_or(f64::INFINITY, |p| total_seconds(p));
-            // Nothing to gain: the fused steps hardly compute more than they must.
-            let excess = |p: &Planned| cost::excess_ns(&p.stage, &p.tiling) * 1e-9 / options.workers as f64;
-            if best.as_ref().is_ok_and(|p| p.iter().map(excess).sum::<f64>() < 0.1 * seconds) {
-                break;
-            }
-            let mut better: Option<(BTreeSet<usize>, Vec<Planned>)> = None;
-            for &cut in candidates.iter().filter(|c| worth_trying(&graph, **c, &cuts)) {
-                let mut more = cuts.clone();
-                more.insert(cut);
-                if let Ok(stages) = choose::all(&graph, sources, layout, &options, &room, &more) {
-                    let limit = better.as_ref().map_or(seconds * 0.97, |b| total_seconds(&b.1));
-                    if total_seconds(&stages) < limit {
-                        better = Some((more, stages));
-                    }
-                }
-            }
-            match better {
-                Some((more, stages)) => (cuts, best) = (more, Ok(stages)),
-                None => break,
-            }
-        }
-        let stages = best?;
         let lists: u64 = stages.iter().map(|s| s.schedule.list_bytes()).sum();
         let memory_bytes =
             lists + stages.iter().map(|s| base + s.scratch + s.pool_bytes).max().unwrap_or(base);
@@ -172,6 +146,51 @@ impl Plan {
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
+}
+
+/// Whether a step keeps something of the whole image that grows with what is in it.
+fn keeps_objects(graph: &Graph) -> bool {
+    stage::live_steps(graph)
+        .into_iter()
+        .any(|step| matches!(graph.steps[step].op.pass(), Pass::Merge(_) | Pass::Tally(_)))
+}
+
+/// The stages with the best modelled time that fit the room.
+fn best_stages(
+    graph: &Graph,
+    sources: &[Arc<dyn Source>],
+    layout: &Layout,
+    options: &Options,
+    room: &Room,
+) -> Result<Vec<Planned>, PlanError> {
+    let mut cuts = stage::forced_cuts(graph);
+    let mut best = choose::all(graph, sources, layout, options, room, &cuts);
+    // Cut where that pays: the best single cut first, then the next, until none helps.
+    let candidates = stage::live_steps(graph);
+    loop {
+        let seconds = best.as_ref().map_or(f64::INFINITY, |p| total_seconds(p));
+        // Nothing to gain: the fused steps hardly compute more than they must.
+        let excess = |p: &Planned| cost::excess_ns(&p.stage, &p.tiling) * 1e-9 / options.workers as f64;
+        if best.as_ref().is_ok_and(|p| p.iter().map(excess).sum::<f64>() < 0.1 * seconds) {
+            break;
+        }
+        let mut better: Option<(BTreeSet<usize>, Vec<Planned>)> = None;
+        for &cut in candidates.iter().filter(|c| worth_trying(graph, **c, &cuts)) {
+            let mut more = cuts.clone();
+            more.insert(cut);
+            if let Ok(stages) = choose::all(graph, sources, layout, options, room, &more) {
+                let limit = better.as_ref().map_or(seconds * 0.97, |b| total_seconds(&b.1));
+                if total_seconds(&stages) < limit {
+                    better = Some((more, stages));
+                }
+            }
+        }
+        match better {
+            Some((more, stages)) => (cuts, best) = (more, Ok(stages)),
+            None => break,
+        }
+    }
+    best
 }
 
 /// What the planner may spend.
