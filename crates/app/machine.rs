@@ -2,20 +2,23 @@
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Memory taken where none is named and the machine does not say what it has.
 const FALLBACK: u64 = 2 << 30;
 
-/// Default byte budget: half of what this process may use.
+/// Default byte budget: half of what this process may use. Found once: every image of many asks.
 #[must_use]
 pub fn default_memory() -> u64 {
-    memory_limit().map_or(FALLBACK, |bytes| bytes / 2)
+    static FOUND: OnceLock<u64> = OnceLock::new();
+    *FOUND.get_or_init(|| memory_limit().map_or(FALLBACK, |bytes| bytes / 2))
 }
 
-/// Default number of workers: the cores that this process may use (affinity and cgroup quota count).
+/// Default number of workers: the cores that this process may use (affinity and cgroup quota count). Found once.
 #[must_use]
 pub fn default_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
+    static FOUND: OnceLock<usize> = OnceLock::new();
+    *FOUND.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZero::get))
 }
 
 /// Memory that this process holds now, where the system tells.
