@@ -3,7 +3,7 @@
 use super::*;
 use crate::testing::meta;
 use proptest::prelude::*;
-use voxtile_sched::model::Spacing;
+use voxtile_sched::model::{PerAxis, Spacing};
 
 const fn param(name: &'static str, value: Value, default: Option<&'static str>) -> Param {
     Param { name, value, default, about: "" }
