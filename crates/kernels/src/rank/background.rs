@@ -5,10 +5,11 @@
 //! runs along x: a minimum over runs, as of any other set. Signed samples, which are rounded towards 0, and floats are
 //! taken voxel by voxel.
 
-use super::codec::{Sample, Samples};
+use super::codec::Sample;
 use super::runs::{Minima, Runs};
 use super::set::{Run, Set, ball};
 use super::vector;
+use super::volume::Volume;
 use crate::conv::Scratch;
 use crate::vectorised;
 use std::sync::Arc;
@@ -156,23 +157,9 @@ impl Op for RollingBall {
 
 /// The background of unsigned samples.
 fn lowest<T: Sample>(runs: &Runs, from: &View<'_, T>, to: &mut ViewMut<'_, T>, scratch: &mut [u8]) {
-    let ([nt, nc, nz, ny, nx], fs, ts) = (to.shape(), from.strides(), to.strides());
-    for t in 0..nt {
-        for c in 0..nc {
-            // Unsigned: never floats.
-            let minima: Minima<'_, _, false> = Minima {
-                runs,
-                out: [nz, ny, nx],
-                samples: Samples::of(T::DTYPE, false),
-                src: T::raw(&from.raw()[t * fs[0] + c * fs[1]..]),
-                src_step: [fs[2], fs[3]],
-                dst: T::raw_mut(&mut to.raw()[t * ts[0] + c * ts[1]..]),
-                dst_step: [ts[2], ts[3]],
-                scratch,
-            };
-            vector::run(nx, minima);
-        }
-    }
+    // Unsigned: never floats.
+    let minima = |volume: Volume<'_, _, false>| vector::run(volume.out[2], Minima { runs, volume });
+    Volume::each(from, to, false, scratch, minima);
 }
 
 /// Most output voxels along x at once, so that a row stays in L1.

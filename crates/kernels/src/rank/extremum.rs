@@ -10,10 +10,11 @@
 //! A column of windows longer than three voxels costs three comparisons a voxel, whatever its length (van Herk,
 //! Gil and Werman): it is cut into blocks of `k`; a window is the suffix of one block and the prefix of the next.
 
-use super::codec::{Codec, Encoded, Sample, Samples};
+use super::codec::{Codec, Encoded, Sample};
 use super::runs::{Minima, Runs};
 use super::steps::{Steps, Swept};
 use super::vector::{self, Kernel, Key, Two, Vector};
+use super::volume::Volume;
 use super::window::{Window, space};
 use super::{GROUP_BYTES, carve, carved_bytes, panel, three};
 use std::sync::Arc;
@@ -93,28 +94,13 @@ impl Op for Extremum {
         dispatch!(dtype, T => {
             let (from, mut to) = (inputs[0].view::<T>(), output.view::<T>());
             let layout = Layout::new([shape[2], shape[3], shape[4]], self.window.size, size_of::<T>());
-            let (fs, ts) = (from.strides(), to.strides());
-            for t in 0..shape[0] {
-                for c in 0..shape[1] {
-                    let samples: Samples<_, { <T as Sample>::FLOAT }> =
-                        Samples::of(dtype, self.extreme == Extreme::Max);
-                    let src = T::raw(&from.raw()[t * fs[0] + c * fs[1]..]);
-                    let dst = T::raw_mut(&mut to.raw()[t * ts[0] + c * ts[1]..]);
-                    let (src_step, dst_step) = ([fs[2], fs[3]], [ts[2], ts[3]]);
-                    let out = layout.out;
-                    if let Some(steps) = &self.steps {
-                        let swept = Swept { steps, out, samples, src, src_step, dst, dst_step, scratch };
-                        vector::run(out[2], swept);
-                    } else if let Some(runs) = &self.runs {
-                        let minima = Minima { runs, out, samples, src, src_step, dst, dst_step, scratch };
-                        vector::run(out[2], minima);
-                    } else {
-                        let layout = &layout;
-                        let filter = Filter { layout, samples, src, src_step, dst, dst_step, scratch };
-                        vector::run(layout.out[2], filter);
-                    }
-                }
-            }
+            let (most, nx) = (self.extreme == Extreme::Max, shape[4]);
+            let filtered = |volume: Volume<'_, _, { <T as Sample>::FLOAT }>| match (&self.steps, &self.runs) {
+                (Some(steps), _) => vector::run(nx, Swept { steps, volume }),
+                (_, Some(runs)) => vector::run(nx, Minima { runs, volume }),
+                _ => vector::run(nx, Filter { layout: &layout, volume }),
+            };
+            Volume::each(&from, &mut to, most, scratch, filtered);
         });
     }
 }
@@ -191,20 +177,14 @@ pub(super) fn pitch(len: usize, size: usize) -> usize {
 /// All windows of one volume.
 struct Filter<'a, K, const FLOAT: bool> {
     layout: &'a Layout,
-    samples: Samples<K, FLOAT>,
-    src: &'a [K],
-    /// Keys between planes and rows.
-    src_step: [usize; 2],
-    dst: &'a mut [K],
-    /// Keys between planes and rows.
-    dst_step: [usize; 2],
-    scratch: &'a mut [u8],
+    volume: Volume<'a, K, FLOAT>,
 }
 
 impl<K: Key, const FLOAT: bool> Kernel<K> for Filter<'_, K, FLOAT> {
     #[inline(always)]
     fn run<V: Vector<Key = K>>(self, proof: V::Proof) {
-        let Self { layout, samples, src, src_step, dst, dst_step, scratch } = self;
+        let Self { layout, volume } = self;
+        let Volume { samples, src, src_step, dst, dst_step, scratch, .. } = volume;
         let [nz, ny, nx] = layout.out;
         let [kz, ky, kx] = layout.size;
         if three::is_three(layout.size) {

@@ -17,6 +17,7 @@ mod small;
 mod steps;
 mod three;
 mod vector;
+mod volume;
 mod window;
 
 pub(crate) use background::RollingBall;

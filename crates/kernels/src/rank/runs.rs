@@ -9,10 +9,11 @@
 //! Cost: one load and comparison for each run of each slice, and one for each plane. To each run's minimum a number may
 //! be added: a surface of whole heights, as a ball that rolls below an image.
 
-use super::codec::{Codec, Encoded, Samples};
+use super::codec::{Codec, Encoded};
 use super::extremum::{parts, pitch};
 use super::set::Run;
 use super::vector::{Kernel, Key, Two, Vector};
+use super::volume::Volume;
 use super::{GROUP_BYTES, carve, carved_bytes, panel};
 use std::collections::BTreeMap;
 
@@ -143,22 +144,13 @@ fn levels(mut lengths: Vec<usize>) -> Vec<usize> {
 /// All windows of one volume.
 pub(super) struct Minima<'a, K, const FLOAT: bool> {
     pub(super) runs: &'a Runs,
-    /// Output voxels along `z, y, x`.
-    pub(super) out: [usize; 3],
-    pub(super) samples: Samples<K, FLOAT>,
-    pub(super) src: &'a [K],
-    /// Keys between planes and rows.
-    pub(super) src_step: [usize; 2],
-    pub(super) dst: &'a mut [K],
-    /// Keys between planes and rows.
-    pub(super) dst_step: [usize; 2],
-    pub(super) scratch: &'a mut [u8],
+    pub(super) volume: Volume<'a, K, FLOAT>,
 }
 
 impl<K: Key, const FLOAT: bool> Kernel<K> for Minima<'_, K, FLOAT> {
     #[inline(always)]
     fn run<V: Vector<Key = K>>(self, proof: V::Proof) {
-        let panel = panel(self.out[2], self.runs.panel, GROUP_BYTES / size_of::<K>());
+        let panel = panel(self.volume.out[2], self.runs.panel, GROUP_BYTES / size_of::<K>());
         if panel < Two::<V>::COUNT {
             self.windows::<V>(proof, panel);
         } else if panel < Two::<Two<V>>::COUNT {
@@ -172,7 +164,8 @@ impl<K: Key, const FLOAT: bool> Kernel<K> for Minima<'_, K, FLOAT> {
 impl<K: Key, const FLOAT: bool> Minima<'_, K, FLOAT> {
     #[inline(always)]
     fn windows<V: Vector<Key = K>>(self, proof: V::Proof, panel: usize) {
-        let Self { runs, out: [nz, ny, nx], samples, src, src_step, dst, dst_step, scratch } = self;
+        let Self { runs, volume } = self;
+        let Volume { out: [nz, ny, nx], samples, src, src_step, dst, dst_step, scratch } = volume;
         let [kz, ky, kx] = runs.size;
         let [levels, planes] = runs.elements();
         let (levels, rest) = carve::<K>(scratch, levels);

@@ -11,9 +11,10 @@
 //! more than `r²`. Between steps only the planes that the next one still reads are kept. Rows of kept planes follow each
 //! other without gaps, so that a plane is made as one long row; what that makes of the ends of rows is not used.
 
-use super::codec::{Codec, Samples};
+use super::codec::Codec;
 use super::set::{Run, Set, diamond};
 use super::vector::{Kernel, Key, Two, Vector};
+use super::volume::Volume;
 use super::{GROUP_BYTES, carve, carved_bytes, panel};
 
 /// What every step looks at, and how many there are.
@@ -129,22 +130,13 @@ impl Sweep {
 /// All steps over one volume.
 pub(super) struct Swept<'a, K, const FLOAT: bool> {
     pub(super) steps: &'a Steps,
-    /// Output voxels along `z, y, x`.
-    pub(super) out: [usize; 3],
-    pub(super) samples: Samples<K, FLOAT>,
-    pub(super) src: &'a [K],
-    /// Keys between planes and rows.
-    pub(super) src_step: [usize; 2],
-    pub(super) dst: &'a mut [K],
-    /// Keys between planes and rows.
-    pub(super) dst_step: [usize; 2],
-    pub(super) scratch: &'a mut [u8],
+    pub(super) volume: Volume<'a, K, FLOAT>,
 }
 
 impl<K: Key, const FLOAT: bool> Kernel<K> for Swept<'_, K, FLOAT> {
     #[inline(always)]
     fn run<V: Vector<Key = K>>(self, proof: V::Proof) {
-        if self.out[2] < Two::<V>::COUNT {
+        if self.volume.out[2] < Two::<V>::COUNT {
             self.all::<V>(proof);
         } else {
             self.all::<Two<V>>(proof);
@@ -155,7 +147,7 @@ impl<K: Key, const FLOAT: bool> Kernel<K> for Swept<'_, K, FLOAT> {
 impl<K: Key, const FLOAT: bool> Swept<'_, K, FLOAT> {
     #[inline(always)]
     fn all<V: Vector<Key = K>>(self, proof: V::Proof) {
-        let Self { steps, out, samples, src, src_step, dst, dst_step, scratch } = self;
+        let Self { steps, volume: Volume { out, samples, src, src_step, dst, dst_step, scratch } } = self;
         let sweep = Sweep::new(steps, out, size_of::<K>());
         let (kept, _) = carve::<K>(scratch, sweep.elements());
         let along = |[plane, row]: [usize; 2]| if sweep.turned { [row, row] } else { [plane, row] };
