@@ -11,9 +11,13 @@ use voxtile_kernels::testing::{Fill, Float, Image, meta, steps};
 use voxtile_sched::model::Dtype;
 
 /// An image and a recipe with several stages' worth of neighbourhoods.
-const JOBS: [(&str, &str); 5] = [
+const JOBS: [(&str, &str); 6] = [
     ("lightsheet.zarr", "median size=3 | gaussian sigma=1.5,2,2.5 | tophat size=9 border=mirror"),
     ("tissue.tif", "gray | sobel"),
+    (
+        "tissue.tif",
+        "tissue factor=5 as t | normalize-stain on=input | stain macenko beta=0.05 | channel 0 as h | mask on=h,t",
+    ),
     (
         "lightsheet.zarr",
         "crop 2:14,8:40,10:50 | resample 0.7,1.3,1 | affine 0.9,0.1,-0.2,0,0.8,0.3,0.2,-0.3,1 | pad 5,9,40 border=constant cval=3",
@@ -112,8 +116,10 @@ fn a_chain_equals_its_steps_through_files() {
 
 /// A step of the table that reads one image, with its example's arguments where those fit small images.
 fn step() -> impl Strategy<Value = String> {
+    // Some need an axis that these images lack, or colours that noise has not.
+    let suits = |name| !["frame", "normalize-stain"].contains(&name);
     let single: Vec<_> =
-        TABLE.iter().filter(|s| s.inputs == 1 && !s.makes_table() && s.name != "frame").collect();
+        TABLE.iter().filter(|s| s.inputs == 1 && !s.makes_table() && suits(s.name)).collect();
     (0..single.len(), 1u64..6, 0usize..5).prop_map(move |(n, size, border)| {
         let spec = single[n];
         let takes = |name: &str| spec.params.iter().any(|p| p.name == name);

@@ -8,7 +8,7 @@ in 2-D and in 3-D.
 import numpy as np
 import tifffile
 from scipy import ndimage as ndi
-from skimage import exposure, feature, filters, measure, morphology, restoration, segmentation
+from skimage import color, exposure, feature, filters, measure, morphology, restoration, segmentation
 from skimage.exposure import _adapthist
 
 BORDERS = ["reflect", "constant", "nearest", "mirror", "wrap"]
@@ -468,6 +468,109 @@ def moved(image):
     yield "deskew 40 step=1.7 view=slip method=nearest cval=3", placed(image, matrix, [0] * 3, shape, 0, 3)
 
 
+def shares(rgb, white):
+    """Light that passes, as skimage.color has it: at least a millionth."""
+    return np.maximum(f64(rgb) / white, 1e-6)
+
+
+def counted(passing, beta):
+    """The pixels in which every channel absorbs at least beta, and none everything."""
+    pixels = passing.reshape(-1, 3)
+    return pixels[((pixels <= 10.0**-beta) & (pixels > 1e-6)).all(axis=1)]
+
+
+def macenko(passing, beta=0.15, percent=1):
+    """Macenko et al. 2009, with percentiles of slopes as f32 instead of angles; and the 99th percentiles of the amounts."""
+    absorbed = -np.log10(counted(passing, beta))
+    plane = np.linalg.svd(absorbed, full_matrices=False)[2][:2]
+    along, across = plane * np.sign(plane.sum(axis=1, keepdims=True))
+    slopes = np.percentile(f32((absorbed @ across) / (absorbed @ along)), [percent, 100 - percent])
+    vectors = along + f64(slopes)[:, None] * across
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = vectors[np.argsort(-vectors[:, 0])]
+    amounts = absorbed @ np.linalg.pinv(vectors)
+    return vectors, f64(np.percentile(f32(amounts), 99, axis=0))
+
+
+def separated(passing, vectors):
+    """Amounts by two vectors and what they leave."""
+    return color.separate_stains(passing, np.linalg.inv(np.vstack([vectors, np.cross(*vectors)])))
+
+
+def macenko_normalized(passing):
+    """The light of the image's two stains, scaled, with the vectors of Veta's target."""
+    vectors, strengths = macenko(passing)
+    amounts = -np.log10(passing) @ np.linalg.pinv(vectors) * [0.8558, 0.4477] / strengths
+    return 10 ** -(amounts @ np.array([[0.5626, 0.7201, 0.4062], [0.2159, 0.8012, 0.5581]]))
+
+
+def reinhard_normalized(passing):
+    """Reinhard et al. 2001: means and deviations of l, alpha and beta."""
+    cones = np.array([[0.3811, 0.5783, 0.0402], [0.1967, 0.7244, 0.0782], [0.0241, 0.1288, 0.8444]])
+    opponents = np.diag([3**-0.5, 6**-0.5, 2**-0.5]) @ [[1, 1, 1], [1, 1, -2], [1, -1, 0]]
+
+    def numbers(light):
+        return np.log10(light @ cones.T) @ opponents.T
+
+    own = numbers(counted(passing, 0.15))
+    target = (numbers(passing) - own.mean(0)) / own.std(0) * [0.344, 0.081, 0.022] + [-0.82, -0.098, 0.027]
+    return 10 ** (target @ np.linalg.inv(opponents).T) @ np.linalg.inv(cones).T
+
+
+def tissue(rgb, factor, number):
+    """A mask of blocks by a number of their mean colours, and for each pixel that of its block."""
+    means = [np.nanmean(blocks(rgb[..., c], (factor,) * (rgb.ndim - 1)), axis=-1) for c in range(3)]
+    numbers = f32(number(f32(np.stack(means, -1))))
+    mask = above(numbers, filters.threshold_otsu(numbers))
+    for axis, n in enumerate(rgb.shape[:-1]):
+        mask = mask.repeat(factor, axis).take(np.arange(n), axis)
+    return mask
+
+
+def saturation(rgb):
+    return (f64(rgb).max(-1) - f64(rgb).min(-1)) / f64(rgb).max(-1)
+
+
+def of_colours(rgb, white, before=""):
+    """Recipes of an image with red, green and blue along its last axis, which `before` makes: recipe, result."""
+    passing = shares(rgb, white)
+
+    def first(image):
+        # The channels come first, and no zero is below 0.
+        image = np.moveaxis(image, -1, 0)
+        return f32(image) + np.float32(0)
+
+    yield f"{before}absorbance white={white}", first(-np.log10(passing))
+    for name in ("hed", "hdx", "hdab", "fgx", "bex", "rbd", "gdx", "hax", "bro", "bpx", "ahx", "hpx"):
+        matrix = getattr(color, name.replace("hdab", "hdx") + "_from_rgb")
+        yield f"{before}stain {name} white={white}", first(color.separate_stains(passing, matrix))
+    yield f"{before}stain hed", first(color.separate_stains(f64(rgb) if real(rgb) else rgb, color.hed_from_rgb))
+    he = [[0.644211, 0.716556, 0.266844], [0.092789, 0.954111, 0.283111]]
+    yield f"{before}stain he white={white}", first(separated(passing, he))
+    own = np.array([[0.5, 0.6, 0.4], [0.1, 0.9, 0.2], [0.3, 0.2, 0.8]])
+    text = ",".join(str(v) for v in own.ravel())
+    yield f"{before}stain vectors={text} white={white}", first(color.separate_stains(passing, np.linalg.inv(own)))
+    # Sums are rounded to 2^-40, which a last bit of f32 may show.
+    def steps(factor):
+        return f' as it | expr "it * {factor} + 0.21" | cast u16'
+
+    def rounded(image, factor):
+        return whole(f32(f64(f32(np.moveaxis(image, -1, 0))) * factor + 0.21), np.uint16)
+
+    for option, found in (("", macenko(passing)), (" beta=0.05 percentile=5", macenko(passing, 0.05, 5))):
+        yield f"{before}stain macenko{option} white={white}{steps(2000)}", rounded(separated(passing, found[0]), 2000)
+    for name, made in (("macenko", macenko_normalized(passing)), ("reinhard", reinhard_normalized(passing))):
+        step = f"{before}normalize-stain {name} white={white}"
+        if real(rgb):
+            yield step + steps(7), rounded(white * made, 7)
+        else:
+            yield step, whole(np.moveaxis(white * made, -1, 0), rgb.dtype)
+    yield f"{before}tissue factor=7", tissue(rgb, 7, saturation)
+    yield f"{before}tissue factor=4 by=absorbance white={white}", tissue(
+        rgb, 4, lambda means: -np.log10(shares(means, white)).mean(-1)
+    )
+
+
 def of_tissue(rgb):
     """Recipes of an image with channels: recipe, result."""
     planes = np.moveaxis(rgb, -1, 0)
@@ -493,5 +596,13 @@ def cases(folder):
                 yield name, kind, recipe, None, result
     stored = load(folder, "tissue.tif")
     for kind in KINDS:
-        for recipe, result in of_tissue(of_kind(stored, kind)):
+        rgb = of_kind(stored, kind)
+        for recipe, result in (*of_tissue(rgb), *of_colours(rgb, {"u8": 240, "u16": 735.5, "f32": 35.5}[kind])):
             yield "tissue.tif", kind, recipe, None, result
+    stored = load(folder, "lightsheet.tif")
+    for kind in KINDS:
+        image = of_kind(stored, kind)
+        rgb = np.stack([image, ndi.median_filter(image, 3), ndi.maximum_filter(image, 3)], -1)
+        before = "median size=3 as a | max size=3 on=input as b | stack c on=input,a,b | "
+        for recipe, result in of_colours(rgb, {"u8": 200, "u16": 400, "f32": 55.5}[kind], before):
+            yield "lightsheet.tif", kind, recipe, None, result

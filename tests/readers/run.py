@@ -11,8 +11,9 @@ import inputs
 import labels
 import operations
 import outputs
+import stains
 import thresholds
 from common import main
 
 if __name__ == "__main__":
-    raise SystemExit(main([outputs, inputs, operations, labels, thresholds, corpus]))
+    raise SystemExit(main([outputs, inputs, operations, labels, thresholds, stains, corpus]))

@@ -40,7 +40,9 @@ impl Picture {
 /// Which image an operation is shown on, how it is cut and brought to values that suit the examples, and the recipe.
 fn shown(spec: &Spec) -> (&'static str, &'static str, &'static str) {
     let (image, cut) = match spec.name {
-        "gray" | "channel" => ("tissue.tif", "crop 20:100,30:110"),
+        "gray" | "channel" | "absorbance" | "stain" | "normalize-stain" | "tissue" => {
+            ("tissue.tif", "crop 20:100,30:110")
+        }
         "frame" | "project" | "reslice" | "transpose" | "cumsum" | "deskew" | "affine" | "resample" => {
             ("lightsheet.tif", "crop 0:72,0:80 | rescale in=74,377 out=0,4095 | cast u16")
         }
@@ -51,6 +53,7 @@ fn shown(spec: &Spec) -> (&'static str, &'static str, &'static str) {
         "frame" => "frame 10",
         "crop" => "crop 10:60,15:75",
         "project" => "project z method=mean",
+        "tissue" => "tissue factor=4 by=absorbance",
         "exp" => "rescale in=0,4095 out=0,4 | exp",
         _ => spec.example,
     };

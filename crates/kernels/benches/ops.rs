@@ -18,6 +18,13 @@ use voxtile_sched::{dispatch, model::Shape};
 /// Steps beside the examples of the table, with the axes, sizes and sample type of their tile.
 const FURTHER: &[(&str, &str, &[u64], Dtype)] = &[
     ("gray", "cyx", &[3, 2048, 2048], Dtype::U8),
+    ("absorbance white=240,240,235", "cyx", &[3, 2048, 2048], Dtype::U8),
+    ("absorbance", "zyx", &[128, 128, 128], Dtype::F32),
+    ("stain he", "cyx", &[3, 2048, 2048], Dtype::U8),
+    ("stain he", "cyx", &[3, 2048, 2048], Dtype::U16),
+    ("normalize-stain", "cyx", &[3, 2048, 2048], Dtype::U8),
+    ("normalize-stain reinhard", "cyx", &[3, 2048, 2048], Dtype::U8),
+    ("tissue", "cyx", &[3, 2048, 2048], Dtype::U8),
     ("cast u8", "zyx", &[128, 128, 128], Dtype::F32),
     ("cast u16", "zyx", &[128, 128, 128], Dtype::F32),
     ("cast f32", "zyx", &[128, 128, 128], Dtype::U16),
@@ -224,7 +231,7 @@ fn main() {
     let wanted = |step: &str| filter.iter().all(|f| step.contains(f.as_str()));
     for spec in ops::TABLE.iter().filter(|s| wanted(s.example)) {
         // Some need an axis that a volume lacks.
-        if ["gray", "channel", "frame"].contains(&spec.name) {
+        if ["gray", "channel", "frame", "stain", "normalize-stain", "tissue"].contains(&spec.name) {
             continue;
         }
         bench(spec.example, "zyx", &[128, 128, 128], Dtype::U16);

@@ -26,6 +26,7 @@ mod rank;
 mod sampling;
 mod simd;
 pub mod spec;
+mod stains;
 pub mod statistics;
 pub mod testing;
 mod totals;

@@ -75,12 +75,19 @@ impl Downsample {
         if float && method != Method::Mean {
             return Err(args.impossible("out", "only method=mean makes new values"));
         }
-        // A factor beyond the image is the whole image; blocks stay countable.
-        let shape = args.input().shape;
-        let asked = args.sizes_px("factor")?;
-        let factor = std::array::from_fn(|a| if a < 2 { 1 } else { asked[a].min(shape[a].max(1)) });
-        Ok(Self { factor, method, float })
+        Ok(Self { factor: factor(args)?, method, float })
     }
+}
+
+/// Voxels per block: the argument `factor`. Beyond the image it is the whole image; blocks stay countable.
+pub(super) fn factor(args: &Args<'_>) -> Result<PerAxis<u64>, ArgError> {
+    let (shape, asked) = (args.input().shape, args.sizes_px("factor")?);
+    Ok(std::array::from_fn(|a| if a < 2 { 1 } else { asked[a].min(shape[a].max(1)) }))
+}
+
+/// Means of blocks, as f32.
+pub(super) fn block_means(factor: PerAxis<u64>) -> Arc<dyn Op> {
+    Arc::new(Downsample { factor, method: Method::Mean, float: true })
 }
 
 impl Downsample {

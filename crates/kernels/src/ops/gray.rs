@@ -61,6 +61,16 @@ vectorised! {
     }
 }
 
+/// One f32 image from the channels of another.
+pub(super) fn single(image: &Meta) -> Meta {
+    let mut meta = image.with_dtype(Dtype::F32).with_kind(Kind::Image);
+    meta.axes = meta.axes.without(Axis::C);
+    meta.shape[Axis::C.index()] = 1;
+    meta.spacing[Axis::C.index()] = None;
+    meta.channels.clear();
+    meta
+}
+
 impl Op for Gray {
     fn name(&self) -> &'static str {
         SPEC.name
@@ -76,12 +86,7 @@ impl Op for Gray {
             let why = format!("{} weights for {channels} channels", self.weights.len());
             return Err(Refused::Param { param: "weights", why });
         }
-        let mut meta = input.with_dtype(Dtype::F32).with_kind(Kind::Image);
-        meta.axes = meta.axes.without(Axis::C);
-        meta.shape[Axis::C.index()] = 1;
-        meta.spacing[Axis::C.index()] = None;
-        meta.channels.clear();
-        Ok(meta)
+        Ok(single(input))
     }
 
     /// The only channel of the output reads the channels that have a weight.

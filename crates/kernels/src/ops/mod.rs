@@ -1,6 +1,7 @@
 //! The table of operations. A new one adds two lines here: its module and its entry.
 
 mod abs;
+mod absorbance;
 mod affine;
 mod automatic;
 mod bilateral;
@@ -51,6 +52,7 @@ mod median;
 mod min;
 mod min_size;
 mod normalize;
+mod normalize_stain;
 mod open;
 mod pad;
 mod peaks;
@@ -68,10 +70,12 @@ mod scharr;
 mod sobel;
 mod sqrt;
 mod stack;
+mod stain;
 mod stats;
 mod std;
 mod subtract_background;
 mod threshold;
+mod tissue;
 mod tophat;
 mod transpose;
 mod tv_denoise;
@@ -108,6 +112,10 @@ pub static TABLE: &[&Spec] = &[
     &r#where::SPEC,
     &threshold::SPEC,
     &gray::SPEC,
+    &absorbance::SPEC,
+    &stain::SPEC,
+    &normalize_stain::SPEC,
+    &tissue::SPEC,
     &gaussian::SPEC,
     &mean::SPEC,
     &unsharp::SPEC,
@@ -215,7 +223,9 @@ mod tests {
     fn every_example_runs_and_every_stage_has_its_name() {
         for spec in TABLE {
             let image = match spec.name {
-                "gray" | "channel" => Image::noise("cyx", &[3, 100, 130], Dtype::U8, 1),
+                "gray" | "channel" | "stain" | "normalize-stain" | "tissue" => {
+                    Image::noise("cyx", &[3, 100, 130], Dtype::U8, 1)
+                }
                 "frame" => Image::noise("tyx", &[3, 100, 130], Dtype::U8, 1),
                 _ => Image::noise("zyx", &[4, 100, 130], Dtype::U16, 1),
             };

@@ -132,11 +132,22 @@ fn stages(args: &Args<'_>) -> Result<Vec<Stage>, ArgError> {
         stages.push(Stage { op: filter.op("spline coefficients", border), inputs });
         inputs = vec![From::Stage(stages.len() - 1)];
     }
-    stages.push(Stage {
-        op: Arc::new(Resample { sampling, shape, spacing: args.input().spacing.clone(), border }),
-        inputs,
-    });
+    let mut spacing = args.input().spacing.clone();
+    for (along, spacing) in sampling.along.iter().zip(&mut spacing[Axis::Z.index()..]) {
+        if let Some(spacing) = spacing {
+            spacing.origin += (along.step - 1.0) / 2.0 * spacing.scale;
+            spacing.scale *= along.step;
+        }
+    }
+    stages.push(Stage { op: Arc::new(Resample { sampling, shape, spacing, border }), inputs });
     Ok(stages)
+}
+
+/// Each voxel of an image of blocks for all voxels of its block: on the grid that the blocks were made of.
+pub(super) fn repeated(factor: PerAxis<u64>, onto: &Meta) -> Arc<dyn Op> {
+    let along = |a: usize| Positions { method: Method::Nearest, step: 1.0 / factor[a] as f64, lead: 0 };
+    let sampling = Sampling { along: [along(2), along(3), along(4)] };
+    Arc::new(Resample { sampling, shape: onto.shape, spacing: onto.spacing.clone(), border: Border::Nearest })
 }
 
 /// Weights of the voxels in a cubic spline's coefficient, centre first.
@@ -150,7 +161,7 @@ fn coefficients() -> Vec<f64> {
 struct Resample {
     sampling: Sampling,
     shape: Shape,
-    /// Of the image, which may have been grown since.
+    /// Of the result.
     spacing: PerAxis<Option<Spacing>>,
     border: Border,
 }
@@ -164,13 +175,6 @@ impl Op for Resample {
         let mut meta = Meta { shape: self.shape, spacing: self.spacing.clone(), ..inputs[0].clone() };
         if self.sampling.along[0].method != Method::Nearest {
             (meta.dtype, meta.kind) = (Dtype::F32, Kind::Image);
-        }
-        for axis in [Axis::Z, Axis::Y, Axis::X] {
-            let step = self.sampling.along[axis.index() - 2].step;
-            if let Some(spacing) = &mut meta.spacing[axis.index()] {
-                spacing.origin += (step - 1.0) / 2.0 * spacing.scale;
-                spacing.scale *= step;
-            }
         }
         Ok(meta)
     }

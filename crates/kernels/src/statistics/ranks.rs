@@ -54,12 +54,12 @@ impl Ranks {
     }
 
     /// Passes over images of that type.
-    pub(super) fn passes(dtype: Dtype) -> usize {
+    pub(crate) fn passes(dtype: Dtype) -> usize {
         dtype.size().div_ceil(2)
     }
 
     /// Bytes of the search for so many percentiles.
-    pub(super) fn bytes(count: usize) -> u64 {
+    pub(crate) fn bytes(count: usize) -> u64 {
         (2 * count * DIGITS * 8) as u64
     }
 
@@ -91,7 +91,8 @@ impl Ranks {
         }
     }
 
-    fn count<T: Sample>(&mut self, row: &[T]) {
+    /// Takes a row in, of samples of that type.
+    pub(crate) fn count<T: Sample>(&mut self, row: &[T]) {
         let [low, high] = ends::<T>();
         for &v in row.iter().filter(|v| **v >= low && **v <= high) {
             let key = key(v);

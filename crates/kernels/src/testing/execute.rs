@@ -251,6 +251,10 @@ fn folded(fold: &dyn Fold, image: &Image, region: &Region, thickness: u64, out: 
 /// If the images have no such statistic.
 #[must_use]
 pub fn resolve(global: &dyn Global, inputs: &[&Image], tile: Shape) -> Arc<dyn Op> {
+    let mut tile = tile;
+    if let Some(axis) = global.spans() {
+        tile[axis.index()] = WHOLE[axis.index()];
+    }
     let mut observed = global.observes().iter();
     let mut next = || inputs[*observed.next().expect("another input to observe")];
     let (mut image, mut statistic) = (next(), global.start());

@@ -74,6 +74,11 @@ pub trait Global: Send + Sync {
         &[0]
     }
 
+    /// An axis that every tile spans which is observed, where voxels along it count together: the channels of a pixel.
+    fn spans(&self) -> Option<Axis> {
+        None
+    }
+
     /// The empty statistic of the first pass over the first of them.
     fn start(&self) -> Box<dyn Statistic>;
 

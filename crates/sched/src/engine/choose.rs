@@ -119,12 +119,12 @@ fn one(
 ) -> Result<Planned, PlanError> {
     let workers = room.workers as u64;
     let read_scratch = feeds.iter().map(|f| f.scratch).max().unwrap_or(0);
-    let statistic = match stage.end {
+    let (statistic, spanned) = match stage.end {
         End::Observe(step, _) => match graph.steps[step].op.pass() {
-            Pass::Global(global) => global.bytes(),
-            _ => 0,
+            Pass::Global(global) => (global.bytes(), global.spans().map(Axis::index)),
+            _ => (0, None),
         },
-        _ => 0,
+        _ => (0, None),
     };
     let kept = |node: &super::stage::Node| match node.op.pass() {
         Pass::Global(global) => global.kept(),
@@ -146,7 +146,7 @@ fn one(
         _ => layout.chunk[a],
     });
     let whole = fold.map(|f| f.axis().index());
-    let mut candidates: Vec<Candidate> = tile_shapes(&stage, &chunk, grids, options, whole)
+    let mut candidates: Vec<Candidate> = tile_shapes(&stage, &chunk, grids, options, whole, spanned)
         .into_iter()
         .map(|tile| {
             let tiling =
@@ -329,18 +329,23 @@ fn consider(
     }
 }
 
-/// Tile shapes worth looking at: whole output chunks in powers of two, and parts of a chunk where chunks are large.
+/// Tile shapes worth looking at: whole output chunks in powers of two, and parts of a chunk where chunks are large. `whole` is
+/// an axis along which slabs are fed, `spanned` one that no tile cuts.
 fn tile_shapes(
     stage: &Stage,
     chunk: &Shape,
     grids: &[Grid],
     options: &Options,
     whole: Option<usize>,
+    spanned: Option<usize>,
 ) -> Vec<Shape> {
     let image = stage.domain.shape;
     let sample = stage.domain.dtype.size().max(Dtype::F32.size()) as u64;
     let per_axis: PerAxis<Vec<u64>> = std::array::from_fn(|a| {
         let n = image[a].max(1);
+        if spanned == Some(a) {
+            return vec![n];
+        }
         if let Some(fixed) = options.tile[a] {
             return vec![fixed.clamp(1, n)];
         }

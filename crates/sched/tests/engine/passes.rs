@@ -10,7 +10,7 @@ use voxtile_sched::contract::{
     Statistic,
 };
 use voxtile_sched::engine::{Graph, Input, RunError};
-use voxtile_sched::model::{Border, Dtype, Halo, Meta, Region, Shape, Tile, TileMut};
+use voxtile_sched::model::{Axis, Border, Dtype, Halo, Meta, Region, Shape, Tile, TileMut};
 
 /// Subtracts the smallest value of the whole image, found in one pass, after the largest was found in another.
 struct FromMinimum;
@@ -125,6 +125,67 @@ impl Op for Shift {
                 }
             }
         }
+    }
+}
+
+/// Subtracts the sum over all pixels of the largest of their channels, which must be seen together.
+struct FromBrightest;
+struct Brightest(i32);
+
+impl Op for FromBrightest {
+    fn name(&self) -> &'static str {
+        "from-brightest"
+    }
+    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
+        Ok(inputs[0].clone())
+    }
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::Point
+    }
+    fn ns_per_voxel(&self) -> f64 {
+        0.1
+    }
+    fn pass(&self) -> Pass<'_> {
+        Pass::Global(self)
+    }
+    fn cpu(&self, _: &[Tile<'_>], _: TileMut<'_>, _: &mut [u8]) {
+        unreachable!("resolved before it runs")
+    }
+}
+
+impl Global for FromBrightest {
+    fn spans(&self) -> Option<Axis> {
+        Some(Axis::C)
+    }
+    fn start(&self) -> Box<dyn Statistic> {
+        Box::new(Brightest(0))
+    }
+    fn resolve(&self, statistic: Box<dyn Statistic>) -> Result<Resolved, Refused> {
+        let Brightest(sum) = *statistic.into_any().downcast::<Brightest>().expect("our own");
+        Ok(Resolved::Local(Arc::new(Shift(sum))))
+    }
+}
+
+impl Statistic for Brightest {
+    fn observe(&mut self, tile: &Tile<'_>, _: &Region) {
+        let view = tile.view::<i32>();
+        let [_, nc, nz, ny, nx] = tile.shape();
+        for z in 0..nz {
+            for y in 0..ny {
+                for x in 0..nx {
+                    self.0 += (0..nc).map(|c| view.row(0, c, z, y)[x]).max().expect("channels");
+                }
+            }
+        }
+    }
+    fn merge(&mut self, other: Box<dyn Statistic>) {
+        self.0 += other.into_any().downcast::<Self>().expect("our own").0;
+    }
+    fn empty(&self) -> Box<dyn Statistic> {
+        Box::new(Self(0))
+    }
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
     }
 }
 
@@ -474,6 +535,22 @@ fn a_global_step_observes_the_inputs_that_it_names_and_knows_where_their_tiles_l
             let (got, _) = run(graph, &[input.clone(), other.clone()], how).unwrap();
             assert_eq!(got.samples(), want);
         }
+    }
+}
+
+#[test]
+fn a_statistic_sees_all_of_the_axis_that_it_spans() {
+    let input = Image::noise([1, 3, 2, 9, 10], "czyx", 5);
+    let plane = 2 * 9 * 10;
+    let brightest = |n: usize| (0..3).map(|c| input.samples()[c * plane + n]).max().unwrap();
+    let sum: i32 = (0..plane).map(brightest).sum();
+    let want: Vec<i32> = input.samples().iter().map(|v| v - sum).collect();
+    let cut = How { tile: [None, Some(1), None, Some(4), None], ..How::default() };
+    for how in tilings().chain([cut]) {
+        let mut graph = Graph::new(vec![input.meta.clone()]);
+        graph.push(Arc::new(FromBrightest), &[Input::Source(0)], "from-brightest").unwrap();
+        let (got, _) = run(graph, std::slice::from_ref(&input), how).unwrap();
+        assert_eq!(got.samples(), want);
     }
 }
 
