@@ -11,7 +11,9 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 use voxtile::Error;
-use voxtile::error::{ArgError, Feature, IoError, PlanError, Problem, RecipeError, Refused, RunError};
+use voxtile::error::{
+    ArgError, Feature, IoError, LevelError, PlanError, Problem, RecipeError, Refused, RunError,
+};
 use voxtile_io::{CODEC_FORMS, Format};
 use voxtile_kernels::ops;
 
@@ -435,6 +437,11 @@ fn plan(error: &PlanError, words: &Words<'_>) -> Explained {
             Some("`--chunk` and `--tile` of at least 256 make fewer, or `voxtile convert` the input to larger chunks".to_owned()),
         ),
         PlanError::Graph(error) => (error.to_string(), None),
+        PlanError::Level(LevelError::Chunk { chunk, factor, .. }) => {
+            let near = chunk.next_multiple_of(*factor);
+            (format!("--pyramid: {error}"), Some(format!("`--chunk {near}` is the next one that is")))
+        }
+        PlanError::Level(LevelError::Op { .. }) => (format!("--pyramid: {error}"), None),
     }
 }
 
