@@ -68,6 +68,23 @@ pub(crate) fn exit(outcome: Done, cli: &Cli) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Ends the process where the command line itself is wrong, or asks for help: as clap words it, or as JSON.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let as_json = std::env::args_os().skip(1).take_while(|a| a != "--").any(|a| a == "--json");
+    if error.use_stderr() && as_json {
+        let text = error.render().to_string();
+        let (message, hint) = text.trim().split_once("\n\n").unwrap_or((text.trim(), ""));
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        let hint = Some(hint.trim()).filter(|h| !h.is_empty());
+        let object = serde_json::json!({ "error": message, "hint": hint, "exit": 2 });
+        let _ = crate::commands::print_json(&object);
+    } else {
+        // Nobody is left to tell if the stream is closed.
+        let _ = error.print();
+    }
+    ExitCode::from(error.exit_code() as u8)
+}
+
 /// What went wrong with one of many images, without hints.
 pub(crate) fn cause(error: &Error) -> String {
     library(error, &Words::default()).0
