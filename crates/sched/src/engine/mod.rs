@@ -9,6 +9,7 @@ mod choose;
 mod cost;
 mod demand;
 mod graph;
+mod levels;
 mod pad;
 mod plan;
 mod pool;
@@ -21,6 +22,7 @@ mod tiles;
 mod workshop;
 
 pub use graph::{Graph, GraphError, Input};
+pub use levels::{Level, LevelError};
 pub use plan::{Options, Plan, PlanError};
 pub use pool::OutOfMemory;
 pub use run::{Cancel, Hooks, OnProgress, Progress, Report, RunError};

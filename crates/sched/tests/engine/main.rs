@@ -1,6 +1,7 @@
 //! The engine against the naive way: whole images in memory, toy operations, every tiling the same bits.
 
 mod faults;
+mod levels;
 mod passes;
 mod random;
 mod stores;
