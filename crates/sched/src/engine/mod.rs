@@ -8,7 +8,9 @@
 mod choose;
 mod cost;
 mod demand;
+mod device_run;
 mod graph;
+mod lower;
 mod pad;
 mod plan;
 mod pool;
@@ -24,5 +26,5 @@ pub use graph::{Graph, GraphError, Input};
 pub use plan::{Options, Plan, PlanError};
 pub use pool::OutOfMemory;
 pub use run::{Cancel, Hooks, OnProgress, Progress, Report, RunError};
-pub use summary::{StageBytes, StageSummary, StepSummary, Summary};
+pub use summary::{RunsOn, StageBytes, StageSummary, StepSummary, Summary};
 pub use workshop::Workshop;
