@@ -165,7 +165,7 @@ fn what_does_not_fit_the_device_or_the_budget_is_computed_on_the_cpu() {
     let because = |memory: u64, how: How| {
         let (graph, wanted) = chain(&input);
         let bench = Arc::new(Bench { memory, ..Arc::into_inner(Bench::new()).unwrap() });
-        let (got, _, summary) = run_on(graph, &[input.clone()], how, Some(bench)).unwrap();
+        let (got, _, summary) = run_on(graph, std::slice::from_ref(&input), how, Some(bench)).unwrap();
         assert_eq!(got.samples(), wanted.samples());
         match summary.stages[0].runs_on.clone() {
             Some(RunsOn::Cpu { because }) => because,
@@ -174,7 +174,7 @@ fn what_does_not_fit_the_device_or_the_budget_is_computed_on_the_cpu() {
     };
     assert!(because(1000, How::default()).contains("of the device's memory"));
     let (graph, _) = chain(&input);
-    let least = run(graph, &[input.clone()], How::default()).unwrap().1.planned_bytes;
+    let least = run(graph, std::slice::from_ref(&input), How::default()).unwrap().1.planned_bytes;
     assert!(because(1 << 30, How { memory: least, ..How::default() }).contains("and the budget leaves"));
 }
 
