@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
 use voxtile::error::{PlanError, RunError};
-use voxtile::{Error, Output, Pipeline, Recipe};
+use voxtile::{Error, OpenOptions, Output, Pipeline, Pyramid, Recipe};
 use voxtile_kernels::ops::TABLE;
 use voxtile_kernels::testing::{Fill, Float, Image, meta, steps};
 use voxtile_sched::model::Dtype;
@@ -60,6 +60,43 @@ fn ten_tiles_two_worker_counts_three_budgets_one_result() {
     }
 }
 
+#[test]
+fn levels_do_not_depend_on_tiles_workers_or_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out.zarr");
+    let level = |level| {
+        let options = OpenOptions { level, ..OpenOptions::default() };
+        digest(&collect(|| Pipeline::open_with(&out, &options).unwrap()).0)
+    };
+    for (image, recipe, count) in [("lightsheet.zarr", "gaussian sigma=1", 4), ("tissue.tif", "median 3", 5)]
+    {
+        let mut want: Option<Vec<String>> = None;
+        for tile in TILES {
+            for workers in [1, 2] {
+                let place = || {
+                    let pyramid = Pyramid::new().factor(&[2]).until(8);
+                    Output::to(&out).chunk(&[4, 16, 16]).shard(&[8, 32, 16]).overwrite(true).pyramid(pyramid)
+                };
+                let make = || {
+                    let pipeline = open(image, recipe);
+                    let rank = pipeline.meta().axes.len();
+                    pipeline.tile(last(tile, rank)).workers(workers).write_to(place()).unwrap()
+                };
+                let least = smallest(make());
+                for memory in [least, 1 << 30] {
+                    make().memory(memory).run().unwrap();
+                    let got: Vec<String> = (0..count).map(level).collect();
+                    assert_eq!(
+                        want.get_or_insert(got.clone()),
+                        &got,
+                        "`{recipe}`: {tile:?}, {workers}, {memory}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// All files below a folder, with their bytes.
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut out = BTreeMap::new();
@@ -82,7 +119,8 @@ fn the_same_plan_writes_the_same_files() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str| {
         let out = dir.path().join(name);
-        let output = Output::to(&out).chunk(&[5, 16, 16]).shard(&[10, 32, 48]);
+        let pyramid = Pyramid::new().factor(&[1, 2, 2]).until(16);
+        let output = Output::to(&out).chunk(&[5, 16, 16]).shard(&[10, 32, 48]).pyramid(pyramid);
         let pipeline = open("lightsheet.zarr", "gaussian sigma=1").tile(&[3, 20, 20]).workers(2);
         pipeline.write_to(output).unwrap().run().unwrap();
         files(&out)
@@ -91,6 +129,17 @@ fn the_same_plan_writes_the_same_files() {
     assert!(first.len() > 12, "{:?}", first.keys());
     for n in 0..5 {
         assert!(write(&format!("{n}.zarr")) == first, "run {n} wrote other bytes");
+    }
+    let write = |name: &str| {
+        let out = dir.path().join(name);
+        let output = Output::to(&out).chunk(&[16, 16]).pyramid(Pyramid::new().until(16));
+        let pipeline = open("lightsheet.tif", "gaussian sigma=1").tile(&[3, 20, 20]).workers(2);
+        pipeline.write_to(output).unwrap().run().unwrap();
+        std::fs::read(out).unwrap()
+    };
+    let first = write("a.tif");
+    for n in 0..5 {
+        assert!(write(&format!("{n}.tif")) == first, "run {n} wrote other bytes");
     }
 }
 

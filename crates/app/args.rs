@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 use std::str::FromStr;
-use voxtile::Device;
+use voxtile::{Device, Reduction};
 use voxtile_io::{BadCodec, CODEC_FORMS, Codec, RawType};
 use voxtile_sched::model::{Axis, AxisSet, Border, Dtype};
 
@@ -75,7 +75,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Image to read: Zarr, TIFF, .npy, PNG or JPEG; or many: a quoted pattern, a folder, a .txt that lists them
+    /// Image to read: Zarr, TIFF, .npy, PNG or JPEG; numbered files of one image, as 'z{z}.tif'; or many images: a quoted
+    /// pattern, a folder, a .txt that lists them
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
     /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr; of a recipe that ends in a table,
@@ -97,7 +98,8 @@ pub(crate) struct Run {
 
 #[derive(Debug, Args)]
 pub(crate) struct Convert {
-    /// Image to read: Zarr, TIFF, .npy, PNG or JPEG; or many: a quoted pattern, a folder, a .txt that lists them
+    /// Image to read: Zarr, TIFF, .npy, PNG or JPEG; numbered files of one image, as 'z{z}.tif'; or many images: a quoted
+    /// pattern, a folder, a .txt that lists them
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
     /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr; of many images, `{name}` in it
@@ -286,6 +288,17 @@ pub(crate) struct WriteArgs {
     /// Version of the Zarr format of the output
     #[arg(long, value_name = "VERSION", value_parser = ["2", "3"])]
     pub(crate) zarr_format: Option<String>,
+    /// Write smaller versions too, the levels of an OME-Zarr, each made of the one before by mean, max, mode or stride
+    /// [default: mean; mode for labels and masks]
+    #[arg(long, value_name = "METHOD", num_args = 0..=1, require_equals = true)]
+    pub(crate) pyramid: Option<Option<Reduction>>,
+    /// Voxels per block from level to level; one number for all space axes, or z,y,x [default: 2, toward voxels of equal
+    /// edges]
+    #[arg(long, value_name = "SIZES", requires = "pyramid")]
+    pub(crate) pyramid_factor: Option<Sizes>,
+    /// Make levels until no space axis is longer than this
+    #[arg(long, value_name = "VOXELS", default_value_t = 256, requires = "pyramid", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) pyramid_until: u64,
     /// Replace an image that exists at OUTPUT
     #[arg(long)]
     pub(crate) overwrite: bool,

@@ -5,7 +5,7 @@ pub use voxtile_io::{Damage, Feature, IoError};
 pub use voxtile_kernels::device::DeviceError;
 pub use voxtile_kernels::spec::ArgError;
 pub use voxtile_sched::contract::Refused;
-pub use voxtile_sched::engine::{PlanError, RunError};
+pub use voxtile_sched::engine::{LevelError, PlanError, RunError};
 
 use std::path::PathBuf;
 use voxtile_io::MemoryError;

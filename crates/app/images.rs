@@ -10,7 +10,7 @@ const IMAGES: [&str; 9] = ["tif", "tiff", "btf", "zarr", "npy", "png", "jpg", "j
 /// What an input stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Images {
-    /// One image, which need not exist.
+    /// One image, which need not exist; or a pattern that numbers its files (`slices/z{z}.tif`).
     One(PathBuf),
     /// Several, in the order of their names: of a pattern (`plate/*.tif`), of a folder that is no image itself, or of
     /// a text file with a path on each line. A list keeps its own order.
@@ -31,6 +31,7 @@ impl Images {
             list(input)?
         } else if !input.exists()
             && let Some(pattern) = input.to_str().filter(|text| text.contains(['*', '?', '[']))
+            && !voxtile_io::names_planes(input)
         {
             let mut paths: Vec<PathBuf> =
                 glob::glob(pattern).map_err(|_| none())?.filter_map(Result::ok).collect();

@@ -16,6 +16,7 @@ mod device;
 mod images;
 mod output;
 mod pipeline;
+mod pyramid;
 mod recipe;
 
 pub mod error;
@@ -27,6 +28,7 @@ pub use error::Error;
 pub use images::Images;
 pub use output::Output;
 pub use pipeline::{Pipeline, Plan, Value};
+pub use pyramid::{Pyramid, Reduction};
 pub use recipe::Recipe;
 pub use voxtile_io::{Codec, Info, OpenOptions, RawOptions, RawType};
 pub use voxtile_sched::contract::{Column, Table, Values};

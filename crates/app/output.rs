@@ -1,6 +1,6 @@
 //! Where a result goes and how it is cut and encoded.
 
-use crate::Error;
+use crate::{Error, Pyramid};
 use std::path::{Path, PathBuf};
 use voxtile_io::{Codec, Format, Info, IoError, OutputOptions, Shuffle};
 use voxtile_sched::model::{AxisSet, Meta, NDIM, PerAxis, Shape};
@@ -20,6 +20,8 @@ pub struct Output {
     codec: Option<Codec>,
     zarr_v2: bool,
     pub(crate) overwrite: bool,
+    /// Smaller versions that are written with it.
+    pub(crate) pyramid: Option<Pyramid>,
 }
 
 impl Output {
@@ -27,7 +29,15 @@ impl Output {
     #[must_use]
     pub fn to(path: impl AsRef<Path>) -> Self {
         let path = path.as_ref().to_path_buf();
-        Self { path, chunk: Vec::new(), shard: None, codec: None, zarr_v2: false, overwrite: false }
+        Self {
+            path,
+            chunk: Vec::new(),
+            shard: None,
+            codec: None,
+            zarr_v2: false,
+            overwrite: false,
+            pyramid: None,
+        }
     }
 
     /// Settings without a place, for a plan that is only looked at.
@@ -68,6 +78,12 @@ impl Output {
         Self { zarr_v2: yes, ..self }
     }
 
+    /// Writes smaller versions of the image too, in the same pass: the levels of an OME-Zarr.
+    #[must_use]
+    pub fn pyramid(self, pyramid: Pyramid) -> Self {
+        Self { pyramid: Some(pyramid), ..self }
+    }
+
     /// Replaces an image that exists at the path; otherwise it is refused.
     #[must_use]
     pub fn overwrite(self, yes: bool) -> Self {
@@ -106,7 +122,7 @@ impl Output {
             Format::Npy => Codec::None,
             Format::ZarrV2 | Format::ZarrV3 => Codec::BloscZstd { level: 3, shuffle: Shuffle::Bit },
         });
-        let bare = info.bare && matches!(format, Format::ZarrV2 | Format::ZarrV3);
+        let bare = info.bare && self.pyramid.is_none() && matches!(format, Format::ZarrV2 | Format::ZarrV3);
         let (path, overwrite) = (self.path.clone(), self.overwrite);
         Ok(OutputOptions { path, format, chunk, shard, codec, overwrite, bare })
     }

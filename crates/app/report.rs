@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use voxtile::Error;
 use voxtile::error::{
-    ArgError, DeviceError, Feature, IoError, PlanError, Problem, RecipeError, Refused, RunError,
+    ArgError, DeviceError, Feature, IoError, LevelError, PlanError, Problem, RecipeError, Refused, RunError,
 };
 use voxtile_io::{CODEC_FORMS, Format};
 use voxtile_kernels::ops;
@@ -66,6 +66,23 @@ pub(crate) fn exit(outcome: Done, cli: &Cli) -> ExitCode {
     // Nobody is left to tell if stderr is closed.
     let _ = std::io::Write::write_all(&mut std::io::stderr(), (out + "\n").as_bytes());
     ExitCode::from(code)
+}
+
+/// Ends the process where the command line itself is wrong, or asks for help: as clap words it, or as JSON.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let as_json = std::env::args_os().skip(1).take_while(|a| a != "--").any(|a| a == "--json");
+    if error.use_stderr() && as_json {
+        let text = error.render().to_string();
+        let (message, hint) = text.trim().split_once("\n\n").unwrap_or((text.trim(), ""));
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        let hint = Some(hint.trim()).filter(|h| !h.is_empty());
+        let object = serde_json::json!({ "error": message, "hint": hint, "exit": 2 });
+        let _ = crate::commands::print_json(&object);
+    } else {
+        // Nobody is left to tell if the stream is closed.
+        let _ = error.print();
+    }
+    ExitCode::from(error.exit_code() as u8)
 }
 
 /// What went wrong with one of many images, without hints.
@@ -441,6 +458,11 @@ fn plan(error: &PlanError, words: &Words<'_>) -> Explained {
             Some("`--chunk` and `--tile` of at least 256 make fewer, or `voxtile convert` the input to larger chunks".to_owned()),
         ),
         PlanError::Graph(error) => (error.to_string(), None),
+        PlanError::Level(LevelError::Chunk { chunk, factor, .. }) => {
+            let near = chunk.next_multiple_of(*factor);
+            (format!("--pyramid: {error}"), Some(format!("`--chunk {near}` is the next one that is")))
+        }
+        PlanError::Level(LevelError::Op { .. }) => (format!("--pyramid: {error}"), None),
     }
 }
 

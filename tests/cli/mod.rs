@@ -6,7 +6,9 @@ mod convert;
 mod demo;
 mod interrupt;
 mod many;
+mod planes;
 mod preview;
+mod pyramid;
 mod replace;
 
 use crate::house;

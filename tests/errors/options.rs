@@ -158,5 +158,10 @@ fn a_refusal_for_machines() {
     assert_eq!((answer.code, json["exit"].as_u64()), (Some(2), Some(2)));
     assert!(json["error"].as_str().unwrap().contains("there is no operation `gausian`"), "{json}");
     assert_eq!(json["hint"], "`voxtile ops gaussian` explains `gaussian`");
+    // What clap refuses, too.
+    let answer = place.run(&["run", "in.zarr", "out.zarr", "median 3", "--json", "--chunk", "0"]);
+    let json = answer.json();
+    assert_eq!((answer.code, json["exit"].as_u64(), &*answer.stderr), (Some(2), Some(2), ""));
+    assert!(json["error"].as_str().unwrap().contains("invalid value '0' for '--chunk <SIZES>'"), "{json}");
     assert!(answer.stderr.is_empty(), "{}", answer.stderr);
 }

@@ -20,6 +20,17 @@ DTYPES = ["u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64"]
 TIFF_DTYPES = ["u8", "i8", "u16", "i16", "u32", "i32", "f32", "f64"]
 
 
+# Image, its chunk, and what else is asked for.
+PYRAMIDS = {
+    "0.5": ("lightsheet.tif", "8"),
+    "0.5 in shards": ("lightsheet.tif", "8", "--shard", "16"),
+    "0.4": ("lightsheet.tif", "8", "--zarr-format", "2"),
+    "of colours": ("tissue.tif", "16"),
+    "of colours 0.4": ("tissue.tif", "16", "--zarr-format", "2"),
+    "of five axes": ("five.ome.zarr", "4"),
+}
+
+
 def checks():
     for codec in ZARR_CODECS:
         yield f"zarr v3 {codec}", lambda tmp, c=codec: volume(tmp, "3", "--codec", c, "--shard", "none", "--chunk", "7,33,40")
@@ -39,6 +50,11 @@ def checks():
         yield f"tiff rgb {codec}", lambda tmp, c=codec: tiff_rgb(tmp, c)
     yield "tiff float by libvips", tiff_float
     yield "tiff of five axes", tiff_five
+    for name, options in PYRAMIDS.items():
+        yield f"pyramid {name}", lambda tmp, o=options: zarr_pyramid(tmp, *o)
+    for codec in TIFF_CODECS:
+        yield f"tiff pyramid {codec}", lambda tmp, c=codec: tiff_pyramid(tmp, "tissue.tif", c)
+        yield f"tiff pyramid of planes {codec}", lambda tmp, c=codec: tiff_pyramid(tmp, "lightsheet.tif", c)
     yield "one voxel", one_voxel
 
 
@@ -133,9 +149,9 @@ def by_vips_too(codec):
     return not codec.startswith("zstd")
 
 
-def by_vips(path, page=0):
-    """One page as libvips decodes it: y, x and bands, where there are several."""
-    image = pyvips.Image.new_from_file(str(path), page=page)
+def by_vips(path, page=0, subifd=-1):
+    """One page, or a level of it, as libvips decodes it: y, x and bands, where there are several."""
+    image = pyvips.Image.new_from_file(str(path), page=page, subifd=subifd)
     array = np.ndarray(
         buffer=image.write_to_memory(), shape=[image.height, image.width, image.bands],
         dtype={"uchar": "u1", "char": "i1", "ushort": "u2", "short": "i2", "uint": "u4", "int": "i4", "float": "f4", "double": "f8"}[image.format],
@@ -187,6 +203,71 @@ def tiff_five(tmp):
     seen = info(tmp / "out.tif")
     if seen["shape"] != [2, 2, 5, 20, 24]:
         raise Failed(f"read back as {seen['shape']}")
+
+
+def smaller(image, factors):
+    """Block means, rounded half to even, over the voxels that exist at the far edges."""
+    sums, counts = image.astype("f8"), np.ones(image.shape)
+    for axis, factor in enumerate(factors):
+        starts = np.arange(0, image.shape[axis], factor)
+        sums, counts = np.add.reduceat(sums, starts, axis), np.add.reduceat(counts, starts, axis)
+    means = sums / counts
+    return means if image.dtype.kind == "f" else np.rint(means).astype(image.dtype)
+
+
+def valid(path, version):
+    """What two validators of OME-Zarr say."""
+    import ome_zarr_models
+    import yaozarrs
+
+    ome_zarr_models.open_ome_zarr(zarr.open_group(path, mode="r"))
+    store = yaozarrs.validate_zarr_store(str(path))
+    if str(getattr(store, "version", version)) not in (version, "None"):
+        raise Failed(f"yaozarrs takes it for {store.version}")
+
+
+def zarr_pyramid(tmp, name, chunk, *options):
+    out = tmp / "out.ome.zarr"
+    voxtile("convert", DATA / name, out, "--pyramid", "--pyramid-until", "9", "--chunk", chunk, *options)
+    group = zarr.open_group(out, mode="r")
+    version = "0.4" if "--zarr-format" in options else "0.5"
+    attributes = dict(group.attrs)
+    (image,) = (attributes if version == "0.4" else attributes["ome"])["multiscales"]
+    scales = [level["coordinateTransformations"][0]["scale"] for level in image["datasets"]]
+    above = np.asarray(group["0"][...])
+    if len(scales) < 3:
+        raise Failed(f"{len(scales)} levels")
+    for n in range(1, len(scales)):
+        factors = [round(b / a) for a, b in zip(scales[n - 1], scales[n], strict=True)]
+        want = smaller(above, factors)
+        array = group[image["datasets"][n]["path"]]
+        same(array[...], want, f"level {n}, zarr-python")
+        same(open_tensorstore(out / str(n), "2" if version == "0.4" else "3").read().result(), want, f"level {n}, tensorstore")
+        above = want
+    spatial = [s for a, s in zip(image["axes"], above.shape, strict=True) if a["type"] == "space"]
+    if max(spatial) > 9:
+        raise Failed(f"the last level is {above.shape}")
+    valid(out, version)
+
+
+def tiff_pyramid(tmp, name, codec):
+    out = tmp / "out.tif"
+    voxtile("convert", DATA / name, out, "--codec", codec, "--pyramid", "--pyramid-until", "20", "--chunk", "16,16")
+    with tifffile.TiffFile(out) as file:
+        levels = file.series[0].levels
+        axes = file.series[0].axes
+        above = levels[0].asarray()
+        if len(levels) < 3:
+            raise Failed(f"tifffile sees {len(levels)} levels")
+        for n, level in enumerate(levels[1:]):
+            above = smaller(above, [2 if a in "YX" else 1 for a in axes])
+            same(level.asarray(), above, f"level {n + 1}, tifffile")
+            if by_vips_too(codec):
+                last = above if axes.endswith("S") else above.reshape(-1, *above.shape[-2:])[0]
+                same(by_vips(out, subifd=n), last, f"level {n + 1}, libvips")
+    seen = [level["shape"] for level in info(out)["levels"]]
+    if len(seen) != len(levels):
+        raise Failed(f"voxtile sees the levels {seen}")
 
 
 def one_voxel(tmp):

@@ -15,7 +15,7 @@ use clap::CommandFactory;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use voxtile::op::{Axis, AxisSet, Dtype};
-use voxtile::{Error, OpenOptions, Output, Pipeline, RawOptions, Recipe, machine};
+use voxtile::{Error, OpenOptions, Output, Pipeline, Pyramid, RawOptions, Recipe, machine};
 
 /// How a command that did its work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +149,16 @@ impl WriteArgs {
         }
         if let Some(codec) = self.codec {
             output = output.codec(codec);
+        }
+        if let Some(reduction) = self.pyramid {
+            let mut pyramid = Pyramid::new().until(self.pyramid_until);
+            if let Some(reduction) = reduction {
+                pyramid = pyramid.reduction(reduction);
+            }
+            if let Some(factor) = &self.pyramid_factor {
+                pyramid = pyramid.factor(&factor.0);
+            }
+            output = output.pyramid(pyramid);
         }
         output
     }

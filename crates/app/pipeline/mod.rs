@@ -278,7 +278,7 @@ impl Pipeline {
             as_table.as_ref().map_or(Ok(()), TableOptions::check)?;
             let layout = NoImage::layout(self.source.chunk());
             let target = plan::Target::Table { place: as_table, image: self.input };
-            return Plan::new(graph, self.source, layout, &options, target, self.hooks);
+            return Plan::new(graph, self.source, (layout, Vec::new()), &options, target, self.hooks);
         }
         if let (Some(output), Some(_)) = (place, &as_table) {
             return Err(Error::MakesImage { output: output.path.clone() });
@@ -298,23 +298,24 @@ impl Pipeline {
             }
             _ => None,
         };
-        let (layout, target) = match self.target {
+        let (cut, target) = match self.target {
             Target::Image(output) => {
                 let options = output.options(&self.info, &input, &result)?;
-                let layout = options.layout(&result)?;
+                let levels = output.pyramid.as_ref().map(|pyramid| pyramid.levels(&options, &result));
+                let cut = (options.layout(&result)?, levels.transpose()?.unwrap_or_default());
                 if output.is_placed() {
                     if let Some(input) = &self.input {
                         options.apart_from(input)?;
                     }
                     options.check()?;
-                    (layout, plan::Target::Image(options))
+                    (cut, plan::Target::Image(options))
                 } else {
-                    (layout, plan::Target::Nowhere)
+                    (cut, plan::Target::Nowhere)
                 }
             }
-            Target::Sink(sink) => (sink.layout().clone(), plan::Target::Sink(sink)),
+            Target::Sink(sink) => ((sink.layout().clone(), Vec::new()), plan::Target::Sink(sink)),
         };
-        let mut plan = Plan::new(graph, self.source, layout, &options, target, self.hooks)?;
+        let mut plan = Plan::new(graph, self.source, cut, &options, target, self.hooks)?;
         plan.measuring = measuring;
         Ok(plan)
     }

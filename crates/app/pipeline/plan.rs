@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxtile_io::{OutputOptions, SpillDir, TableOptions};
 use voxtile_sched::contract::{Layout, Sink, Source};
-use voxtile_sched::engine::{self, Graph, Hooks, Options};
+use voxtile_sched::engine::{self, Graph, Hooks, Level, Options};
 use voxtile_sched::model::{Meta, Shape};
 
 /// A planned run: what it will do, and what it will take. Displays as text for people.
@@ -16,6 +16,8 @@ pub struct Plan {
     plan: engine::Plan,
     sources: Vec<Arc<dyn Source>>,
     layout: Layout,
+    /// Smaller versions that are written with the result.
+    levels: Vec<Meta>,
     target: Target,
     hooks: Hooks,
     /// What follows when the result is written.
@@ -38,14 +40,15 @@ impl Plan {
     pub(super) fn new(
         graph: Graph,
         source: Arc<dyn Source>,
-        layout: Layout,
+        (layout, levels): (Layout, Vec<Level>),
         options: &Options,
         target: Target,
         hooks: Hooks,
     ) -> Result<Self, Error> {
         let sources = vec![source];
-        let plan = engine::Plan::new(graph, &sources, &layout, options)?;
-        Ok(Self { plan, sources, layout, target, hooks, measuring: None })
+        let plan = engine::Plan::with_levels(graph, &sources, &layout, &levels, options)?;
+        let levels = levels.into_iter().map(|level| level.meta).collect();
+        Ok(Self { plan, sources, layout, levels, target, hooks, measuring: None })
     }
 
     /// Stages, tiles, bytes and time, as data.
@@ -119,7 +122,7 @@ impl Plan {
             Target::Nowhere => Err(Error::NoOutput),
             Target::Image(options) => {
                 let spill = SpillDir::new(parent(&options.path));
-                Ok((options.create(self.result())?, spill))
+                Ok((options.create(self.result(), &self.levels)?, spill))
             }
             Target::Table { place, .. } => {
                 let dir = place.as_ref().map_or_else(std::env::temp_dir, |p| parent(p.path()));

@@ -1,7 +1,7 @@
 //! What is known of an opened image besides its voxels, and how one is opened.
 
 use crate::bytes::read_at;
-use crate::{Codec, IoError, RawOptions, flat, npy, picture, tiff, zarr};
+use crate::{Codec, IoError, RawOptions, flat, npy, picture, planes, tiff, zarr};
 use serde::Serialize;
 use std::fs::File;
 use std::path::Path;
@@ -25,15 +25,19 @@ pub struct OpenOptions {
 impl OpenOptions {
     /// Refuses a level or an array other than the only one that a file `store` of a single image has.
     pub(crate) fn only_image(&self, store: &str) -> Result<(), IoError> {
-        let level = (self.level > 0).then(|| ("level", self.level.to_string()));
-        let array = self.array.clone().filter(|a| a != "0").map(|a| ("image", a));
-        match level.or(array) {
-            None => Ok(()),
-            Some((what, asked)) => {
-                Err(IoError::NoSuch { store: store.to_owned(), what, asked, found: vec!["0".to_owned()] })
-            }
-        }
+        self.only_level(store)?;
+        let array = self.array.clone().filter(|a| a != "0");
+        array.map_or(Ok(()), |asked| Err(no_such(store, "image", asked)))
     }
+
+    /// Refuses a level other than the only one that `store` has.
+    pub(crate) fn only_level(&self, store: &str) -> Result<(), IoError> {
+        if self.level > 0 { Err(no_such(store, "level", self.level.to_string())) } else { Ok(()) }
+    }
+}
+
+fn no_such(store: &str, what: &'static str, asked: String) -> IoError {
+    IoError::NoSuch { store: store.to_owned(), what, asked, found: vec!["0".to_owned()] }
 }
 
 /// An image that was opened for reading.
@@ -85,12 +89,16 @@ pub struct LevelInfo {
 }
 
 /// Opens an image by its content: a Zarr directory (array, group, OME-Zarr), a TIFF, `.npy`, PNG or JPEG file; or by
-/// what [`OpenOptions::raw`] says of it.
+/// what [`OpenOptions::raw`] says of it. A path with `{z}`, `{c}` or `{t}` in it, as `slices/scan_z{z}.tif`, stands for all
+/// files whose names fit; together they are one image.
 ///
 /// # Errors
 /// [`IoError::Missing`], [`IoError::NotAnImage`], [`IoError::Unsupported`], [`IoError::Header`], [`IoError::NoSuch`],
 /// [`IoError::Option`] and [`IoError::Io`].
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
+    if planes::names_planes(path) {
+        return planes::open(path, options);
+    }
     let kind = std::fs::metadata(path).map_err(IoError::io("read", path))?;
     if kind.is_dir() {
         return zarr::open(path, options);

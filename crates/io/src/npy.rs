@@ -293,7 +293,7 @@ mod tests {
                 overwrite: true,
                 bare: false,
             };
-            Ok(options.create(meta)?)
+            Ok(options.create(meta, &[])?)
         }
 
         fn reopen(&self) -> Result<Arc<dyn Source>, StoreError> {

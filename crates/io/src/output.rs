@@ -68,6 +68,22 @@ impl OutputOptions {
         }
     }
 
+    /// Whether the format holds smaller versions of such an image. Touches no file.
+    ///
+    /// # Errors
+    /// [`IoError::Option`].
+    pub fn takes_levels(&self, meta: &Meta) -> Result<(), IoError> {
+        let why = match self.format {
+            Format::ZarrV2 | Format::ZarrV3 if meta.axes.space().len() >= 2 => return Ok(()),
+            Format::ZarrV2 | Format::ZarrV3 => {
+                format!("an image needs two space axes; this one has {}", meta.axes)
+            }
+            Format::Tiff => return Ok(()),
+            Format::Npy => "a .npy file holds one array".to_owned(),
+        };
+        Err(IoError::Option { option: "--pyramid", why })
+    }
+
     /// Whether the output can be made at its place: nothing is there, or something that may be replaced, and the
     /// directory takes new files. Touches no file.
     ///
@@ -102,17 +118,21 @@ impl OutputOptions {
         check_apart(input, &self.path)
     }
 
-    /// Makes the output, ready for its chunks.
+    /// Makes the output, ready for its chunks and for those of its smaller versions, the largest first.
     ///
     /// # Errors
-    /// Those of [`layout`](Self::layout) and [`check`](Self::check), and [`IoError::Io`].
-    pub fn create(&self, meta: &Meta) -> Result<Arc<dyn Sink>, IoError> {
+    /// Those of [`layout`](Self::layout), [`takes_levels`](Self::takes_levels) and [`check`](Self::check), and
+    /// [`IoError::Io`].
+    pub fn create(&self, meta: &Meta, levels: &[Meta]) -> Result<Arc<dyn Sink>, IoError> {
         self.layout(meta)?;
+        if !levels.is_empty() {
+            self.takes_levels(meta)?;
+        }
         self.check()?;
         match self.format {
             Format::ZarrV3 | Format::ZarrV2 => {
                 let aside = self.set_aside()?;
-                match (zarr::ZarrSink::create(self, meta), aside) {
+                match (zarr::ZarrSink::create(self, meta, levels), aside) {
                     (Ok(sink), None) => Ok(Arc::new(sink)),
                     (Ok(sink), Some(old)) => Ok(Arc::new(Replacing { sink, path: self.path.clone(), old })),
                     (Err(error), old) => {
@@ -124,7 +144,7 @@ impl OutputOptions {
                 }
             }
             // What is there stays until the new file is complete.
-            Format::Tiff => Ok(Arc::new(tiff::TiffSink::create(self, meta)?)),
+            Format::Tiff => Ok(Arc::new(tiff::TiffSink::create(self, meta, levels)?)),
             Format::Npy => Ok(Arc::new(npy::NpySink::create(self, meta)?)),
         }
     }
@@ -177,6 +197,10 @@ impl Sink for Replacing {
 
     fn write(&self, place: Place, data: &Tile<'_>) -> Result<u64, StoreError> {
         self.sink.write(place, data)
+    }
+
+    fn levels(&self) -> &[Arc<dyn Sink>] {
+        self.sink.levels()
     }
 
     fn finish(&self) -> Result<(), StoreError> {
@@ -262,7 +286,7 @@ mod tests {
         o.overwrite = true;
         assert!(matches!(o.check(), Err(IoError::Option { option: "--overwrite", .. })));
         let meta = Meta::new([1; 5], AxisSet::SPACE, Dtype::U8);
-        assert!(o.create(&meta).is_err());
+        assert!(o.create(&meta, &[]).is_err());
         assert!(o.path.join("chapter1").exists());
     }
 

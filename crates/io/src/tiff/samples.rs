@@ -85,6 +85,26 @@ macro_rules! wrap {
 }
 wrap!(u8 u16 u32 u64);
 
+/// Replaces samples by their running sums. Two rows at a time: each sum waits for the one before it, those of the other row do
+/// not.
+fn running<T: Wrap>(rows: &mut [T], row: usize) {
+    for pair in rows.chunks_mut(2 * row) {
+        let (upper, lower) = pair.split_at_mut(row.min(pair.len()));
+        let (mut up, mut low) = (T::zeroed(), T::zeroed());
+        if lower.is_empty() {
+            for v in upper {
+                up = up.add(*v);
+                *v = up;
+            }
+            continue;
+        }
+        for (u, l) in upper.iter_mut().zip(lower) {
+            (up, low) = (up.add(*u), low.add(*l));
+            (*u, *l) = (up, low);
+        }
+    }
+}
+
 /// Undoes the horizontal predictor on rows of `row` samples, `samples` of them per pixel.
 pub(super) fn undo_horizontal(size: usize, bytes: &mut [u8], row: usize, samples: usize) {
     fn sums<T: Wrap, const N: usize>(row: &mut [T]) {
@@ -97,9 +117,12 @@ pub(super) fn undo_horizontal(size: usize, bytes: &mut [u8], row: usize, samples
         }
     }
     by_size!(size, T => {
-        for row in bytemuck::cast_slice_mut::<u8, T>(bytes).chunks_exact_mut(row) {
+        let all = bytemuck::cast_slice_mut::<u8, T>(bytes);
+        if samples == 1 {
+            return running::<T>(all, row);
+        }
+        for row in all.chunks_exact_mut(row) {
             match samples {
-                1 => sums::<T, 1>(row),
                 2 => sums::<T, 2>(row),
                 3 => sums::<T, 3>(row),
                 4 => sums::<T, 4>(row),

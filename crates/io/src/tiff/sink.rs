@@ -11,9 +11,9 @@ use crate::bytes::Unfinished;
 use crate::{Codec, IoError, LocalStore, OutputOptions};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use voxtile_sched::contract::{Layout, Place, Sink, StoreError};
-use voxtile_sched::model::{Axis, Dtype, Grid, Kind, Meta, Shape, Tile, voxels};
+use voxtile_sched::model::{Axis, Dtype, Grid, Kind, Meta, Tile, voxels};
 
 /// Edge of a tile where the user names none.
 const EDGE: u64 = 512;
@@ -97,17 +97,63 @@ fn is_rgb(meta: &Meta) -> bool {
 
 /// A TIFF on its way.
 pub(crate) struct TiffSink {
-    meta: Meta,
-    layout: Layout,
+    file: Arc<Writer>,
+    levels: Vec<Arc<dyn Sink>>,
+}
+
+/// A level of its image: a directory below that of each page.
+struct Level {
+    file: Arc<Writer>,
+    number: usize,
+}
+
+/// The file of an image and its levels.
+struct Writer {
     path: PathBuf,
-    encoding: Encoding,
+    codec: Codec,
     big: bool,
-    grid: Grid,
+    /// The image, then its levels.
+    images: Vec<Image>,
     /// `None` once it is complete or given up.
     file: RwLock<Option<Unfinished>>,
     state: Mutex<State>,
     /// Buffers that nobody uses at the moment.
     idle: Mutex<Vec<Work>>,
+}
+
+/// One image of the file.
+struct Image {
+    meta: Meta,
+    layout: Layout,
+    encoding: Encoding,
+    grid: Grid,
+}
+
+impl Image {
+    fn new(options: &OutputOptions, meta: &Meta) -> Result<Self, IoError> {
+        let layout = layout(options, meta)?;
+        let encoding = Encoding {
+            codec: options.codec,
+            dtype: meta.dtype,
+            width: layout.chunk[4] as usize,
+            height: layout.chunk[3] as usize,
+            samples: layout.chunk[1] as usize,
+            predictor: options.codec != Codec::None && !meta.dtype.is_float() && meta.kind == Kind::Image,
+        };
+        Ok(Self { meta: meta.clone(), grid: Grid::new(meta.shape, layout.chunk), layout, encoding })
+    }
+
+    /// Most bytes in the file: tiles, two numbers for each, and a directory for each page.
+    fn most_bytes(&self) -> u64 {
+        let longest = encode::bound(self.encoding.codec, self.encoding.tile_bytes()) as u64 + 1;
+        let tiles = self.grid.len().saturating_mul(longest + 16);
+        tiles.saturating_add(self.pages().saturating_mul(512))
+    }
+
+    fn pages(&self) -> u64 {
+        let [t, c, z, ..] = self.grid.counts();
+        t * c * z
+    }
 }
 
 /// Where tiles lie.
@@ -116,9 +162,17 @@ struct State {
     end: u64,
     /// The place that is appended next.
     next: u64,
-    /// Tiles that were encoded before their turn: number in the file, and bytes.
-    early: BTreeMap<u64, (usize, Vec<u8>)>,
-    /// Where tiles lie, page by page; 0 for those that have not come.
+    /// Tiles that were encoded before their turn, and which they are.
+    early: BTreeMap<u64, (TileId, Vec<u8>)>,
+    /// Where the tiles of each image lie.
+    places: Vec<Places>,
+}
+
+/// Number of the image, and of the tile in it: pages in the order `t, c, z`, tiles row by row.
+type TileId = (usize, usize);
+
+/// Where tiles lie, page by page; 0 for those that have not come.
+struct Places {
     offsets: Vec<u64>,
     lengths: Vec<u32>,
 }
@@ -132,67 +186,68 @@ impl TiffSink {
     ///
     /// # Errors
     /// Those of [`layout`], and [`IoError::Io`].
-    pub(crate) fn create(options: &OutputOptions, meta: &Meta) -> Result<Self, IoError> {
-        let layout = layout(options, meta)?;
-        let encoding = Encoding {
-            codec: options.codec,
-            dtype: meta.dtype,
-            width: layout.chunk[4] as usize,
-            height: layout.chunk[3] as usize,
-            samples: layout.chunk[1] as usize,
-            predictor: options.codec != Codec::None && !meta.dtype.is_float() && meta.kind == Kind::Image,
+    pub(crate) fn create(options: &OutputOptions, meta: &Meta, levels: &[Meta]) -> Result<Self, IoError> {
+        let images: Vec<Image> = std::iter::once(meta)
+            .chain(levels)
+            .map(|meta| Image::new(options, meta))
+            .collect::<Result<_, _>>()?;
+        let most = images.iter().map(Image::most_bytes).fold(1 << 20, u64::saturating_add);
+        let places = |image: &Image| {
+            let tiles = image.grid.len() as usize;
+            Places { offsets: vec![0; tiles], lengths: vec![0; tiles] }
         };
-        let grid = Grid::new(meta.shape, layout.chunk);
-        let tiles = grid.len();
-        let longest = encode::bound(options.codec, encoding.tile_bytes()) as u64 + 1;
-        // Besides tiles: two numbers for each, and a directory for each page.
-        let pages = voxels(&meta.shape) / (meta.shape[3] * meta.shape[4]);
-        let most = tiles
-            .saturating_mul(longest + 16)
-            .saturating_add(pages.saturating_mul(512))
-            .saturating_add(1 << 20);
-        let big = most > u64::from(u32::MAX);
-        let state = State {
-            end: 16,
-            next: 0,
-            early: BTreeMap::new(),
-            offsets: vec![0; tiles as usize],
-            lengths: vec![0; tiles as usize],
-        };
-        Ok(Self {
-            meta: meta.clone(),
-            layout,
+        let places = images.iter().map(places).collect();
+        let file = Arc::new(Writer {
             path: options.path.clone(),
-            encoding,
-            big,
-            grid,
+            codec: options.codec,
+            big: most > u64::from(u32::MAX),
+            images,
             file: RwLock::new(Some(LocalStore::new(&options.path).begin("")?)),
-            state: Mutex::new(state),
+            state: Mutex::new(State { end: 16, next: 0, early: BTreeMap::new(), places }),
             idle: Mutex::default(),
-        })
+        });
+        let level = |number| Arc::new(Level { file: file.clone(), number }) as Arc<dyn Sink>;
+        let levels = (1..=levels.len()).map(level).collect();
+        Ok(Self { file, levels })
+    }
+}
+
+impl Writer {
+    fn write(&self, image: usize, place: Place, data: &Tile<'_>) -> Result<u64, IoError> {
+        let mut work = lock(&self.idle).pop().unwrap_or_default();
+        let result = self.write_tile(image, place, data, &mut work);
+        lock(&self.idle).push(work);
+        result
     }
 
-    fn write_tile(&self, place: Place, data: &Tile<'_>, work: &mut Work) -> Result<u64, IoError> {
-        let bytes = self.encoding.encode(data, work)?;
-        let number = self.number(&place.index);
+    fn write_tile(
+        &self,
+        image: usize,
+        place: Place,
+        data: &Tile<'_>,
+        work: &mut Work,
+    ) -> Result<u64, IoError> {
+        let Image { encoding, grid, .. } = &self.images[image];
+        let bytes = encoding.encode(data, work)?;
+        let tile = (image, grid.linear(&place.index) as usize);
         let length = bytes.len() as u64;
-        if self.encoding.codec == Codec::None {
+        if self.codec == Codec::None && self.images.len() == 1 {
             let at = 16 + place.order * length;
-            lock(&self.state).settle(number, at, length);
+            lock(&self.state).settle(tile, at, length);
             self.put(bytes, at)?;
             return Ok(length);
         }
         let mut ready = Vec::new();
         let mut state = lock(&self.state);
         if place.order != state.next {
-            state.early.insert(place.order, (number, bytes.to_vec()));
+            state.early.insert(place.order, (tile, bytes.to_vec()));
             return Ok(length);
         }
-        let at = state.append(number, length);
+        let at = state.append(tile, length);
         loop {
             let next = state.next;
-            let Some((number, bytes)) = state.early.remove(&next) else { break };
-            ready.push((state.append(number, bytes.len() as u64), bytes));
+            let Some((tile, bytes)) = state.early.remove(&next) else { break };
+            ready.push((state.append(tile, bytes.len() as u64), bytes));
         }
         drop(state);
         self.put(bytes, at)?;
@@ -209,45 +264,89 @@ impl TiffSink {
         }
     }
 
-    /// Number of a tile in the file: pages in the order `t, c, z`, tiles row by row.
-    fn number(&self, index: &Shape) -> usize {
-        self.grid.linear(index) as usize
-    }
-
     fn complete(&self) -> Result<(), IoError> {
         let mut state = lock(&self.state);
-        for (_, (number, bytes)) in std::mem::take(&mut state.early) {
-            let at = state.append(number, bytes.len() as u64);
+        for (_, (tile, bytes)) in std::mem::take(&mut state.early) {
+            let at = state.append(tile, bytes.len() as u64);
             self.put(&bytes, at)?;
         }
-        let first = state.end.next_multiple_of(8);
-        let mut at = first;
-        let counts = self.grid.counts();
-        let per_page = (counts[3] * counts[4]) as usize;
-        let pages = state.offsets.len() / per_page;
-        let description = omexml::describe(&self.meta, self.encoding.samples as u64);
-        let mut block = Vec::new();
-        for page in 0..pages {
-            let range = page * per_page..(page + 1) * per_page;
-            let tiles = (&state.offsets[range.clone()], &state.lengths[range]);
-            let text = if page == 0 { description.as_str() } else { "" };
-            let place = at + block.len() as u64;
-            self.directory(&mut block, place, text, tiles, page + 1 == pages);
-            if block.len() > 1 << 20 || page + 1 == pages {
-                self.put(&block, at)?;
-                at += block.len() as u64;
-                block.clear();
+        let pages = self.images[0].pages() as usize;
+        let mut block = Block { file: self, start: state.end.next_multiple_of(8), bytes: Vec::new() };
+        // The directories of levels first: that of a page names them.
+        let mut below: Vec<Vec<u64>> = vec![Vec::new(); pages];
+        for (image, places) in self.images.iter().zip(&state.places).skip(1) {
+            for (page, below) in below.iter_mut().enumerate() {
+                let tags = PageTags { text: "", below: &[], reduced: true, last: true };
+                below.push(block.directory(image, places, page, &tags)?);
             }
         }
-        self.put(&directory::header(self.big, first), 0)?;
+        let description = omexml::describe(&self.images[0].meta, self.images[0].encoding.samples as u64);
+        let mut first = None;
+        for (page, below) in below.iter().enumerate() {
+            let text = if page == 0 { description.as_str() } else { "" };
+            let tags = PageTags { text, below, reduced: false, last: page + 1 == pages };
+            let at = block.directory(&self.images[0], &state.places[0], page, &tags)?;
+            first.get_or_insert(at);
+        }
+        block.flush()?;
+        self.put(&directory::header(self.big, first.unwrap_or(0)), 0)?;
         match self.file.write().unwrap_or_else(PoisonError::into_inner).take() {
             Some(file) => file.commit(),
             None => Ok(()),
         }
     }
+}
 
+/// Directories that are written together.
+struct Block<'a> {
+    file: &'a Writer,
+    /// Where in the file the block begins.
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+/// What a directory says besides its image.
+struct PageTags<'a> {
+    text: &'a str,
+    /// Where the directories of its levels lie.
+    below: &'a [u64],
+    reduced: bool,
+    /// Whether no page follows.
+    last: bool,
+}
+
+impl Block<'_> {
+    /// Appends the directory of one page; says where it lies.
+    fn directory(
+        &mut self,
+        image: &Image,
+        places: &Places,
+        page: usize,
+        tags: &PageTags<'_>,
+    ) -> Result<u64, IoError> {
+        if self.bytes.len() > 1 << 20 {
+            self.flush()?;
+        }
+        let at = self.start + self.bytes.len() as u64;
+        let counts = image.grid.counts();
+        let per_page = (counts[3] * counts[4]) as usize;
+        let range = page * per_page..(page + 1) * per_page;
+        let tiles = (&places.offsets[range.clone()], &places.lengths[range]);
+        image.directory(&mut self.bytes, self.file.big, at, tags, tiles);
+        Ok(at)
+    }
+
+    fn flush(&mut self) -> Result<(), IoError> {
+        self.file.put(&self.bytes, self.start)?;
+        self.start += self.bytes.len() as u64;
+        self.bytes.clear();
+        Ok(())
+    }
+}
+
+impl Image {
     /// Appends the directory of one page.
-    fn directory(&self, out: &mut Vec<u8>, at: u64, text: &str, tiles: (&[u64], &[u32]), last: bool) {
+    fn directory(&self, out: &mut Vec<u8>, big: bool, at: u64, page: &PageTags<'_>, tiles: (&[u64], &[u32])) {
         let Encoding { codec, dtype, width, height, samples, predictor } = self.encoding;
         let bits = vec![8 * dtype.size() as u16; samples];
         let format =
@@ -258,16 +357,17 @@ impl TiffSink {
         let tile = [width as u32, height as u32];
         let per_centimeter = |axis| self.meta.micrometers(axis).and_then(|um| rational(10_000.0 / um));
         let resolution = (per_centimeter(Axis::X), per_centimeter(Axis::Y));
+        let reduced = [u32::from(page.reduced)];
         let mut tags = vec![
-            (tag::NEW_SUBFILE_TYPE, Values::Long(&[0])),
+            (tag::NEW_SUBFILE_TYPE, Values::Long(&reduced)),
             (tag::IMAGE_WIDTH, Values::Long(&size[..1])),
             (tag::IMAGE_LENGTH, Values::Long(&size[1..])),
             (tag::BITS_PER_SAMPLE, Values::Short(&bits)),
             (tag::COMPRESSION, Values::Short(&compression)),
             (tag::PHOTOMETRIC, Values::Short(&photometric)),
         ];
-        if !text.is_empty() {
-            tags.push((tag::IMAGE_DESCRIPTION, Values::Ascii(text)));
+        if !page.text.is_empty() {
+            tags.push((tag::IMAGE_DESCRIPTION, Values::Ascii(page.text)));
         }
         let count = [samples as u16];
         tags.push((tag::SAMPLES_PER_PIXEL, Values::Short(&count)));
@@ -287,23 +387,27 @@ impl TiffSink {
         tags.push((tag::TILE_LENGTH, Values::Long(&tile[1..])));
         tags.push((tag::TILE_OFFSETS, Values::Offsets(tiles.0)));
         tags.push((tag::TILE_BYTE_COUNTS, Values::Long(tiles.1)));
+        if !page.below.is_empty() {
+            tags.push((tag::SUB_IFDS, Values::Offsets(page.below)));
+        }
         tags.push((tag::SAMPLE_FORMAT, Values::Short(&format)));
-        directory::append(out, self.big, at, &tags, last);
+        directory::append(out, big, at, &tags, page.last);
     }
 }
 
 impl State {
     /// Gives an encoded tile the next place in the file; tiles start at even offsets.
-    fn append(&mut self, number: usize, length: u64) -> u64 {
+    fn append(&mut self, tile: TileId, length: u64) -> u64 {
         let at = self.end.next_multiple_of(2);
-        self.settle(number, at, length);
+        self.settle(tile, at, length);
         self.next += 1;
         at
     }
 
-    fn settle(&mut self, number: usize, at: u64, length: u64) {
-        self.offsets[number] = at;
-        self.lengths[number] = length as u32;
+    fn settle(&mut self, (image, number): TileId, at: u64, length: u64) {
+        let places = &mut self.places[image];
+        places.offsets[number] = at;
+        places.lengths[number] = length as u32;
         self.end = self.end.max(at + length);
     }
 }
@@ -315,31 +419,56 @@ fn rational(value: f64) -> Option<[u32; 2]> {
     (numerator > 0).then_some([numerator, denominator as u32])
 }
 
-impl Sink for TiffSink {
+impl Sink for Level {
     fn meta(&self) -> &Meta {
-        &self.meta
+        &self.file.images[self.number].meta
     }
 
     fn layout(&self) -> &Layout {
-        &self.layout
+        &self.file.images[self.number].layout
     }
 
     fn name(&self) -> String {
-        self.path.display().to_string()
+        format!("{}, level {}", self.file.path.display(), self.number)
     }
 
     fn write(&self, place: Place, data: &Tile<'_>) -> Result<u64, StoreError> {
-        let mut work = lock(&self.idle).pop().unwrap_or_default();
-        let result = self.write_tile(place, data, &mut work);
-        lock(&self.idle).push(work);
-        Ok(result?)
+        Ok(self.file.write(self.number, place, data)?)
     }
 
     fn finish(&self) -> Result<(), StoreError> {
-        Ok(self.complete()?)
+        Ok(())
+    }
+
+    fn abort(&self) {}
+}
+
+impl Sink for TiffSink {
+    fn meta(&self) -> &Meta {
+        &self.file.images[0].meta
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.file.images[0].layout
+    }
+
+    fn name(&self) -> String {
+        self.file.path.display().to_string()
+    }
+
+    fn write(&self, place: Place, data: &Tile<'_>) -> Result<u64, StoreError> {
+        Ok(self.file.write(0, place, data)?)
+    }
+
+    fn levels(&self) -> &[Arc<dyn Sink>] {
+        &self.levels
+    }
+
+    fn finish(&self) -> Result<(), StoreError> {
+        Ok(self.file.complete()?)
     }
 
     fn abort(&self) {
-        *self.file.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.file.file.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

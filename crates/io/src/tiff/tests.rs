@@ -379,7 +379,7 @@ impl contract::Store for Files {
         let _ = std::fs::remove_file(self.path());
         let mut options = output(self.path(), self.codec);
         options.chunk = Some([1, 1, 1, chunk[3].next_multiple_of(16), chunk[4].next_multiple_of(16)]);
-        Ok(options.create(meta)?)
+        Ok(options.create(meta, &[])?)
     }
 
     fn reopen(&self) -> Result<Arc<dyn Source>, StoreError> {
@@ -420,7 +420,7 @@ fn write(options: &OutputOptions, meta: &Meta) -> Vec<u8> {
     for (i, b) in bytes.iter_mut().enumerate() {
         *b = (i / 3) as u8;
     }
-    let sink = options.create(meta).unwrap();
+    let sink = options.create(meta, &[]).unwrap();
     let grid = Grid::new(meta.shape, sink.layout().chunk);
     let whole = Tile::new(meta.dtype, meta.shape.map(|n| n as usize), bytes);
     for (order, index) in grid.iter().enumerate() {
@@ -499,7 +499,7 @@ fn big_files_are_bigtiff() {
     let first = |z: u64, codec| {
         let options = output(dir.path().join("big.tif"), codec);
         let meta = Meta::new([1, 1, z, 16384, 16384], AxisSet::SPACE, Dtype::U16);
-        let sink = options.create(&meta).unwrap();
+        let sink = options.create(&meta, &[]).unwrap();
         // Nothing was written: every tile is missing, which readers take as black.
         sink.finish().unwrap();
         std::fs::read(&options.path).unwrap()[..4].to_vec()

@@ -20,33 +20,58 @@ pub(super) fn unfinished(format: Format) -> Vec<Document> {
     vec![("zarr.json".to_owned(), json!({"zarr_format": 3, "node_type": "group", "attributes": mark}))]
 }
 
-/// The complete metadata, the root's last. `prefix` is the path of the array; empty for a bare one.
+/// An array that is complete.
+pub(super) struct Array<'a> {
+    /// Its path; empty for a bare one.
+    pub(super) path: &'a str,
+    pub(super) meta: &'a Meta,
+    pub(super) layout: &'a Layout,
+}
+
+impl Array<'_> {
+    fn is_bare(&self) -> bool {
+        self.path.is_empty()
+    }
+
+    fn at(&self, name: &str) -> String {
+        if self.is_bare() { name.to_owned() } else { format!("{}/{name}", self.path) }
+    }
+
+    fn documents(&self, format: Format, codec: Codec) -> Vec<Document> {
+        let Self { meta, layout, .. } = self;
+        let units = units(meta).filter(|_| self.is_bare());
+        if format == Format::ZarrV2 {
+            let names: Vec<&str> = meta.axes.iter().map(voxtile_sched::model::Axis::name).collect();
+            let mut attributes = Map::from_iter([("_ARRAY_DIMENSIONS".to_owned(), json!(names))]);
+            attributes.extend(units);
+            return vec![
+                (self.at(".zattrs"), Value::Object(attributes)),
+                (self.at(".zarray"), array_v2(meta, layout, codec)),
+            ];
+        }
+        vec![(self.at("zarr.json"), array_v3(meta, layout, codec, &Map::from_iter(units)))]
+    }
+}
+
+/// The complete metadata, the root's last: of a bare array, or of a group with the levels of an image. `windows` are the
+/// values that its channels are shown from and to.
 pub(super) fn finished(
     format: Format,
-    prefix: &str,
-    meta: &Meta,
-    layout: &Layout,
+    arrays: &[Array<'_>],
+    windows: Option<&[(f64, f64)]>,
     codec: Codec,
 ) -> Vec<Document> {
-    let at = |name: &str| if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-    let bare = prefix.is_empty();
-    if format == Format::ZarrV2 {
-        let names: Vec<&str> = meta.axes.iter().map(voxtile_sched::model::Axis::name).collect();
-        let mut attributes = Map::from_iter([("_ARRAY_DIMENSIONS".to_owned(), json!(names))]);
-        attributes.extend(units(meta).filter(|_| bare));
-        let mut out =
-            vec![(at(".zattrs"), Value::Object(attributes)), (at(".zarray"), array_v2(meta, layout, codec))];
-        if !bare {
-            out.push((".zattrs".to_owned(), Value::Object(ome::attributes(meta, prefix, true))));
-        }
-        return out;
-    }
-    let attributes = Map::from_iter(units(meta).filter(|_| bare));
-    let mut out = vec![(at("zarr.json"), array_v3(meta, layout, codec, &attributes))];
-    if !bare {
-        let attributes = ome::attributes(meta, prefix, false);
-        let root = json!({"zarr_format": 3, "node_type": "group", "attributes": attributes});
-        out.push(("zarr.json".to_owned(), root));
+    let mut out: Vec<Document> = arrays.iter().flat_map(|a| a.documents(format, codec)).collect();
+    if arrays.iter().all(|a| !a.is_bare()) {
+        let v2 = format == Format::ZarrV2;
+        let levels: Vec<(&str, &Meta)> = arrays.iter().map(|a| (a.path, a.meta)).collect();
+        let attributes = ome::attributes(&levels, windows, v2);
+        out.push(if v2 {
+            (".zattrs".to_owned(), Value::Object(attributes))
+        } else {
+            let root = json!({"zarr_format": 3, "node_type": "group", "attributes": attributes});
+            ("zarr.json".to_owned(), root)
+        });
     }
     out
 }

@@ -8,29 +8,44 @@ use super::describe::{self, Document};
 use super::encode;
 use super::metadata::MAX_INNER_CHUNKS;
 use crate::bytes::Unfinished;
+use crate::ome::Windows;
 use crate::scratch::{Work, with_work};
+use crate::tiff::rgb_channels;
 use crate::{ByteStore as _, Codec, Format, IoError, LocalStore, OutputOptions, ome};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use voxtile_sched::contract::{Layout, Place, Sink, StoreError};
-use voxtile_sched::model::{Axis, Grid, Meta, NDIM, Shape, Tile, voxels};
+use voxtile_sched::model::{Axis, Dtype, Grid, Meta, NDIM, Shape, Tile, voxels};
 
-/// A Zarr array on its way.
+/// A Zarr on its way: a bare array, or a group with the levels of an image.
 pub(crate) struct ZarrSink {
-    meta: Meta,
-    layout: Layout,
+    /// The image, then its smaller versions.
+    arrays: Vec<Arc<Array>>,
+    levels: Vec<Arc<dyn Sink>>,
     codec: Codec,
     format: Format,
     store: LocalStore,
     root: PathBuf,
     /// Whether the root directory is ours to remove.
     made_root: bool,
-    /// Path of the array; empty for a bare one.
-    prefix: &'static str,
+}
+
+/// One array of it.
+struct Array {
+    meta: Meta,
+    layout: Layout,
+    codec: Codec,
+    format: Format,
+    store: LocalStore,
+    root: PathBuf,
+    /// Its path in the group; empty for a bare one.
+    prefix: String,
     grid: Grid,
     /// Grid of shards, and chunks per shard along each axis.
     shards: Option<(Grid, Shape)>,
+    /// How its channels are shown, of the coarsest of several levels.
+    windows: Option<Windows>,
     open: Mutex<HashMap<Shape, Arc<Mutex<Shard>>>>,
 }
 
@@ -116,31 +131,30 @@ pub(crate) fn layout(options: &OutputOptions, meta: &Meta) -> Result<Layout, IoE
 
 impl ZarrSink {
     /// Makes the directory and marks it as not complete. What was there is gone by now.
-    pub(crate) fn create(options: &OutputOptions, meta: &Meta) -> Result<Self, IoError> {
-        let layout = layout(options, meta)?;
+    pub(crate) fn create(options: &OutputOptions, meta: &Meta, levels: &[Meta]) -> Result<Self, IoError> {
         let root = options.path.clone();
+        let store = LocalStore::new(&root);
+        let bare = levels.is_empty() && (options.bare || !ome::can_describe(meta));
+        // Colours of 8 bits are shown as they are.
+        let as_is = meta.dtype == Dtype::U8 && meta.channels == rgb_channels();
+        let array = |(n, meta): (usize, &Meta)| -> Result<Arc<Array>, IoError> {
+            let prefix = if bare { String::new() } else { n.to_string() };
+            let mut array = Array::new(options, meta, store.clone(), prefix)?;
+            if n > 0 && n == levels.len() && !as_is {
+                array.windows = Windows::new(meta);
+            }
+            Ok(Arc::new(array))
+        };
+        let arrays =
+            std::iter::once(meta).chain(levels).enumerate().map(array).collect::<Result<Vec<_>, _>>()?;
         let made_root = match std::fs::create_dir(&root) {
             Ok(()) => true,
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => false,
             Err(e) => return Err(IoError::io("create", root)(e)),
         };
-        let bare = options.bare || !ome::can_describe(meta);
-        let grid = Grid::new(meta.shape, layout.chunk);
-        let shards =
-            layout.shard.map(|s| (Grid::new(meta.shape, s), std::array::from_fn(|a| s[a] / layout.chunk[a])));
-        let sink = Self {
-            meta: meta.clone(),
-            layout,
-            codec: options.codec,
-            format: options.format,
-            store: LocalStore::new(&root),
-            root,
-            made_root,
-            prefix: if bare { "" } else { "0" },
-            grid,
-            shards,
-            open: Mutex::default(),
-        };
+        let levels = arrays[1..].iter().map(|a| a.clone() as Arc<dyn Sink>).collect();
+        let (codec, format) = (options.codec, options.format);
+        let sink = Self { arrays, levels, codec, format, store, root, made_root };
         for document in describe::unfinished(sink.format) {
             if let Err(e) = sink.put(document) {
                 sink.remove();
@@ -156,10 +170,53 @@ impl ZarrSink {
         self.store.put(&key, text.as_bytes())
     }
 
+    /// Removes what this sink made, and nothing else.
+    fn remove(&self) {
+        for array in &self.arrays {
+            array.remove();
+        }
+        for file in ["zarr.json", ".zgroup", ".zattrs", ".zarray"] {
+            remove(&self.store, file);
+        }
+        if self.made_root {
+            let _ = std::fs::remove_dir(&self.root);
+        }
+    }
+}
+
+/// Removes a file or a directory, if it is there. Nothing can be done about what stays.
+fn remove(store: &LocalStore, key: &str) {
+    let path = store.path(key);
+    let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+}
+
+impl Array {
+    fn new(options: &OutputOptions, meta: &Meta, store: LocalStore, prefix: String) -> Result<Self, IoError> {
+        let layout = layout(options, meta)?;
+        let grid = Grid::new(meta.shape, layout.chunk);
+        let shards =
+            layout.shard.map(|s| (Grid::new(meta.shape, s), std::array::from_fn(|a| s[a] / layout.chunk[a])));
+        let (codec, format, root) = (options.codec, options.format, options.path.clone());
+        let (windows, open) = (None, Mutex::default());
+        Ok(Self {
+            meta: meta.clone(),
+            layout,
+            codec,
+            format,
+            store,
+            root,
+            prefix,
+            grid,
+            shards,
+            windows,
+            open,
+        })
+    }
+
     /// Key of an object by its index.
     fn key(&self, index: &Shape) -> String {
         use std::fmt::Write as _;
-        let mut key = self.prefix.to_owned();
+        let mut key = self.prefix.clone();
         let mut part = |p: &dyn std::fmt::Display| {
             if !key.is_empty() {
                 key.push('/');
@@ -244,29 +301,21 @@ impl ZarrSink {
         })
     }
 
-    /// Removes what this sink made, and nothing else.
+    /// Completes the shards that lack chunks.
+    fn complete(&self) -> Result<(), IoError> {
+        let open = std::mem::take(&mut *lock(&self.open));
+        open.into_values().try_for_each(|shard| lock(&shard).finish())
+    }
+
     fn remove(&self) {
         lock(&self.open).clear();
-        // Nothing can be done about files that stay.
-        let remove = |key: &str| {
-            let path = self.store.path(key);
-            let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
-        };
         if !self.prefix.is_empty() {
-            remove(self.prefix);
+            remove(&self.store, &self.prefix);
         } else if self.format == Format::ZarrV2 {
             let first = self.meta.axes.pick(&self.grid.counts()).first().copied().unwrap_or(0);
-            (0..first).for_each(|i| remove(&i.to_string()));
+            (0..first).for_each(|i| remove(&self.store, &i.to_string()));
         } else {
-            remove("c");
-        }
-        for file in ["zarr.json", ".zgroup", ".zattrs", ".zarray"] {
-            if self.store.path(file).is_file() {
-                remove(file);
-            }
-        }
-        if self.made_root {
-            let _ = std::fs::remove_dir(&self.root);
+            remove(&self.store, "c");
         }
     }
 }
@@ -332,7 +381,7 @@ fn gather(data: &Tile<'_>, full: &[usize; NDIM], out: &mut [u8]) {
     }
 }
 
-impl Sink for ZarrSink {
+impl Sink for Array {
     fn meta(&self) -> &Meta {
         &self.meta
     }
@@ -342,7 +391,7 @@ impl Sink for ZarrSink {
     }
 
     fn name(&self) -> String {
-        self.root.display().to_string()
+        self.root.join(&self.prefix).display().to_string()
     }
 
     fn write(&self, place: Place, data: &Tile<'_>) -> Result<u64, StoreError> {
@@ -352,18 +401,54 @@ impl Sink for ZarrSink {
         if data.is_empty() {
             return Ok(0);
         }
+        if let Some(windows) = &self.windows {
+            windows.look(&self.grid.region(&place.index), data);
+        }
         Ok(with_work(|work| self.encode(place, data, work))?)
     }
 
     fn finish(&self) -> Result<(), StoreError> {
-        let open = std::mem::take(&mut *lock(&self.open));
-        for shard in open.into_values() {
-            lock(&shard).finish()?;
-        }
-        for document in describe::finished(self.format, self.prefix, &self.meta, &self.layout, self.codec) {
+        Ok(self.complete()?)
+    }
+
+    fn abort(&self) {
+        self.remove();
+    }
+}
+
+impl Sink for ZarrSink {
+    fn meta(&self) -> &Meta {
+        self.arrays[0].meta()
+    }
+
+    fn layout(&self) -> &Layout {
+        self.arrays[0].layout()
+    }
+
+    fn name(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn write(&self, place: Place, data: &Tile<'_>) -> Result<u64, StoreError> {
+        self.arrays[0].write(place, data)
+    }
+
+    fn levels(&self) -> &[Arc<dyn Sink>] {
+        &self.levels
+    }
+
+    fn finish(&self) -> Result<(), StoreError> {
+        self.arrays.iter().try_for_each(|array| array.complete())?;
+        let described: Vec<describe::Array<'_>> = self
+            .arrays
+            .iter()
+            .map(|a| describe::Array { path: &a.prefix, meta: &a.meta, layout: &a.layout })
+            .collect();
+        let windows = self.arrays.last().and_then(|coarsest| coarsest.windows.as_ref()?.found());
+        for document in describe::finished(self.format, &described, windows.as_deref(), self.codec) {
             self.put(document)?;
         }
-        if self.format == Format::ZarrV2 && self.prefix.is_empty() {
+        if self.format == Format::ZarrV2 && self.arrays[0].prefix.is_empty() {
             let path = self.store.path(".zgroup");
             std::fs::remove_file(&path).map_err(IoError::io("remove", path))?;
         }

@@ -178,7 +178,7 @@ impl contract::Store for Written {
         let mut options = self.options(chunk);
         options.shard =
             self.shard.map(|s| std::array::from_fn(|a| s[a] * chunk[a].min(meta.shape[a].max(1))));
-        Ok(options.create(meta)?)
+        Ok(options.create(meta, &[])?)
     }
 
     fn reopen(&self) -> Result<Arc<dyn Source>, StoreError> {
@@ -385,14 +385,14 @@ fn an_unfinished_output_is_no_image_and_can_be_replaced() {
         let out = Written::new(format, "zstd:1", None, bare);
         let meta = Meta::new([1, 1, 1, 8, 8], AxisSet::parse("yx").unwrap(), voxtile_sched::model::Dtype::U8);
         let mut options = out.options([1, 1, 1, 8, 8]);
-        let sink = options.create(&meta).unwrap();
+        let sink = options.create(&meta, &[]).unwrap();
         let unfinished = open(&out.path(), &OpenOptions::default());
         assert!(matches!(unfinished, Err(IoError::NotAnImage { why, .. }) if why.contains("not finished")));
         drop(sink);
         options.overwrite = false;
-        assert!(matches!(options.create(&meta), Err(IoError::Exists { .. })));
+        assert!(matches!(options.create(&meta, &[]), Err(IoError::Exists { .. })));
         options.overwrite = true;
-        options.create(&meta).unwrap().finish().unwrap();
+        options.create(&meta, &[]).unwrap().finish().unwrap();
         assert!(open(&out.path(), &OpenOptions::default()).is_ok());
     }
 }
@@ -401,7 +401,7 @@ fn an_unfinished_output_is_no_image_and_can_be_replaced() {
 fn abort_spares_what_is_not_ours() {
     let out = Written::new(Format::ZarrV3, "none", None, true);
     let meta = Meta::new([1, 1, 1, 8, 8], AxisSet::parse("yx").unwrap(), voxtile_sched::model::Dtype::U8);
-    let sink = out.options([1, 1, 1, 8, 8]).create(&meta).unwrap();
+    let sink = out.options([1, 1, 1, 8, 8]).create(&meta, &[]).unwrap();
     std::fs::write(out.path().join("notes.txt"), "mine").unwrap();
     sink.abort();
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 1);

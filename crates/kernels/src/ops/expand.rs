@@ -5,7 +5,8 @@
 //! voxels or, given as `2um`, in space. With one distance per axis (`1,3,3`) they are measured in these. Of voxels equally
 //! near, the one with the smallest x wins, then the smallest y, then the smallest z. Equal to
 //! `skimage.segmentation.expand_labels(labels, distance)`, ties included, and with `spacing=` for physical distances, except for
-//! ties and limits that rounding decides. Halo: the distance. Cost: one read and one write; per voxel 0.5 ns times the
+//! ties and limits that rounding decides. Halo: the distance, or the image if that is smaller. Cost: one read and one
+//! write; per voxel 0.5 ns times the
 //! sum over the axes of 2 r + 1. Scratch: 16 bytes per voxel of a plane with its halo.
 
 use crate::objects::whole_numbers;
@@ -50,7 +51,10 @@ impl Expand {
             return Err(args.wrong("distance", text, "a length of a million voxels or less"));
         }
         let weight = distance.map(|d| if d > 0.0 { (longest / d) * (longest / d) } else { 1.0 });
-        Ok(Self { reach: distance.map(|d| d as usize), weight, limit: longest * longest })
+        // Beyond the image there is no object.
+        let [_, _, shape @ ..] = args.input().shape;
+        let reach = std::array::from_fn(|a| (distance[a] as usize).min(shape[a].saturating_sub(1) as usize));
+        Ok(Self { reach, weight, limit: longest * longest })
     }
 
     fn halo(&self) -> Halo {

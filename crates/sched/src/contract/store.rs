@@ -67,8 +67,8 @@ pub struct Layout {
 pub struct Place {
     /// Chunk index.
     pub index: Shape,
-    /// Position of the chunk among the chunks of its shard (of its image, where there are no shards), counted from 0
-    /// in the order of the plan. Sinks that append keep this order, so files do not depend on thread timing.
+    /// Position of the chunk among the chunks of its shard, counted from 0 in the order of the plan; where there are no
+    /// shards, among the chunks of the image and all its levels. Sinks that append keep this order, so files do not depend on thread timing.
     pub order: u64,
 }
 
@@ -89,6 +89,12 @@ pub trait Sink: Send + Sync {
     /// # Errors
     /// The store's own error, which names the chunk.
     fn write(&self, place: Place, data: &Tile<'_>) -> Result<u64, StoreError>;
+
+    /// Smaller versions of the image that are written in the same pass, the largest first: each is made of the one
+    /// before. They are completed and removed with this image, not by themselves.
+    fn levels(&self) -> &[Arc<dyn Sink>] {
+        &[]
+    }
 
     /// Makes the output complete: called once, after the last chunk.
     ///

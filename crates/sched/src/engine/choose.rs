@@ -4,12 +4,13 @@ use super::cost::{self, FeedCost, TileBytes};
 use super::demand;
 use super::device_run::Placement;
 use super::graph::Graph;
+use super::levels::{self, Level, Timeline};
 use super::plan::{Options, PlanError, Planned, Room};
 use super::pool::rounded;
 use super::schedule::{self, Schedule};
 use super::stage::{End, Origin, Stage, stages};
 use super::tiles::{Order, Tiling};
-use crate::contract::{Layout, Pass, Source};
+use crate::contract::{Fold, Layout, Pass, Source};
 use crate::model::{Axis, Dtype, Grid, NDIM, PerAxis, Shape, voxels};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,7 +36,7 @@ const TEMP_CHUNK: (u64, u64) = (512, 64);
 pub(crate) fn all(
     graph: &Graph,
     sources: &[Arc<dyn Source>],
-    layout: &Layout,
+    target: &Target<'_>,
     options: &Options,
     room: &Room,
     cuts: &BTreeSet<usize>,
@@ -47,7 +48,9 @@ pub(crate) fn all(
     let stages = stages(graph, cuts);
     let count = stages.len();
     for (n, stage) in stages.into_iter().enumerate() {
-        let layout = if n + 1 == count { layout.clone() } else { temp_layout(&stage) };
+        let temporary = temp_layout(&stage);
+        let to = if n + 1 == count { *target } else { Target { layout: &temporary, levels: &[] } };
+        let layout = to.layout;
         let mut feeds = Vec::new();
         let mut grids = Vec::new();
         for feed in &stage.feeds {
@@ -64,7 +67,7 @@ pub(crate) fn all(
         if let (Some(step), true) = (stage.result, n + 1 < count) {
             temps.insert(step, layout.chunk);
         }
-        match one(graph, stage, &grids, &feeds, &layout, options, room) {
+        match one(graph, stage, &grids, &feeds, &to, options, room) {
             Ok(planned) => out.push(planned),
             Err(error @ PlanError::Budget { smallest, .. }) => {
                 if failed.as_ref().is_none_or(|(most, _)| smallest > *most) {
@@ -82,6 +85,14 @@ fn temp_layout(stage: &Stage) -> Layout {
     let edge = if flat { TEMP_CHUNK.0 } else { TEMP_CHUNK.1 };
     let chunk = std::array::from_fn(|a| if a < 2 { 1 } else { edge.min(stage.output.shape[a].max(1)) });
     Layout { chunk, shard: None, scratch: 0, ns_per_voxel: 0.3 }
+}
+
+/// How what a stage writes is cut.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) layout: &'a Layout,
+    /// Smaller versions that are written with it.
+    pub(crate) levels: &'a [Level],
 }
 
 /// One way to run a stage.
@@ -114,10 +125,11 @@ fn one(
     stage: Stage,
     grids: &[Grid],
     feeds: &[FeedCost],
-    layout: &Layout,
+    target: &Target<'_>,
     options: &Options,
     room: &Room,
 ) -> Result<Planned, PlanError> {
+    let Target { layout, levels } = *target;
     let workers = room.workers as u64;
     let read_scratch = feeds.iter().map(|f| f.scratch).max().unwrap_or(0);
     let statistic = match stage.end {
@@ -133,7 +145,8 @@ fn one(
     };
     let kept: u64 = stage.nodes.iter().map(kept).sum();
     // One statistic more is what the others are merged into.
-    let scratch = workers * (read_scratch + layout.scratch) + (workers + 1) * statistic + kept;
+    let write_scratch = levels.iter().map(|l| l.layout.scratch).fold(layout.scratch, u64::max);
+    let scratch = workers * (read_scratch + write_scratch) + (workers + 1) * statistic + kept;
     let allowed = room.bytes.saturating_sub(scratch);
     let end_op = match stage.end {
         End::Fold(step) | End::Merge(step) | End::Tally(step) => Some(graph.steps[step].op.clone()),
@@ -153,8 +166,9 @@ fn one(
             let tiling =
                 Tiling::new(stage.domain.shape, tile, &chunk, layout.shard.as_ref(), whole, Order::Sweep);
             let bytes = cost::tile_bytes(&stage, &tiling, end_op);
-            let work_ns = cost::work_ns(&stage, &tiling, &bytes, layout, end_op);
-            let least = bytes.total + bytes.group + load_bytes(&stage, grids, &tiling);
+            let work_ns = cost::work_ns(&stage, &tiling, &bytes, layout, end_op) + levels::work_ns(levels);
+            let waiting = waiting(levels, &Tiling { order: Order::Nested, ..tiling.clone() }, fold, 1);
+            let least = bytes.total + bytes.group + load_bytes(&stage, grids, &tiling) + waiting;
             Candidate { tiling, bytes, work_ns, least }
         })
         .collect();
@@ -186,7 +200,7 @@ fn one(
     by_size.truncate(FINALISTS);
     let mut choices: Vec<Choice> = Vec::new();
     for c in &fitting {
-        consider(&stage, grids, feeds, c, room, allowed, &mut choices);
+        consider(&stage, grids, feeds, c, (levels, fold), room, allowed, &mut choices);
     }
     // Small tiles have many plans to play through; they only count where large ones are squeezed.
     let ideal = fitting.first().map_or(0.0, |c| c.work_ns * 1e-9 / room.workers as f64);
@@ -194,14 +208,17 @@ fn one(
         let more =
             by_size.iter().filter(|c| c.least <= allowed && !fitting.iter().any(|f| f.tiling == c.tiling));
         for c in more {
-            consider(&stage, grids, feeds, c, room, allowed, &mut choices);
+            consider(&stage, grids, feeds, c, (levels, fold), room, allowed, &mut choices);
         }
     }
     let Some(best) = choices.iter().map(|c| c.seconds).min_by(f64::total_cmp) else {
         let exact = |c: &&Candidate| {
-            let alone = schedule::needs(&stage, grids, &c.tiling).count(0);
-            let tile = cost::exact_tile_bytes(&stage, &c.tiling, end_op);
-            pool_bytes(&tile, 1, alone.peak_bytes, alone.peak_load).max(c.least)
+            let order = if levels.is_empty() { c.tiling.order } else { Order::Nested };
+            let tiling = Tiling { order, ..c.tiling.clone() };
+            let alone = schedule::needs(&stage, grids, &tiling).count(0);
+            let tile = cost::exact_tile_bytes(&stage, &tiling, end_op);
+            let waiting = waiting(levels, &tiling, fold, 1);
+            (pool_bytes(&tile, 1, alone.peak_bytes, alone.peak_load) + waiting).max(c.least)
         };
         let smallest = by_size.iter().map(|c| (*c, exact(c))).min_by_key(|(_, bytes)| *bytes);
         return Err(too_small(graph, &stage, smallest, scratch, room));
@@ -222,11 +239,13 @@ fn one(
         }
         let tile = cost::exact_tile_bytes(&stage, &choice.tiling, end_op);
         let needs = schedule::needs(&stage, grids, &choice.tiling);
-        let alone = |s: &Schedule| pool_bytes(&tile, 1, s.peak_bytes, s.peak_load);
+        let timeline = Timeline::new(levels, &choice.tiling, fold);
+        let alone = |s: &Schedule| pool_bytes(&tile, 1, s.peak_bytes, s.peak_load) + timeline.bytes(1);
         let capacities = [choice.capacity, choice.capacity / 2, 0];
         let mut played = capacities.into_iter().map(|c| needs.play(c));
         let schedule = played.find(|s| alone(s) <= allowed).unwrap_or_else(|| needs.play(0));
-        let bytes = |n: usize| pool_bytes(&tile, n, schedule.peak_bytes, schedule.peak_load);
+        let bytes =
+            |n: usize| pool_bytes(&tile, n, schedule.peak_bytes, schedule.peak_load) + timeline.bytes(n);
         let Some(inflight) = (1..=choice.inflight).rev().find(|&n| bytes(n) <= allowed) else {
             let this = candidates.iter().find(|c| c.tiling.tile == choice.tiling.tile);
             short = this.map(|c| (c, bytes(1))).into_iter().chain(short).min_by_key(|(_, bytes)| *bytes);
@@ -248,6 +267,9 @@ fn one(
             bytes: tile,
             inflight,
             pool_bytes,
+            level_bytes: timeline.bytes(inflight),
+            completions: Arc::new(timeline.completions()),
+            levels: levels.to_vec(),
             scratch,
             seconds: choice.seconds,
             why,
@@ -261,6 +283,15 @@ fn one(
 fn pool_bytes(bytes: &TileBytes, inflight: usize, chunks: u64, load: u64) -> u64 {
     let n = inflight as u64;
     chunks + n * (bytes.total + bytes.group) + (n - 1) * load
+}
+
+/// Bytes that wait for the levels of an output at most.
+fn waiting(levels: &[Level], tiling: &Tiling, fold: Option<&dyn Fold>, inflight: usize) -> u64 {
+    // Too many to play through, and refused for that.
+    if levels.is_empty() || tiling.len() > MAX_READS {
+        return 0;
+    }
+    Timeline::new(levels, tiling, fold).bytes(inflight)
 }
 
 /// Bytes of the chunks that a middle tile reads.
@@ -287,6 +318,7 @@ fn consider(
     grids: &[Grid],
     feeds: &[FeedCost],
     candidate: &Candidate,
+    (levels, fold): (&[Level], Option<&dyn Fold>),
     room: &Room,
     allowed: u64,
     out: &mut Vec<Choice>,
@@ -298,11 +330,14 @@ fn consider(
     // Columns as wide as the image are the sweep again.
     let pencils = widths().filter(|&w| counts[3].max(counts[4]) > w).map(|w| Order::Columns { y: w, x: w });
     let too_slow = |seconds: f64, out: &[Choice]| out.iter().any(|c| seconds > c.seconds * MOST_SLACK);
-    for order in std::iter::once(Order::Sweep).chain(strips).chain(pencils) {
+    // Where levels are written too, blocks that are soon complete leave little to wait.
+    let nested = (!levels.is_empty()).then_some(Order::Nested);
+    for order in nested.into_iter().chain([Order::Sweep]).chain(strips).chain(pencils) {
         if too_slow(candidate.work_ns * 1e-9 / room.workers as f64, out) {
             return;
         }
         let tiling = Tiling { order, ..candidate.tiling.clone() };
+        let timeline = Timeline::new(levels, &tiling, fold);
         let (excerpt, scale) = cost::excerpt(&tiling);
         let needs = schedule::needs(stage, grids, &excerpt);
         // A cache larger than what is ever held changes nothing.
@@ -315,7 +350,9 @@ fn consider(
             }
             let played = needs.count(capacity);
             held = played.peak_bytes;
-            let bytes = |n: usize| pool_bytes(&candidate.bytes, n, played.peak_bytes, played.peak_load);
+            let bytes = |n: usize| {
+                pool_bytes(&candidate.bytes, n, played.peak_bytes, played.peak_load) + timeline.bytes(n)
+            };
             let mut counts = (2..=2 * room.workers).rev().chain([1]);
             let Some(inflight) = counts.find(|&n| bytes(n) <= allowed) else { continue };
             let busy = room.workers.min(inflight).min(tiling.len().max(1) as usize) as f64;

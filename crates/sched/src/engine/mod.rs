@@ -10,6 +10,7 @@ mod cost;
 mod demand;
 mod device_run;
 mod graph;
+mod levels;
 mod lower;
 mod pad;
 mod plan;
@@ -23,6 +24,7 @@ mod tiles;
 mod workshop;
 
 pub use graph::{Graph, GraphError, Input};
+pub use levels::{Level, LevelError};
 pub use plan::{Options, Plan, PlanError};
 pub use pool::OutOfMemory;
 pub use run::{Cancel, Hooks, OnProgress, Progress, Report, RunError};

@@ -1,9 +1,10 @@
 //! Plans: which stages, which tiles in which order, which chunks when, and the bytes of it all.
 
-use super::choose;
+use super::choose::{self, Target};
 use super::cost::{self, TileBytes};
 use super::device_run::{self, Placement};
 use super::graph::{Graph, GraphError};
+use super::levels::{self, Completion, Level, LevelError};
 use super::schedule::Schedule;
 use super::stage::{self, End, Stage};
 use super::tiles::Tiling;
@@ -64,6 +65,9 @@ pub enum PlanError {
     /// A step refuses its inputs.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// A smaller version cannot be written in the same pass.
+    #[error(transparent)]
+    Level(#[from] LevelError),
 }
 
 /// A stage with everything that its run needs.
@@ -76,8 +80,14 @@ pub(crate) struct Planned {
     pub(crate) bytes: TileBytes,
     /// Tiles in flight at most.
     pub(crate) inflight: usize,
-    /// Bytes that tiles, groups and chunks may hold together.
+    /// Bytes that tiles, groups, chunks and levels may hold together.
     pub(crate) pool_bytes: u64,
+    /// Of these, what waits for levels.
+    pub(crate) level_bytes: u64,
+    /// Smaller versions that are written with the result.
+    pub(crate) levels: Vec<Level>,
+    /// Their chunks in the order in which they are complete.
+    pub(crate) completions: Arc<Vec<Completion>>,
     /// Bytes of codecs and stores.
     pub(crate) scratch: u64,
     pub(crate) seconds: f64,
@@ -125,11 +135,27 @@ impl Plan {
         layout: &Layout,
         options: &Options,
     ) -> Result<Self, PlanError> {
+        Self::with_levels(graph, sources, layout, &[], options)
+    }
+
+    /// As [`new`](Self::new), for a sink that has smaller versions of the image too.
+    ///
+    /// # Errors
+    /// Those of [`new`](Self::new), and [`PlanError::Level`] for versions that do not fit the chunks.
+    pub fn with_levels(
+        graph: Graph,
+        sources: &[Arc<dyn Source>],
+        layout: &Layout,
+        levels: &[Level],
+        options: &Options,
+    ) -> Result<Self, PlanError> {
+        levels::check(levels, &graph.output_meta().shape, &layout.chunk)?;
+        let target = Target { layout, levels };
         let options = Options { workers: options.workers.max(1), ..options.clone() };
         let base = base_bytes(options.workers);
         let all = options.memory.saturating_sub(base);
         let room = |bytes| Room { workers: options.workers, bytes, base, allowed: options.memory };
-        let choose = |room: &Room| best_stages(&graph, sources, layout, &options, room);
+        let choose = |room: &Room| best_stages(&graph, sources, &target, &options, room);
         // What objects that cross tiles will take is not known; a quarter is left to them where the rest is enough.
         let mut stages = match keeps_objects(&graph) {
             true => choose(&room(all - all / 4)).or_else(|_| choose(&room(all)))?,
@@ -175,12 +201,12 @@ fn keeps_objects(graph: &Graph) -> bool {
 fn best_stages(
     graph: &Graph,
     sources: &[Arc<dyn Source>],
-    layout: &Layout,
+    target: &Target<'_>,
     options: &Options,
     room: &Room,
 ) -> Result<Vec<Planned>, PlanError> {
     let mut cuts = stage::forced_cuts(graph);
-    let mut best = choose::all(graph, sources, layout, options, room, &cuts);
+    let mut best = choose::all(graph, sources, target, options, room, &cuts);
     // Cut where that pays: the best single cut first, then the next, until none helps.
     let candidates = stage::live_steps(graph);
     loop {
@@ -194,7 +220,7 @@ fn best_stages(
         for &cut in candidates.iter().filter(|c| worth_trying(graph, **c, &cuts)) {
             let mut more = cuts.clone();
             more.insert(cut);
-            if let Ok(stages) = choose::all(graph, sources, layout, options, room, &more) {
+            if let Ok(stages) = choose::all(graph, sources, target, options, room, &more) {
                 let limit = better.as_ref().map_or(seconds * 0.97, |b| total_seconds(&b.1));
                 if total_seconds(&stages) < limit {
                     better = Some((more, stages));

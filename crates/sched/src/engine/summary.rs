@@ -49,6 +49,8 @@ pub struct StageSummary {
     pub voxels_decoded: u64,
     /// Voxels decoded per voxel of what is read.
     pub read_amplification: f64,
+    /// Shapes of the smaller versions that are written with the result.
+    pub levels: Vec<Vec<u64>>,
     /// Bytes that the stage holds.
     pub bytes: StageBytes,
     /// Modelled seconds.
@@ -108,6 +110,8 @@ pub struct StageBytes {
     pub inflight: u64,
     /// Decoded chunks.
     pub cache: u64,
+    /// Parts of smaller versions that wait for the rest of their chunk.
+    pub levels: u64,
     /// Codecs and stores, all workers.
     pub scratch: u64,
     /// All of the stage.
@@ -167,6 +171,7 @@ impl Plan {
             chunks_decoded: planned.schedule.decoded,
             voxels_decoded: decoded,
             read_amplification: decoded as f64 / read.max(1) as f64,
+            levels: planned.levels.iter().map(|l| l.meta.dims()).collect(),
             bytes: StageBytes {
                 input: planned.bytes.input,
                 output: planned.bytes.output,
@@ -174,6 +179,7 @@ impl Plan {
                 group: planned.bytes.group,
                 inflight: planned.inflight as u64,
                 cache: planned.schedule.peak_bytes,
+                levels: planned.level_bytes,
                 scratch: planned.scratch,
                 total: planned.pool_bytes + planned.scratch,
             },
@@ -250,10 +256,15 @@ impl fmt::Display for Summary {
                 "  read    {} chunks decoded, amplification {:.2}",
                 s.chunks_decoded, s.read_amplification
             )?;
+            if !s.levels.is_empty() {
+                let sizes = |l: &Vec<u64>| l.iter().map(ToString::to_string).collect::<Vec<_>>().join("×");
+                writeln!(f, "  levels  {}", s.levels.iter().map(sizes).collect::<Vec<_>>().join(", "))?;
+            }
             let b = &s.bytes;
+            let levels = if b.levels == 0 { String::new() } else { format!("levels {} + ", human(b.levels)) };
             writeln!(
                 f,
-                "  memory  {} tiles in flight × {} (input {}, result {}) + chunks {} + codecs {} = {}",
+                "  memory  {} tiles in flight × {} (input {}, result {}) + chunks {} + {levels}codecs {} = {}",
                 b.inflight,
                 human(b.tile + b.group),
                 human(b.input),

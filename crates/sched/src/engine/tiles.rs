@@ -13,6 +13,8 @@ pub(crate) enum Order {
     Sweep,
     /// Columns of so many groups in y and x, each swept along z.
     Columns { y: u64, x: u64 },
+    /// Blocks of two groups along each space axis, in blocks of two such blocks, and so on.
+    Nested,
 }
 
 impl fmt::Display for Order {
@@ -20,6 +22,7 @@ impl fmt::Display for Order {
         match self {
             Self::Sweep => f.write_str("plane sweep"),
             Self::Columns { y, x } => write!(f, "columns of {y}×{x} chunks along z"),
+            Self::Nested => f.write_str("nested blocks"),
         }
     }
 }
@@ -108,6 +111,10 @@ fn visit(counts: Shape, order: Order) -> Box<dyn Iterator<Item = Shape>> {
     let unit = Grid::new(counts, [1; NDIM]);
     match order {
         Order::Sweep => Box::new(unit.iter()),
+        Order::Nested => {
+            let batches = Grid::new(counts, [1, 1, counts[2].max(1), counts[3].max(1), counts[4].max(1)]);
+            Box::new(batches.iter().flat_map(move |b| Nested { open: vec![batches.region(&b)] }))
+        }
         Order::Columns { y, x } => {
             let columns = Grid::new(counts, [1, 1, counts[2].max(1), y, x]);
             Box::new(columns.iter().flat_map(move |c| {
@@ -116,6 +123,32 @@ fn visit(counts: Shape, order: Order) -> Box<dyn Iterator<Item = Shape>> {
                     .iter()
                     .map(move |i| std::array::from_fn(|a| i[a] + r.start[a] as u64))
             }))
+        }
+    }
+}
+
+/// Visits the cells of a box: halves it at powers of two until one cell is left.
+struct Nested {
+    /// Boxes that are still to come, the next one last.
+    open: Vec<Region>,
+}
+
+impl Iterator for Nested {
+    type Item = Shape;
+
+    fn next(&mut self) -> Option<Shape> {
+        loop {
+            let block = self.open.pop()?;
+            let longest = block.shape.into_iter().max().unwrap_or(0);
+            if longest <= 1 {
+                return (block.voxels() == 1).then(|| block.start.map(|s| s as u64));
+            }
+            // All axes are cut at one length, so that blocks are cubes of a power of two, except at the far edges.
+            let half = longest.next_power_of_two() / 2;
+            let parts = Grid::new(block.shape, [half; NDIM]);
+            let at = self.open.len();
+            self.open.extend(parts.iter().map(|i| parts.region(&i).translate(&block.start)));
+            self.open[at..].reverse();
         }
     }
 }
@@ -129,11 +162,11 @@ mod tests {
         #[test]
         fn tiles_cover_the_image_once_and_stay_in_their_group(
             image in proptest::array::uniform3(0u64..20), tile in proptest::array::uniform3(1u64..12),
-            chunk in proptest::array::uniform3(1u64..7), width in 1u64..4, sweep in any::<bool>(),
+            chunk in proptest::array::uniform3(1u64..7), width in 1u64..4, order in 0usize..3,
         ) {
             let five = |v: [u64; 3]| [1, 1, v[0], v[1], v[2]];
             let shard = five(chunk).map(|c| c * 2);
-            let order = if sweep { Order::Sweep } else { Order::Columns { y: 3, x: width } };
+            let order = [Order::Sweep, Order::Columns { y: 3, x: width }, Order::Nested][order];
             let t = Tiling::new(five(image), five(tile), &five(chunk), Some(&shard), None, order);
             let mut seen = vec![0u8; (image[0] * image[1] * image[2]) as usize];
             let mut n = 0;
@@ -149,5 +182,13 @@ mod tests {
             prop_assert!(seen.iter().all(|&s| s == 1));
             prop_assert_eq!(n, t.len());
         }
+    }
+
+    #[test]
+    fn nested_blocks_follow_each_other() {
+        let order: Vec<Shape> = visit([1, 2, 1, 2, 3], Order::Nested).collect();
+        let flat: Vec<[u64; 3]> = order.iter().map(|i| [i[1], i[3], i[4]]).collect();
+        let one = |c| [[c, 0, 0], [c, 0, 1], [c, 1, 0], [c, 1, 1], [c, 0, 2], [c, 1, 2]];
+        assert_eq!(flat, [one(0), one(1)].concat());
     }
 }

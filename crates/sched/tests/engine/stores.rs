@@ -1,6 +1,6 @@
 //! Stores in memory, and the shortest way to run a graph.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use voxtile_sched::contract::{Device, Heap, Joins, Layout, Place, Sink, Source, Spill, StoreError};
 use voxtile_sched::engine::{Graph, Hooks, Options, Plan, Report, RunError, Summary};
@@ -62,10 +62,21 @@ pub(crate) struct Memory {
     layout: Layout,
     pub(crate) decoded: Mutex<HashMap<Shape, u64>>,
     pub(crate) written: Mutex<Vec<Place>>,
+    levels: Vec<Arc<dyn Sink>>,
 }
 
 impl Memory {
     pub(crate) fn new(image: Image, chunk: Shape, shard: Option<Shape>) -> Arc<Self> {
+        Self::with_levels(image, chunk, shard, &[])
+    }
+
+    /// A sink that takes smaller versions too.
+    pub(crate) fn with_levels(
+        image: Image,
+        chunk: Shape,
+        shard: Option<Shape>,
+        levels: &[Arc<Self>],
+    ) -> Arc<Self> {
         let meta = image.meta.clone();
         let layout = Layout { chunk, shard, scratch: 0, ns_per_voxel: 1.0 };
         Arc::new(Self {
@@ -74,6 +85,7 @@ impl Memory {
             layout,
             decoded: Mutex::default(),
             written: Mutex::default(),
+            levels: levels.iter().map(|l| l.clone() as Arc<dyn Sink>).collect(),
         })
     }
 
@@ -118,6 +130,9 @@ impl Sink for Memory {
         self.image.lock().unwrap().tile_mut().part(&region).copy_from(data);
         self.written.lock().unwrap().push(place);
         Ok(region.voxels() * 4)
+    }
+    fn levels(&self) -> &[Arc<dyn Sink>] {
+        &self.levels
     }
     fn finish(&self) -> Result<(), StoreError> {
         Ok(())
@@ -206,23 +221,30 @@ pub(crate) fn run_on(
     if !revisits {
         assert_eq!(report.tiles, summary.stages.iter().map(|s| s.tiles * s.passes).sum::<u64>());
     }
-    // Each chunk is written once, and the order within a shard has no gap.
-    let mut orders: HashMap<Shape, Vec<u64>> = HashMap::new();
-    for place in sink.written.lock().unwrap().iter() {
-        let shard =
-            how.shard.map_or([0; 5], |s| std::array::from_fn(|a| place.index[a] * how.write_chunk[a] / s[a]));
-        orders.entry(shard).or_default().push(place.order);
-    }
-    let chunks = Grid::new(sink.image().meta.shape, how.write_chunk).len();
-    assert_eq!(orders.values().map(Vec::len).sum::<usize>() as u64, chunks);
-    for mut order in orders.into_values() {
-        order.sort_unstable();
-        assert!(order.iter().enumerate().all(|(n, &o)| n as u64 == o), "{order:?}");
-    }
+    check_places(std::slice::from_ref(&sink), how.write_chunk, how.shard);
     let decoded: u64 = memories.iter().map(|m| m.decoded.lock().unwrap().values().sum::<u64>()).sum();
     if summary.stages.len() == 1 && !revisits {
         assert_eq!(decoded, summary.stages[0].chunks_decoded, "planned and measured decodes");
         assert_eq!(report.chunks_decoded, decoded);
     }
     Ok((sink.image(), report, summary))
+}
+
+/// Each chunk is written once, and the order within a shard has no gap; without shards, that of all images together.
+pub(crate) fn check_places(sinks: &[Arc<Memory>], chunk: Shape, shard: Option<Shape>) {
+    let mut orders: HashMap<(usize, Shape), Vec<u64>> = HashMap::new();
+    for (n, sink) in sinks.iter().enumerate() {
+        let written = sink.written.lock().unwrap();
+        for place in written.iter() {
+            let of_shard = |s: Shape| (n, std::array::from_fn(|a| place.index[a] * chunk[a] / s[a]));
+            orders.entry(shard.map_or((0, [0; 5]), of_shard)).or_default().push(place.order);
+        }
+        let chunks: HashSet<Shape> = written.iter().map(|p| p.index).collect();
+        assert_eq!(chunks.len(), written.len());
+        assert_eq!(chunks.len() as u64, Grid::new(sink.meta.shape, chunk).len());
+    }
+    for mut order in orders.into_values() {
+        order.sort_unstable();
+        assert!(order.iter().enumerate().all(|(n, &o)| n as u64 == o), "{order:?}");
+    }
 }

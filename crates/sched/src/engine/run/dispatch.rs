@@ -12,6 +12,7 @@ use super::super::stage::Stage;
 use super::super::tile_run::{self, Block, Chunk};
 use super::super::tiles::TileAt;
 use super::group::{Finish, Group};
+use super::levels::Levels;
 use super::{RunError, Shared};
 use crate::contract::{Device, Fetch, Sink, Source};
 use crate::model::{Grid, Region, TileMut, voxels};
@@ -34,6 +35,8 @@ pub(super) struct StageRun {
     pub(super) shared: Arc<Shared>,
     device: Option<Arc<dyn Device>>,
     pub(super) tiles: Vec<TileAt>,
+    /// Smaller versions of what is written.
+    pub(super) levels: Levels,
     plan: PlanPart,
     budget: Arc<Semaphore>,
     failure: Mutex<Option<RunError>>,
@@ -45,6 +48,7 @@ struct PlanPart {
     schedule: Arc<Schedule>,
     tile_bytes: u64,
     group_bytes: u64,
+    level_bytes: u64,
     inflight: usize,
 }
 
@@ -60,6 +64,7 @@ impl StageRun {
             stage: place.stage,
             feeds: place.feeds,
             grids: planned.grids.clone(),
+            levels: Levels::new(planned, &place.target),
             sink: place.target,
             shared,
             device: place.device,
@@ -68,6 +73,7 @@ impl StageRun {
                 schedule: planned.schedule.clone(),
                 tile_bytes: planned.bytes.total,
                 group_bytes: planned.bytes.group,
+                level_bytes: planned.level_bytes,
                 inflight: planned.inflight,
             },
             budget: Arc::new(Semaphore::new((planned.pool_bytes / PAGE) as usize)),
@@ -159,6 +165,9 @@ impl StageRun {
         let mut cache: HashMap<Key, Load> = HashMap::new();
         let mut group: Option<(Region, Arc<Group>)> = None;
         let mut orders = super::group::Orders::new(&self.sink);
+        let writes = !matches!(*finish, Finish::Hand(_));
+        let mut groups = 0;
+        let _waiting = self.bytes(if writes { self.plan.level_bytes } else { 0 }).await;
         for n in 0..self.tiles.len() {
             let slot = slots.clone().acquire_owned().await.expect("slots are never closed");
             while tasks.try_join_next().is_some() {}
@@ -181,6 +190,10 @@ impl StageRun {
             if group.is_none() {
                 let held = self.bytes(self.plan.group_bytes).await;
                 group = Some((at.group, Arc::new(Group::new(&self, &finish, &at, &mut orders, held))));
+                if writes {
+                    self.levels.number(groups, &mut orders);
+                    groups += 1;
+                }
             }
             for key in self.plan.schedule.drops(n) {
                 cache.remove(&key);

@@ -36,30 +36,36 @@ impl Finish {
     }
 }
 
-/// Numbers the chunks of each shard in plan order.
+/// Numbers the chunks of each shard in plan order; where there are no shards, all chunks of the image and its levels.
 pub(super) struct Orders {
-    chunks: Grid,
-    shard: Option<Shape>,
-    next: HashMap<Shape, u64>,
+    /// Of the image and of its levels: chunks, and shards.
+    grids: Vec<(Grid, Option<Shape>)>,
+    next: HashMap<(usize, Shape), u64>,
 }
 
 impl Orders {
     pub(super) fn new(sink: &Arc<dyn Sink>) -> Self {
-        let layout = sink.layout();
-        Self { chunks: Grid::new(sink.meta().shape, layout.chunk), shard: layout.shard, next: HashMap::new() }
+        let grid = |sink: &Arc<dyn Sink>| {
+            let layout = sink.layout();
+            (Grid::new(sink.meta().shape, layout.chunk), layout.shard)
+        };
+        let grids = std::iter::once(sink).chain(sink.levels()).map(grid).collect();
+        Self { grids, next: HashMap::new() }
     }
 
+    /// Places for the image's chunks in a region.
     pub(super) fn places(&mut self, region: &Region) -> Vec<Place> {
-        let number = |index: Shape| {
-            let shard = match self.shard {
-                Some(shard) => std::array::from_fn(|a| index[a] * self.chunks.chunk[a] / shard[a]),
-                None => [0; 5],
-            };
-            let next = self.next.entry(shard).or_insert(0);
-            *next += 1;
-            Place { index, order: *next - 1 }
-        };
-        self.chunks.covering(region).map(number).collect()
+        let indices: Vec<Shape> = self.grids[0].0.covering(region).collect();
+        indices.into_iter().map(|index| self.place(0, index)).collect()
+    }
+
+    /// The place of the next chunk: of the image, or of level `n - 1`.
+    pub(super) fn place(&mut self, n: usize, index: Shape) -> Place {
+        let (chunks, shard) = &self.grids[n];
+        let of_shard = |shard: &Shape| (n, std::array::from_fn(|a| index[a] * chunks.chunk[a] / shard[a]));
+        let next = self.next.entry(shard.as_ref().map_or((0, [0; 5]), of_shard)).or_insert(0);
+        *next += 1;
+        Place { index, order: *next - 1 }
     }
 }
 
@@ -170,7 +176,20 @@ impl Group {
                 run.on_cpu("write", region, work).await;
             });
         }
-        drop(blocks);
+        if !run.levels.is_empty() && !self.region.is_empty() {
+            let (run, group) = (run.clone(), self.clone());
+            tasks.spawn(async move {
+                let region = group.region;
+                let work = move |run: &StageRun| {
+                    if let Err(error) = run.levels.add(run, &region, &blocks[0].part(&region)) {
+                        run.fail(error);
+                    }
+                };
+                run.on_cpu("write", region, work).await;
+            });
+        } else {
+            drop(blocks);
+        }
         while tasks.join_next().await.is_some() {}
     }
 

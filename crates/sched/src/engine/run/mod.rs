@@ -2,6 +2,7 @@
 
 mod dispatch;
 mod group;
+mod levels;
 mod meters;
 mod passes;
 mod trace;

@@ -297,6 +297,13 @@ impl Visits<'_> {
             let bytes = written.map_err(|source| RunError::Write { region, source })?;
             self.run.shared.meters.wrote(bytes);
         }
+        let mut groups: Vec<Region> = self.run.tiles.iter().map(|at| at.group).collect();
+        groups.dedup();
+        for (n, group) in groups.iter().enumerate().filter(|_| !self.run.levels.is_empty()) {
+            self.run.levels.number(n as u32, &mut orders);
+            let block = self.read(&self.state.1, group)?;
+            self.run.levels.add(self.run, group, &block.tile())?;
+        }
         Ok(())
     }
 }
