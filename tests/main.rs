@@ -3,6 +3,7 @@
 mod api;
 mod cli;
 mod errors;
+mod gpu;
 mod house;
 mod labels;
 mod memory;

@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 use std::str::FromStr;
-use voxtile::Reduction;
+use voxtile::{Device, Reduction};
 use voxtile_io::{BadCodec, CODEC_FORMS, Codec, RawType};
 use voxtile_sched::model::{Axis, AxisSet, Border, Dtype};
 
@@ -132,8 +132,11 @@ pub(crate) struct Plan {
 #[derive(Debug, Args)]
 pub(crate) struct Info {
     /// Image to look at; or many, as for `run`
-    #[arg(value_hint = ValueHint::AnyPath)]
-    pub(crate) input: PathBuf,
+    #[arg(value_hint = ValueHint::AnyPath, required_unless_present = "devices")]
+    pub(crate) input: Option<PathBuf>,
+    /// Show instead what there is to compute on, or why there is no GPU
+    #[arg(long, conflicts_with = "input")]
+    pub(crate) devices: bool,
     /// Also read every voxel: ends, mean, standard deviation and percentiles, of each channel
     #[arg(long)]
     pub(crate) stats: bool,
@@ -317,6 +320,9 @@ pub(crate) struct LimitArgs {
 pub(crate) struct EngineArgs {
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    /// Where to compute: auto, cpu, cuda; never changes the result
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(crate) device: Device,
     /// Compute tile; one number for all space axes, or z,y,x; never changes the result [default: by cost]
     #[arg(long, value_name = "SIZES")]
     pub(crate) tile: Option<Sizes>,

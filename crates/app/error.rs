@@ -2,6 +2,7 @@
 
 pub use crate::recipe::{Place, Problem, RecipeError};
 pub use voxtile_io::{Damage, Feature, IoError};
+pub use voxtile_kernels::device::DeviceError;
 pub use voxtile_kernels::spec::ArgError;
 pub use voxtile_sched::contract::Refused;
 pub use voxtile_sched::engine::{LevelError, PlanError, RunError};
@@ -29,6 +30,9 @@ pub enum Error {
     /// An array that does not fit its shape, or memory for a result that is not there.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// A GPU was asked for, and there is none that can be used.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// An output in a format that voxtile does not write.
     #[error("`{}`: voxtile does not write .{extension}", output.display())]
     Extension {

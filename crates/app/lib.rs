@@ -12,6 +12,7 @@
 //!
 //! A [`Recipe`] is the same as text, as the command line takes it. [`op`] has what an operation of your own needs.
 
+mod device;
 mod images;
 mod output;
 mod pipeline;
@@ -22,6 +23,7 @@ pub mod error;
 pub mod machine;
 pub mod op;
 
+pub use device::Device;
 pub use error::Error;
 pub use images::Images;
 pub use output::Output;

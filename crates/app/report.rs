@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use voxtile::Error;
 use voxtile::error::{
-    ArgError, Feature, IoError, LevelError, PlanError, Problem, RecipeError, Refused, RunError,
+    ArgError, DeviceError, Feature, IoError, LevelError, PlanError, Problem, RecipeError, Refused, RunError,
 };
 use voxtile_io::{CODEC_FORMS, Format};
 use voxtile_kernels::ops;
@@ -105,7 +105,7 @@ impl<'a> Words<'a> {
             Command::Run(a) => Self::new(&a.input, Some(&a.output), &a.engine.limits),
             Command::Convert(a) => Self::new(&a.input, Some(&a.output), &a.engine.limits),
             Command::Plan(a) => Self::new(&a.input, None, &a.engine.limits),
-            Command::Info(a) => Self::new(&a.input, None, &a.limits),
+            Command::Info(a) => Self { input: a.input.as_deref(), output: None, workers: a.limits.workers },
             Command::Verify(a) => Self::new(&a.a, None, &a.limits),
             Command::Preview(a) => Self::new(&a.input, Some(&a.output), &a.limits),
             Command::Demo(a) => Self { output: Some(&a.dir), ..Self::default() },
@@ -224,6 +224,10 @@ fn library(error: &Error, words: &Words<'_>) -> Explained {
         Error::NoLabels => (
             error.to_string(),
             Some("end the recipe with `label`, as in `threshold otsu | label`".to_owned()),
+        ),
+        Error::Device(_) => (
+            format!("`--device cuda`: {error}"),
+            Some("`--device cpu` needs no GPU and gives the same bits; `voxtile info --devices` shows what there is".to_owned()),
         ),
         Error::Sizes { axes, .. } => {
             (error.to_string(), Some(format!("give one number for all space axes, or up to {}", axes.len())))
@@ -491,6 +495,15 @@ fn run(error: &RunError, words: &Words<'_>) -> Explained {
             error.to_string(),
             Some("give less with `--memory`, or end other programs: the machine had no more".to_owned()),
         ),
+        RunError::Device { source, .. } => {
+            let hint = match source.downcast_ref() {
+                Some(DeviceError::OutOfMemory { .. }) => {
+                    "a smaller `--tile` needs less; `--device cpu` needs no GPU"
+                }
+                _ => "`--device cpu` needs no GPU and gives the same bits; please report a kernel that fails",
+            };
+            (format!("{error}{}", kept()), Some(hint.to_owned()))
+        }
         RunError::Panicked { .. } => (
             format!("{error}\n  this is a bug in voxtile"),
             Some("please report it, with the command line and the output of `voxtile info`".to_owned()),

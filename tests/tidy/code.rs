@@ -4,14 +4,17 @@ use super::{files, metadata, text};
 use std::collections::{BTreeMap, BTreeSet};
 use voxtile_kernels::ops::TABLE;
 
-/// Files that may contain `unsafe`: allocation, system calls, and vector instructions.
-const UNSAFE: [&str; 9] = [
+/// Files that may contain `unsafe`: allocation, system calls, libraries that are opened at run time, and vector instructions.
+const UNSAFE: [&str; 12] = [
     "crates/app/machine.rs",
     "crates/io/src/jpeg/",
     "crates/io/src/output.rs",
     "crates/io/src/tiff/split.rs",
     "crates/io/src/zarr/blosc.rs",
     "crates/kernels/src/cpu.rs",
+    "crates/kernels/src/device/driver.rs",
+    "crates/kernels/src/device/gpu.rs",
+    "crates/kernels/src/device/nvrtc.rs",
     "crates/kernels/src/rank/vector/",
     "crates/kernels/src/simd/",
     "crates/sched/src/engine/pool.rs",

@@ -1,6 +1,6 @@
 //! `info`: what an image is.
 
-use super::{Done, Failure, Outcome, many, print, print_json, scan};
+use super::{Done, Failure, Outcome, devices, many, print, print_json, scan};
 use crate::args::{Global, Info as Args};
 use crate::{progress, text};
 use serde_json::{Value as Json, json};
@@ -20,7 +20,9 @@ pub(super) fn info(args: &Args, global: Global) -> Done {
         let json = as_json(&info, source.meta(), stats.as_ref());
         Ok((json, as_text(&info, source.meta(), stats.as_ref())))
     };
-    match Images::of(&args.input)? {
+    // Without an image, the question is what there is to compute on.
+    let Some(input) = &args.input else { return devices::devices(global) };
+    match Images::of(input)? {
         Images::One(input) => {
             let (json, text) = one(&input)?;
             if global.json {

@@ -1,6 +1,7 @@
 //! What each subcommand does.
 
 mod demo;
+mod devices;
 mod info;
 mod many;
 mod ops;
@@ -166,6 +167,7 @@ impl WriteArgs {
 impl EngineArgs {
     fn apply(&self, pipeline: Pipeline) -> Pipeline {
         let mut pipeline = pipeline.memory(self.limits.memory()).workers(self.limits.workers());
+        pipeline = pipeline.device(self.device);
         if let Some(tile) = &self.tile {
             pipeline = pipeline.tile(&tile.0);
         }

@@ -16,7 +16,7 @@ use self::table::{Measuring, NoImage};
 use crate::machine;
 use crate::output::{Output, spread};
 use crate::recipe::{Recipe, RecipeError};
-use crate::{Cancel, Error, Progress, Report};
+use crate::{Cancel, Device, Error, Progress, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxtile_io::{Info, OpenOptions, Opened, TableOptions};
@@ -63,6 +63,7 @@ pub struct Pipeline {
     memory: Option<u64>,
     workers: Option<usize>,
     tile: Vec<u64>,
+    device: Device,
     hooks: Hooks,
     /// Where the objects of the result are listed, besides.
     table: Option<PathBuf>,
@@ -110,6 +111,7 @@ impl Pipeline {
             memory: None,
             workers: None,
             tile: Vec::new(),
+            device: Device::default(),
             hooks: Hooks::default(),
             table: None,
         }
@@ -188,6 +190,12 @@ impl Pipeline {
         Self { tile: sizes.to_vec(), ..self }
     }
 
+    /// Where the steps are computed; by default on a GPU where one is found that has kernels for them. It never changes the
+    /// result.
+    pub fn device(self, device: Device) -> Self {
+        Self { device, ..self }
+    }
+
     /// Takes threads and memory from earlier pipelines and leaves them for later ones: for many small images, one after
     /// the other.
     pub fn workshop(mut self, workshop: &Workshop) -> Self {
@@ -231,7 +239,8 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`Error::Recipe`] for a step that is wrong or does not fit the image, [`Error::Plan`] for a budget that is
-    /// too small, [`Error::Io`] for an output that exists, cannot be made, or lies in the input, [`Error::Sizes`].
+    /// too small, [`Error::Io`] for an output that exists, cannot be made, or lies in the input, [`Error::Sizes`],
+    /// [`Error::Device`] without the GPU that was asked for.
     pub fn plan(self) -> Result<Plan, Error> {
         let input = self.source.meta().clone();
         let mut graph = Graph::new(vec![input.clone()]);
@@ -251,6 +260,7 @@ impl Pipeline {
             workers: self.workers.unwrap_or_else(machine::default_workers),
             tile,
             joins: Joins { components: voxtile_merge::components },
+            device: self.device.find()?,
         };
         let place = match &self.target {
             Target::Image(output) if output.is_placed() => Some(output),

@@ -1,10 +1,11 @@
 //! Parts of an image, and images put together: what selects and joins along axes.
 
+use crate::device;
 use crate::pointwise::same_dtype;
 use crate::spec::{ArgError, Args, From, Stage};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
-use voxtile_sched::model::{Axis, Meta, NDIM, PerAxis, Region, Shape, Tile, TileMut};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
+use voxtile_sched::model::{Axis, Dtype, Meta, NDIM, PerAxis, Region, Shape, Tile, TileMut};
 
 /// A box cut out of the image.
 pub(crate) struct Cut {
@@ -48,6 +49,10 @@ impl Op for Cut {
 
     fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, _scratch: &mut [u8]) {
         output.copy_from(&inputs[0]);
+    }
+
+    fn kernels(&self, _inputs: &[Dtype], output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        Some(device::copy(output))
     }
 }
 

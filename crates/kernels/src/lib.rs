@@ -13,6 +13,7 @@ mod components;
 mod conv;
 pub mod cpu;
 mod cut;
+pub mod device;
 mod formula;
 mod functions;
 mod math;

@@ -12,7 +12,8 @@ use crate::simd::{self, Planes, Smooth, Sum};
 use crate::spec::{ArgError, Args};
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{
     AxisSet, Border, Dtype, Element, Kind, Meta, PerAxis, Shape, Tile, TileMut, View, ViewMut,
@@ -107,6 +108,13 @@ impl Op for Edges {
                 tile::<T, f64>(&blocks, input, output, scratch);
             }
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let [_, _, z, y, x] = self.reach().map(|n| n as u32);
+        let arguments =
+            vec![Argument::U32(z << 2 | y << 1 | x), Argument::F64s(self.smoothing.weights().to_vec(), 3)];
+        (z + y + x > 0).then(|| Sweep::over(format!("edges_{}", inputs[0]), arguments).into())
     }
 }
 

@@ -3,9 +3,10 @@
 use crate::pointwise::{Parts, same_shape};
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Slot, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Element, Kind, Meta, Tile, TileMut};
+use voxtile_sched::model::{Dtype, Element, Kind, Meta, Shape, Tile, TileMut};
 
 /// A function of the voxels of one to three images, the first of any sample type, the others f32; f32 throughout.
 /// `at` must be `#[inline(always)]`. In place of images that there are not, it is given -0, which adds nothing.
@@ -15,6 +16,11 @@ pub(crate) trait Join: Copy + Send + Sync + 'static {
 
     /// The output voxel.
     fn at(self, a: f32, b: f32, c: f32) -> Self::Output;
+
+    /// The family of kernels that does the same, and what they are given.
+    fn kernel(self) -> Option<(&'static str, Vec<Argument>)> {
+        None
+    }
 }
 
 /// The operation of that name.
@@ -61,6 +67,12 @@ impl<F: Join> Op for Joined<F> {
                 line(self.f, a, b, c, &mut to.raw()[range]);
             });
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let (family, arguments) = self.f.kernel()?;
+        let from = (0..inputs.len()).map(Slot::Input).collect();
+        Some(Sweep { kernel: format!("{family}_{}", inputs[0]), from, to: Slot::Output, arguments }.into())
     }
 }
 

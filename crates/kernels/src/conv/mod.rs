@@ -27,8 +27,10 @@ pub(crate) use scratch::Scratch;
 pub(crate) use symmetric::Half;
 pub(crate) use weights::{derivative as derivative_weights, gaussian as gaussian_weights, in_f32, radius};
 
+use crate::device::{Along, TAPS, separable};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Border, Dtype, Halo, Kind, Meta, PerAxis, Shape, Tile, TileMut};
 
@@ -93,6 +95,42 @@ impl Separable {
         });
     }
 
+    /// The same on a device: a pass along each axis that has neighbours.
+    fn kernels(&self, input: Dtype, shape: &Shape) -> Option<Kernels> {
+        let mut passes: Vec<Along> = Vec::new();
+        for (axis, (lo, hi)) in (2..5).zip(self.reach()) {
+            let from = if passes.is_empty() { input } else { Dtype::F32 };
+            let (family, arguments) = match self {
+                Self::Exact(weights) => {
+                    let Half { weights, odd } = &weights[axis - 2];
+                    if weights.len() > TAPS {
+                        return None;
+                    }
+                    if !odd && *weights == [1.0] {
+                        continue;
+                    }
+                    let numbers = [axis as u32, lo as u32, u32::from(*odd)].map(Argument::U32);
+                    ("convolve", [&numbers[..], &[Argument::F64s(weights.clone(), TAPS)]].concat())
+                }
+                Self::Mean(sizes) => match sizes[axis - 2] {
+                    1 => continue,
+                    size => ("mean", [axis as u32, size as u32].map(Argument::U32).to_vec()),
+                },
+                Self::Fast(_) => return None,
+            };
+            passes.push(Along {
+                axis,
+                reach: (lo + hi) as u64,
+                kernel: format!("{family}_{from}"),
+                arguments,
+            });
+        }
+        if passes.is_empty() {
+            return Some(Sweep::over(format!("cast_{input}_f32"), Vec::new()).into());
+        }
+        Some(separable(passes, Dtype::F32, shape))
+    }
+
     /// Estimated nanoseconds per voxel on one core, without the halo.
     fn ns_per_voxel(&self) -> f64 {
         let (axis, pair) = match self {
@@ -138,5 +176,9 @@ impl Op for Filter {
 
     fn cpu(&self, inputs: &[Tile<'_>], output: TileMut<'_>, scratch: &mut [u8]) {
         self.filter.run(&inputs[0], output, scratch);
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, shape: &Shape) -> Option<Kernels> {
+        self.filter.kernels(inputs[0], shape)
     }
 }

@@ -4,12 +4,14 @@
 //! to even and saturate, NaN becomes 0; f64 → f32 and integer → float round once. No value is rescaled: 200 stays 200.
 //! Cost: one read and one write; no scratch.
 
+use crate::device;
 use crate::pointwise::{Point, Sample, cast, map};
 use crate::spec::{Build, Param, Spec, Value};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::Sweep;
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Meta, Tile, TileMut};
+use voxtile_sched::model::{Dtype, Meta, Shape, Tile, TileMut};
 
 /// `cast u8`.
 pub(super) static SPEC: Spec = Spec {
@@ -62,6 +64,13 @@ impl Op for Cast {
             return output.copy_from(&inputs[0]);
         }
         dispatch!(inputs[0].dtype(), T => dispatch!(self.to, U => map::<T, U>(Convert, &inputs[0], output)));
+    }
+
+    fn kernels(&self, inputs: &[Dtype], output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        if inputs[0] == output {
+            return Some(device::copy(output));
+        }
+        Some(Sweep::over(format!("cast_{}_{output}", inputs[0]), Vec::new()).into())
     }
 }
 

@@ -7,9 +7,10 @@
 use crate::pointwise::{Point, Sample, map};
 use crate::spec::{Build, Number, Param, Spec, Value};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Element, Meta, Tile, TileMut};
+use voxtile_sched::model::{Dtype, Element, Meta, Shape, Tile, TileMut};
 
 /// `clamp min=0 max=255`.
 pub(super) static SPEC: Spec = Spec {
@@ -93,6 +94,12 @@ impl Op for Clamp {
             map::<T, T>(self.bounds().unwrap_or(all), &inputs[0], output);
         });
     }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let words = dispatch!(inputs[0], T => self.bounds::<T>().map(|b| [b.lo.to_word(), b.hi.to_word()]));
+        let arguments = words?.map(Argument::U64).to_vec();
+        Some(Sweep::over(format!("clamp_{}", inputs[0]), arguments).into())
+    }
 }
 
 #[cfg(test)]
@@ -100,7 +107,6 @@ mod tests {
     use super::*;
     use crate::conforms;
     use crate::testing::{Image, meta, stages, steps};
-    use voxtile_sched::model::Dtype;
 
     /// Whole bounds, in `i128` for integers and in the type itself for floats.
     fn oracle(image: &Image, min: i64, max: i64) -> Image {

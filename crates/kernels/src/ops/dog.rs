@@ -10,6 +10,7 @@
 
 use crate::conv::{Join, TRUNCATE, blurred, join, sigmas, truncation};
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, Param, Spec, Stage, Value};
+use voxtile_sched::contract::device::Argument;
 use voxtile_sched::model::PerAxis;
 
 /// The table's entry.
@@ -69,6 +70,10 @@ impl Join for Difference {
     #[inline(always)]
     fn at(self, a: f32, b: f32, _: f32) -> f32 {
         a - b
+    }
+
+    fn kernel(self) -> Option<(&'static str, Vec<Argument>)> {
+        Some(("subtract", Vec::new()))
     }
 }
 

@@ -6,13 +6,15 @@
 //! sums float32 images in float32: its results differ from ours on the same values by up to 1e-6 relative).
 //! Cost: one read of the channels and one write; no scratch. Channels without a weight (alpha) are not read.
 
+use crate::device::CHANNELS;
 use crate::pointwise::{Sample, for_rows};
 use crate::spec::{Build, Param, Spec, Value};
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, Dtype, Kind, Meta, NDIM, Tile, TileMut, View};
+use voxtile_sched::model::{Axis, Dtype, Kind, Meta, NDIM, Shape, Tile, TileMut, View};
 
 /// `gray`.
 pub(super) static SPEC: Spec = Spec {
@@ -115,6 +117,12 @@ impl Op for Gray {
                 }
             });
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let count = self.weights.len();
+        let arguments = vec![Argument::U32(count as u32), Argument::F64s(self.weights.clone(), CHANNELS)];
+        (1..=CHANNELS).contains(&count).then(|| Sweep::over(format!("gray_{}", inputs[0]), arguments).into())
     }
 }
 

@@ -7,9 +7,10 @@
 use crate::pointwise::{Point, Sample, map};
 use crate::spec::{Build, Spec};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Kind, Meta, Tile, TileMut};
+use voxtile_sched::model::{Dtype, Kind, Meta, Shape, Tile, TileMut};
 
 /// `invert`.
 pub(super) static SPEC: Spec = Spec {
@@ -72,6 +73,11 @@ impl Op for Invert {
             true => map::<T, T>(Not, &inputs[0], output),
             false => map::<T, T>(Negative, &inputs[0], output),
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let arguments = vec![Argument::U32(u32::from(self.mask))];
+        Some(Sweep::over(format!("invert_{}", inputs[0]), arguments).into())
     }
 }
 

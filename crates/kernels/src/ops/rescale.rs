@@ -9,9 +9,10 @@ use crate::pointwise::{Sample, for_rows, from_f64};
 use crate::spec::{ArgError, Args, Build, Param, Spec, Value};
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Element, Kind, Meta, Tile, TileMut};
+use voxtile_sched::model::{Dtype, Element, Kind, Meta, Shape, Tile, TileMut};
 
 /// `rescale in=0,4095 out=0,1`.
 pub(super) static SPEC: Spec = Spec {
@@ -113,6 +114,12 @@ impl Op for Rescale {
         for_rows(input.shape(), |t, c, z, y| {
             self.run(input.dtype(), input.row_bytes(t, c, z, y), output.row_bytes_mut(t, c, z, y));
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let Line { from, to, slope } = self.line;
+        let arguments = [from, slope, to].map(Argument::F64).to_vec();
+        Some(Sweep::over(format!("rescale_{}_{output}", inputs[0]), arguments).into())
     }
 }
 

@@ -17,9 +17,10 @@ use crate::conv::{LOCAL, above_local};
 use crate::pointwise::{Point, Sample, map};
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, From, Number, Param, Spec, Stage, Value};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Kind, Meta, Tile, TileMut};
+use voxtile_sched::model::{Dtype, Kind, Meta, Shape, Tile, TileMut};
 
 /// `threshold 900`.
 pub(super) static SPEC: Spec = Spec {
@@ -120,23 +121,31 @@ impl<T: Sample> Point<T, u8> for Never {
     }
 }
 
-/// The mask of one tile. An integer is above `v` where it is at least ⌊v⌋ + 1; a float is above `v` where it is
-/// above the largest number of its type that is not above `v`.
-fn mask<T: Sample>(value: Number, input: &Tile<'_>, output: TileMut<'_>) {
+/// What a sample is compared with. An integer is above `v` where it is at least ⌊v⌋ + 1; a float is above `v` where it
+/// is above the largest number of its type that is not above `v`.
+enum Bound<T> {
+    AtLeast(T),
+    Above(T),
+    Never,
+}
+
+fn bound<T: Sample>(value: Number) -> Bound<T> {
     match T::DTYPE {
-        Dtype::F32 => {
-            let bound = T::from_word(u64::from(value.floor_f32().to_bits()));
-            map::<T, u8>(Above(bound), input, output);
-        }
-        Dtype::F64 => map::<T, u8>(Above(T::from_word(value.floor_f64().to_bits())), input, output),
-        _ => {
-            let bound = value.floor().saturating_add(1).max(T::LOWEST.to_i128());
-            if bound > T::HIGHEST.to_i128() {
-                map::<T, u8>(Never, input, output);
-            } else {
-                map::<T, u8>(AtLeast(T::from_word(bound as u64)), input, output);
-            }
-        }
+        Dtype::F32 => Bound::Above(T::from_word(u64::from(value.floor_f32().to_bits()))),
+        Dtype::F64 => Bound::Above(T::from_word(value.floor_f64().to_bits())),
+        _ => match value.floor().saturating_add(1).max(T::LOWEST.to_i128()) {
+            bound if bound > T::HIGHEST.to_i128() => Bound::Never,
+            bound => Bound::AtLeast(T::from_word(bound as u64)),
+        },
+    }
+}
+
+/// The mask of one tile.
+fn mask<T: Sample>(value: Number, input: &Tile<'_>, output: TileMut<'_>) {
+    match bound::<T>(value) {
+        Bound::AtLeast(bound) => map::<T, u8>(AtLeast(bound), input, output),
+        Bound::Above(bound) => map::<T, u8>(Above(bound), input, output),
+        Bound::Never => map::<T, u8>(Never, input, output),
     }
 }
 
@@ -159,6 +168,16 @@ impl Op for Threshold {
 
     fn cpu(&self, inputs: &[Tile<'_>], output: TileMut<'_>, _scratch: &mut [u8]) {
         dispatch!(inputs[0].dtype(), T => mask::<T>(self.value, &inputs[0], output));
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let (word, rule) = dispatch!(inputs[0], T => match bound::<T>(self.value) {
+            Bound::AtLeast(bound) => (bound.to_word(), 0),
+            Bound::Above(bound) => (bound.to_word(), 1),
+            Bound::Never => (0, 2),
+        });
+        let arguments = vec![Argument::U64(word), Argument::U32(rule)];
+        Some(Sweep::over(format!("threshold_{}", inputs[0]), arguments).into())
     }
 }
 

@@ -8,6 +8,7 @@
 
 use crate::conv::{Join, SIGMA, blurred, join, sigmas};
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, From, Param, Spec, Stage, Value};
+use voxtile_sched::contract::device::Argument;
 
 /// The table's entry.
 pub(crate) static SPEC: Spec = Spec {
@@ -55,6 +56,10 @@ impl Join for Sharpen {
     #[inline(always)]
     fn at(self, image: f32, blurred: f32, _: f32) -> f32 {
         image + (image - blurred) * self.amount
+    }
+
+    fn kernel(self) -> Option<(&'static str, Vec<Argument>)> {
+        Some(("sharpen", vec![Argument::F64(f64::from(self.amount))]))
     }
 }
 

@@ -3,9 +3,10 @@
 use crate::pointwise::{same_dtype, same_shape};
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Slot, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Element, Meta, Tile, TileMut};
+use voxtile_sched::model::{Dtype, Element, Meta, Shape, Tile, TileMut};
 
 /// The first input minus the second, voxel by voxel; integers stop at the ends of their type.
 pub(crate) struct Difference {
@@ -53,6 +54,12 @@ impl Op for Difference {
             }
         });
     }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let from = vec![Slot::Input(0), Slot::Input(1)];
+        let kernel = format!("subtract_{}", inputs[0]);
+        Some(Sweep { kernel, from, to: Slot::Output, arguments: Vec::new() }.into())
+    }
 }
 
 /// A sample type with a subtraction that does not wrap.
@@ -81,7 +88,6 @@ vectorised! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use voxtile_sched::model::Dtype;
 
     #[test]
     fn differences_stop_at_the_ends_of_the_type() {

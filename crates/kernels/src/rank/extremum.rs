@@ -17,10 +17,12 @@ use super::vector::{self, Kernel, Key, Two, Vector};
 use super::volume::Volume;
 use super::window::{Window, space};
 use super::{GROUP_BYTES, carve, carved_bytes, panel, three};
+use crate::device::{self, Along};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::Argument;
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Border, Meta, Shape, Tile, TileMut};
+use voxtile_sched::model::{Border, Dtype, Meta, Shape, Tile, TileMut};
 
 /// Which end of a window's order is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +104,23 @@ impl Op for Extremum {
             };
             Volume::each(&from, &mut to, most, scratch, filtered);
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], output: Dtype, shape: &Shape) -> Option<Kernels> {
+        if !self.window.is_box() {
+            return None;
+        }
+        let axes = (2..5).zip(self.window.size).filter(|(_, size)| *size > 1);
+        let pass = |(axis, size): (usize, usize)| {
+            let largest = u32::from(self.extreme == Extreme::Max);
+            let arguments = [axis as u32, size as u32, largest].map(Argument::U32).to_vec();
+            Along { axis, reach: size as u64 - 1, kernel: format!("extreme_{}", inputs[0]), arguments }
+        };
+        let passes: Vec<Along> = axes.map(pass).collect();
+        if passes.is_empty() {
+            return Some(device::copy(output));
+        }
+        Some(device::separable(passes, output, shape))
     }
 }
 

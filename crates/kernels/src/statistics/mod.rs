@@ -31,8 +31,8 @@ use masses::Masses;
 use std::any::Any;
 use std::sync::Arc;
 use sums::Sums;
-use voxtile_sched::contract::{Footprint, Global, Op, Pass, Refused, Resolved, Statistic};
-use voxtile_sched::model::{Dtype, Meta, Tile, TileMut};
+use voxtile_sched::contract::{Footprint, Global, Kernels, Op, Pass, Refused, Resolved, Statistic};
+use voxtile_sched::model::{Dtype, Meta, Shape, Tile, TileMut};
 
 /// What an operation must know of the whole image.
 #[derive(Clone, Debug, PartialEq)]
@@ -209,6 +209,11 @@ impl Op for Deferred {
 
     fn cpu(&self, _inputs: &[Tile<'_>], _output: TileMut<'_>, _scratch: &mut [u8]) {
         unreachable!("a local operation when it runs")
+    }
+
+    fn kernels(&self, inputs: &[Dtype], output: Dtype, shape: &Shape) -> Option<Kernels> {
+        // What is found decides the arguments only.
+        (self.then)(&Found::Nothing).kernels(inputs, output, shape)
     }
 }
 

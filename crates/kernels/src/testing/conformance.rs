@@ -1,5 +1,6 @@
 //! What an operation promises, run over many images.
 
+use super::device;
 use super::execute::{WHOLE, apply, apply_guarded, call, cut_inputs};
 use super::image::{Fill, Float, Image, meta, position};
 use crate::cpu;
@@ -230,6 +231,7 @@ impl<'a> Check<'a> {
         let guarded = apply_guarded(&stages, &inputs_ref, WHOLE, Some(7));
         guarded
             .assert_same(&whole, Float::Exact, || format!("{}: memory around the tile matters", context()));
+        device::compare(&stages, &inputs_ref, &context);
         let large = voxels(&wanted.meta().shape) > SMALL;
         for (n, tile) in TILES.iter().enumerate() {
             if large && voxels(tile) < 200 {

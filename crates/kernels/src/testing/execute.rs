@@ -213,7 +213,7 @@ pub(super) fn call(
 }
 
 /// An image within a larger one of random bytes, and its place there.
-fn surround(image: &Image, random: &mut Random) -> (Image, Region) {
+pub(super) fn surround(image: &Image, random: &mut Random) -> (Image, Region) {
     let shape = image.meta().shape;
     let place = Region::new([1, 1, 2, 1, 3], shape);
     let shape = std::array::from_fn(|a| shape[a] + place.start[a] as u64 + [1, 1, 1, 2, 5][a]);

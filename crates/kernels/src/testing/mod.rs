@@ -8,7 +8,8 @@
 //! 2. computed in tiles — of one voxel, of odd sizes, smaller than the halo, larger than the image — it has the same
 //!    bits as computed whole;
 //! 3. the halo is exact: its outermost voxels matter, and memory around the tile does not;
-//! 4. the scratch declared is enough, whatever it holds before, and nothing outside the output tile is written.
+//! 4. the scratch declared is enough, whatever it holds before, and nothing outside the output tile is written;
+//! 5. on a GPU it has the same bits, where there is one and the operation has kernels; elsewhere that is said.
 //!
 //! [`run`], [`apply`] and [`steps`] compute in memory, slowly and plainly; the engine is tested against them.
 //!
@@ -21,6 +22,7 @@
 //! ```
 
 mod conformance;
+mod device;
 mod execute;
 mod image;
 mod joins;

@@ -1,12 +1,14 @@
 //! What the others implement: operations, stores, and passes over a whole image.
 
 mod components;
+pub mod device;
 mod op;
 mod passes;
 mod store;
 mod table;
 
 pub use components::{Components, Joining, Joins, Numbers};
+pub use device::{Device, DeviceError, Kernels};
 pub use op::{Footprint, Op, Pass, Refused};
 pub use passes::{
     Fold, Global, Merge, Merger, Part, Placed, Propagate, Resolution, Resolved, Statistic, Tabled, Tabulator,

@@ -1,7 +1,8 @@
 //! An operation: what it makes, how far it reads, and its arithmetic on one tile.
 
+use super::device::Kernels;
 use super::passes::{Fold, Global, Merge, Placed, Propagate, Tally};
-use crate::model::{AxisSet, Border, Halo, Meta, NDIM, PerAxis, Region, Shape, Tile, TileMut};
+use crate::model::{AxisSet, Border, Dtype, Halo, Meta, NDIM, PerAxis, Region, Shape, Tile, TileMut};
 
 /// Why an operation refuses its inputs; found while planning.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,7 +11,7 @@ pub enum Refused {
     #[error("does not take {dtype} images: {why}")]
     Dtype {
         /// What it was given.
-        dtype: crate::model::Dtype,
+        dtype: Dtype,
         /// What it takes instead.
         why: String,
     },
@@ -206,6 +207,14 @@ pub trait Op: Send + Sync {
     /// padded by the border rule where a halo leaves the image. `scratch` has the bytes asked for, aligned to 64,
     /// with any content. Cannot fail. Only called where [`pass`](Self::pass) is [`Pass::Local`].
     fn cpu(&self, inputs: &[Tile<'_>], output: TileMut<'_>, scratch: &mut [u8]);
+
+    /// The same arithmetic as kernels of a device, for inputs and an output of these types and an output tile of that
+    /// shape, which is not empty; `None` if there are none. Whether there are, and what they are called, does not depend
+    /// on the shape. Only asked where [`pass`](Self::pass) is [`Pass::Local`], and while planning where it is
+    /// [`Pass::Global`]: those that the local operation will have, with any arguments.
+    fn kernels(&self, _inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::cost::{self, FeedCost, TileBytes};
 use super::demand;
+use super::device_run::Placement;
 use super::graph::Graph;
 use super::levels::{self, Level, Timeline};
 use super::plan::{Options, PlanError, Planned, Room};
@@ -272,6 +273,7 @@ fn one(
             scratch,
             seconds: choice.seconds,
             why,
+            placement: Placement::Only,
             stage,
         });
     }

@@ -68,7 +68,7 @@ fn spread(tiling: &Tiling) -> impl Iterator<Item = Region> {
 }
 
 /// Representative tiles: the first, one in the middle, the last.
-fn samples(tiling: &Tiling) -> Vec<Region> {
+pub(crate) fn samples(tiling: &Tiling) -> Vec<Region> {
     let groups = Grid::new(tiling.image, tiling.group);
     let counts = groups.counts();
     if counts.contains(&0) {

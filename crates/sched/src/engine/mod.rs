@@ -8,8 +8,10 @@
 mod choose;
 mod cost;
 mod demand;
+mod device_run;
 mod graph;
 mod levels;
+mod lower;
 mod pad;
 mod plan;
 mod pool;
@@ -26,5 +28,5 @@ pub use levels::{Level, LevelError};
 pub use plan::{Options, Plan, PlanError};
 pub use pool::OutOfMemory;
 pub use run::{Cancel, Hooks, OnProgress, Progress, Report, RunError};
-pub use summary::{StageBytes, StageSummary, StepSummary, Summary};
+pub use summary::{RunsOn, StageBytes, StageSummary, StepSummary, Summary};
 pub use workshop::Workshop;

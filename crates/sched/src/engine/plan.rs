@@ -2,12 +2,13 @@
 
 use super::choose::{self, Target};
 use super::cost::{self, TileBytes};
+use super::device_run::{self, Placement};
 use super::graph::{Graph, GraphError};
 use super::levels::{self, Completion, Level, LevelError};
 use super::schedule::Schedule;
 use super::stage::{self, End, Stage};
 use super::tiles::Tiling;
-use crate::contract::{Joins, Layout, Pass, Source};
+use crate::contract::{Device, Joins, Layout, Pass, Source};
 use crate::model::{Grid, PerAxis};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub struct Options {
     pub tile: PerAxis<Option<u64>>,
     /// Who joins what tiles leave open.
     pub joins: Joins,
+    /// Where stages are computed whose steps all have kernels there; `None`: nowhere but on the CPU.
+    pub device: Option<Arc<dyn Device>>,
 }
 
 /// Why there is no plan.
@@ -89,6 +92,7 @@ pub(crate) struct Planned {
     pub(crate) scratch: u64,
     pub(crate) seconds: f64,
     pub(crate) why: String,
+    pub(crate) placement: Placement,
 }
 
 impl Planned {
@@ -115,6 +119,8 @@ pub struct Plan {
     pub(crate) stages: Vec<Planned>,
     pub(crate) options: Options,
     pub(crate) memory_bytes: u64,
+    /// Of these, what using the device takes besides the stages.
+    pub(crate) host_bytes: u64,
 }
 
 impl Plan {
@@ -151,14 +157,24 @@ impl Plan {
         let room = |bytes| Room { workers: options.workers, bytes, base, allowed: options.memory };
         let choose = |room: &Room| best_stages(&graph, sources, &target, &options, room);
         // What objects that cross tiles will take is not known; a quarter is left to them where the rest is enough.
-        let stages = match keeps_objects(&graph) {
+        let mut stages = match keeps_objects(&graph) {
             true => choose(&room(all - all / 4)).or_else(|_| choose(&room(all)))?,
             false => choose(&room(all))?,
         };
         let lists: u64 = stages.iter().map(|s| s.schedule.list_bytes()).sum();
-        let memory_bytes =
-            lists + stages.iter().map(|s| base + s.scratch + s.pool_bytes).max().unwrap_or(base);
-        Ok(Self { graph, stages, options, memory_bytes })
+        let (base, mut host_bytes) = (base + lists, 0);
+        if let Some(device) = &options.device {
+            let host = device.host_bytes();
+            for stage in &mut stages {
+                let taken = base + stage.scratch + stage.pool_bytes;
+                device_run::place(&graph, stage, &**device, options.memory.saturating_sub(taken));
+            }
+            let used = stages.iter().any(|s| matches!(s.placement, Placement::Device { .. }));
+            host_bytes = if used { host } else { 0 };
+        }
+        let most = stages.iter().map(|s| s.scratch + s.pool_bytes).max().unwrap_or(0);
+        let memory_bytes = base + host_bytes + most;
+        Ok(Self { graph, stages, options, memory_bytes, host_bytes })
     }
 
     /// Most bytes that the process will hold.

@@ -1,5 +1,6 @@
 //! A plan in numbers and words.
 
+use super::device_run::Placement;
 use super::plan::{Plan, Planned};
 use super::stage::{End, Origin};
 use crate::contract::Footprint;
@@ -56,6 +57,29 @@ pub struct StageSummary {
     pub seconds: f64,
     /// Why this tiling.
     pub why: String,
+    /// Where it is computed, if there is another place than the CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs_on: Option<RunsOn>,
+}
+
+/// Where a stage is computed, where there is a choice.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunsOn {
+    /// On the CPU.
+    Cpu {
+        /// Why not on the device.
+        because: String,
+    },
+    /// On the device.
+    Device {
+        /// Its name.
+        name: String,
+        /// Bytes of its memory that a tile needs.
+        tile_bytes: u64,
+        /// Tiles that are there at one time.
+        tiles: usize,
+    },
 }
 
 /// A step and how far it reads.
@@ -104,7 +128,7 @@ impl Plan {
             seconds: stages.iter().map(|s| s.seconds).sum(),
             stages,
             memory_bytes: self.memory_bytes,
-            base_bytes: super::plan::base_bytes(self.options.workers),
+            base_bytes: super::plan::base_bytes(self.options.workers) + self.host_bytes,
             workers: self.options.workers,
         }
     }
@@ -161,6 +185,17 @@ impl Plan {
             },
             seconds: planned.seconds,
             why: planned.why.clone(),
+            runs_on: self.runs_on(&planned.placement),
+        }
+    }
+
+    fn runs_on(&self, placement: &Placement) -> Option<RunsOn> {
+        match (placement, &self.options.device) {
+            (Placement::Cpu(because), _) => Some(RunsOn::Cpu { because: because.clone() }),
+            (Placement::Device { bytes, jobs }, Some(device)) => {
+                Some(RunsOn::Device { name: device.name().to_owned(), tile_bytes: *bytes, tiles: *jobs })
+            }
+            _ => None,
         }
     }
 
@@ -239,6 +274,17 @@ impl fmt::Display for Summary {
                 human(b.total)
             )?;
             writeln!(f, "  time    {:.2} s (modelled)", s.seconds)?;
+            match &s.runs_on {
+                None => {}
+                Some(RunsOn::Cpu { because }) => writeln!(f, "  runs    on the CPU: {because}")?,
+                Some(RunsOn::Device { name, tile_bytes, tiles }) => {
+                    writeln!(
+                        f,
+                        "  runs    on {name}: {tiles} at a time × {} of its memory",
+                        human(*tile_bytes)
+                    )?;
+                }
+            }
         }
         write!(
             f,

@@ -55,6 +55,22 @@ impl Block {
         }
     }
 
+    /// All of its bytes, row-major.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match &self.held {
+            Held::Own(b) => b,
+            Held::Shared(c) => &c.data,
+        }
+    }
+
+    /// The same, to be written.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        match &mut self.held {
+            Held::Own(b) => b,
+            Held::Shared(_) => unreachable!("shared chunks are not written"),
+        }
+    }
+
     /// The part at `region` of the image.
     pub(crate) fn part(&self, region: &Region) -> Tile<'_> {
         if region.is_empty() {
@@ -70,7 +86,7 @@ pub(crate) fn block(pool: &Arc<Pool>, region: Region, dtype: Dtype) -> Result<Bl
 }
 
 /// Fills the buffers of one feed from decoded chunks.
-fn feed(
+pub(crate) fn feed(
     pool: &Arc<Pool>,
     stage: &Stage,
     demand: &Demand,

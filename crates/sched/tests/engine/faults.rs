@@ -13,7 +13,7 @@ fn mix(radius: u64) -> Arc<Mix> {
 }
 
 fn options(memory: u64) -> Options {
-    Options { memory, workers: 2, tile: [None; 5], joins: JOINS }
+    Options { memory, workers: 2, tile: [None; 5], joins: JOINS, device: None }
 }
 
 /// A sink that counts, and fails at its third chunk if told to.
@@ -200,8 +200,12 @@ fn the_smallest_budget_runs_to_its_end() {
         let tile = [None, None, tile, tile, tile];
         let layout = Layout { chunk: write_chunk, shard: None, scratch: 0, ns_per_voxel: 1.0 };
         let source: Arc<dyn Source> = Memory::new(input.clone(), read_chunk, None);
-        let refused =
-            Plan::new(make(), &[source], &layout, &Options { memory: 1, workers: 2, tile, joins: JOINS });
+        let refused = Plan::new(
+            make(),
+            &[source],
+            &layout,
+            &Options { memory: 1, workers: 2, tile, joins: JOINS, device: None },
+        );
         let Err(PlanError::Budget { smallest, .. }) = refused else { panic!("no refusal") };
         let how = How { read_chunk, write_chunk, tile, memory: smallest, ..How::default() };
         let tight = run(make(), std::slice::from_ref(&input), how).unwrap().0;
@@ -299,7 +303,12 @@ fn a_plan_that_is_too_large_to_hold_is_refused_with_its_numbers() {
         let layout = Layout { chunk: [1, 1, 1, 8, 8], shard: None, scratch: 0, ns_per_voxel: 1.0 };
         let tile = [None, None, None, Some(8), Some(8)];
         let source: Arc<dyn Source> = Arc::new(Endless(meta));
-        Plan::new(graph, &[source], &layout, &Options { memory: 1 << 30, workers: 2, tile, joins: JOINS })
+        Plan::new(
+            graph,
+            &[source],
+            &layout,
+            &Options { memory: 1 << 30, workers: 2, tile, joins: JOINS, device: None },
+        )
     };
     assert!(plan(800).is_ok());
     let Err(PlanError::TooLarge { tiles, reads, most }) = plan(1_000_000).map(|_| ()) else {

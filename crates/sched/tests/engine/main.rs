@@ -1,5 +1,6 @@
 //! The engine against the naive way: whole images in memory, toy operations, every tiling the same bits.
 
+mod device;
 mod faults;
 mod levels;
 mod passes;

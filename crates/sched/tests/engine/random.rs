@@ -1,10 +1,11 @@
 //! Random graphs over random images, tilings, chunks, workers and budgets equal step by step on the whole image.
 
-use crate::stores::{How, Image, run};
+use crate::device::Bench;
+use crate::stores::{How, Image, run, run_on};
 use crate::toys::{Along, Beside, Cut, Frame, Halves, Join, Mix, Shrink, Turn, whole};
 use proptest::prelude::*;
 use std::sync::Arc;
-use voxtile_sched::contract::{Op, Refused};
+use voxtile_sched::contract::{Device, Op, Refused};
 use voxtile_sched::engine::{Graph, Input};
 use voxtile_sched::model::{Axis, Border, Halo};
 
@@ -72,7 +73,7 @@ proptest! {
     #[test]
     fn a_graph_equals_its_steps_on_the_whole_image(
         shape in proptest::array::uniform3(1u64..14), tc in proptest::array::uniform2(1u64..3),
-        steps in proptest::collection::vec(step(), 1..5), how in how(), seed in any::<u64>(),
+        steps in proptest::collection::vec(step(), 1..5), how in how(), seed in any::<u64>(), device in any::<bool>(),
     ) {
         let shape = [tc[0], tc[1], shape[0], shape[1], shape[2]];
         let input = Image::noise(shape, "tczyx", seed);
@@ -106,7 +107,8 @@ proptest! {
         }
         let (last, want) = values.last().unwrap();
         graph.set_output(*last);
-        let (got, _) = run(graph, &[input], how).unwrap();
+        let device = device.then(|| Bench::new() as Arc<dyn Device>);
+        let (got, ..) = run_on(graph, &[input], how, device).unwrap();
         prop_assert_eq!(got.samples(), want.samples());
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
-use voxtile_sched::contract::{Heap, Joins, Layout, Place, Sink, Source, Spill, StoreError};
-use voxtile_sched::engine::{Graph, Hooks, Options, Plan, Report, RunError};
+use voxtile_sched::contract::{Device, Heap, Joins, Layout, Place, Sink, Source, Spill, StoreError};
+use voxtile_sched::engine::{Graph, Hooks, Options, Plan, Report, RunError, Summary};
 use voxtile_sched::model::{Dtype, Grid, Meta, PerAxis, Region, Shape, Tile, TileMut};
 
 /// A whole image.
@@ -198,11 +198,21 @@ impl Default for How {
 
 /// Runs a graph over images; checks what every run must keep.
 pub(crate) fn run(graph: Graph, inputs: &[Image], how: How) -> Result<(Image, Report), RunError> {
+    run_on(graph, inputs, how, None).map(|(image, report, _)| (image, report))
+}
+
+/// The same, on a device if there is one; and what the plan said.
+pub(crate) fn run_on(
+    graph: Graph,
+    inputs: &[Image],
+    how: How,
+    device: Option<Arc<dyn Device>>,
+) -> Result<(Image, Report, Summary), RunError> {
     let memories: Vec<Arc<Memory>> =
         inputs.iter().map(|i| Memory::new(i.clone(), how.read_chunk, None)).collect();
     let sources: Vec<Arc<dyn Source>> = memories.iter().map(|m| m.clone() as Arc<dyn Source>).collect();
     let sink = Memory::new(Image::new(graph.output_meta().clone()), how.write_chunk, how.shard);
-    let options = Options { memory: how.memory, workers: how.workers, tile: how.tile, joins: JOINS };
+    let options = Options { memory: how.memory, workers: how.workers, tile: how.tile, joins: JOINS, device };
     let plan = Plan::new(graph, &sources, sink.layout(), &options).expect("a plan");
     let report = plan.run(&sources, sink.clone(), &MemorySpill, &Hooks::default())?;
     let summary = plan.summary();
@@ -217,7 +227,7 @@ pub(crate) fn run(graph: Graph, inputs: &[Image], how: How) -> Result<(Image, Re
         assert_eq!(decoded, summary.stages[0].chunks_decoded, "planned and measured decodes");
         assert_eq!(report.chunks_decoded, decoded);
     }
-    Ok((sink.image(), report))
+    Ok((sink.image(), report, summary))
 }
 
 /// Each chunk is written once, and the order within a shard has no gap; without shards, that of all images together.

@@ -2,8 +2,9 @@
 
 use crate::stores::Image;
 use std::sync::Arc;
-use voxtile_sched::contract::{Fold, Footprint, Op, Pass, Placed, Refused};
-use voxtile_sched::model::{Axis, Border, Halo, Meta, NDIM, PerAxis, Region, Shape, Tile, TileMut};
+use voxtile_sched::contract::device::{Argument, Slot, Sweep};
+use voxtile_sched::contract::{Fold, Footprint, Kernels, Op, Pass, Placed, Refused};
+use voxtile_sched::model::{Axis, Border, Dtype, Halo, Meta, NDIM, PerAxis, Region, Shape, Tile, TileMut};
 
 /// A weighted sum over a box of any reach, wrapping; weights depend on the offset, so every voxel of the halo matters.
 #[derive(Debug)]
@@ -56,13 +57,25 @@ fn put(tile: &mut TileMut<'_>, p: PerAxis<usize>, value: i32) {
     tile.view::<i32>().row(p[0], p[1], p[2], p[3])[p[4]] = value;
 }
 
+/// The reach of a mix, for its kernel.
+fn reach(halo: &Halo) -> Vec<Argument> {
+    vec![Argument::I64s(halo.lo.iter().chain(&halo.hi).map(|n| *n as i64).collect())]
+}
+
 impl Mix {
-    fn sum(&self, input: &Tile<'_>, p: PerAxis<usize>) -> i32 {
+    /// From the argument of its kernel.
+    pub(crate) fn of(argument: &Argument) -> Self {
+        let Argument::I64s(n) = argument else { panic!("{argument:?}") };
+        let part = |from: usize| std::array::from_fn(|a| n[from + a] as u64);
+        Self { halo: Halo { lo: part(0), hi: part(NDIM) }, border: Border::Reflect }
+    }
+
+    pub(crate) fn sum(&self, input: impl Fn(PerAxis<usize>) -> i32, p: PerAxis<usize>) -> i32 {
         let window = std::array::from_fn(|a| (self.halo.lo[a] + self.halo.hi[a] + 1) as usize);
         positions(window)
             .map(|o| {
                 let weight = o.iter().fold(1i32, |w, &x| w.wrapping_mul(7).wrapping_add(x as i32));
-                at(input, std::array::from_fn(|a| p[a] + o[a])).wrapping_mul(weight)
+                input(std::array::from_fn(|a| p[a] + o[a])).wrapping_mul(weight)
             })
             .fold(0i32, i32::wrapping_add)
     }
@@ -91,9 +104,12 @@ impl Op for Mix {
     fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, scratch: &mut [u8]) {
         assert_eq!(scratch.len(), output.shape()[4] * 4);
         for p in positions(output.shape()) {
-            let v = self.sum(&inputs[0], p);
+            let v = self.sum(|q| at(&inputs[0], q), p);
             put(&mut output, p, v);
         }
+    }
+    fn kernels(&self, _: &[Dtype], _: Dtype, _: &Shape) -> Option<Kernels> {
+        Some(Sweep::over("mix".to_owned(), reach(&self.halo)).into())
     }
 }
 
@@ -118,9 +134,14 @@ impl Op for Join {
     }
     fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, _: &mut [u8]) {
         for p in positions(output.shape()) {
-            let v = at(&inputs[0], p).wrapping_mul(31).wrapping_add(self.0.sum(&inputs[1], p));
-            put(&mut output, p, v);
+            let around = self.0.sum(|q| at(&inputs[1], q), p);
+            put(&mut output, p, at(&inputs[0], p).wrapping_mul(31).wrapping_add(around));
         }
+    }
+    fn kernels(&self, _: &[Dtype], _: Dtype, _: &Shape) -> Option<Kernels> {
+        let from = vec![Slot::Input(0), Slot::Input(1)];
+        let (kernel, arguments) = ("join".to_owned(), reach(&self.0.halo));
+        Some(Sweep { kernel, from, to: Slot::Output, arguments }.into())
     }
 }
 
@@ -166,6 +187,9 @@ impl Op for Cut {
     }
     fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, _: &mut [u8]) {
         output.copy_from(&inputs[0]);
+    }
+    fn kernels(&self, _: &[Dtype], _: Dtype, _: &Shape) -> Option<Kernels> {
+        Some(Sweep::over("copy".to_owned(), Vec::new()).into())
     }
 }
 

@@ -4,6 +4,7 @@
 //! the later tiles hold, the oldest one has what it needs, so it can always finish.
 
 use super::super::demand;
+use super::super::device_run::{self, Failed};
 use super::super::plan::Planned;
 use super::super::pool::rounded;
 use super::super::schedule::{Key, Schedule};
@@ -13,7 +14,7 @@ use super::super::tiles::TileAt;
 use super::group::{Finish, Group};
 use super::levels::Levels;
 use super::{RunError, Shared};
-use crate::contract::{Fetch, Sink, Source};
+use crate::contract::{Device, Fetch, Sink, Source};
 use crate::model::{Grid, Region, TileMut, voxels};
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -32,6 +33,7 @@ pub(super) struct StageRun {
     pub(super) grids: Vec<Grid>,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) shared: Arc<Shared>,
+    device: Option<Arc<dyn Device>>,
     pub(super) tiles: Vec<TileAt>,
     /// Smaller versions of what is written.
     pub(super) levels: Levels,
@@ -65,6 +67,7 @@ impl StageRun {
             levels: Levels::new(planned, &place.target),
             sink: place.target,
             shared,
+            device: place.device,
             tiles: planned.tiling.iter().collect(),
             plan: PlanPart {
                 schedule: planned.schedule.clone(),
@@ -311,13 +314,17 @@ impl StageRun {
                 return None;
             }
             let demand = demand::demand(&this.stage, &region);
-            match tile_run::compute(&this.shared.pool, &this.stage, &demand, chunks) {
-                Ok(blocks) => Some(blocks),
-                Err(source) => {
-                    this.fail(RunError::Memory { region, source });
-                    None
-                }
+            let (pool, stage) = (&this.shared.pool, &this.stage);
+            let computed = match &this.device {
+                Some(device) => device_run::compute(pool, stage, &demand, chunks, &**device),
+                None => tile_run::compute(pool, stage, &demand, chunks).map_err(Failed::Memory),
+            };
+            match computed {
+                Ok(blocks) => return Some(blocks),
+                Err(Failed::Memory(source)) => this.fail(RunError::Memory { region, source }),
+                Err(Failed::Device(source)) => this.fail(RunError::Device { region, source }),
             }
+            None
         };
         self.on_cpu("compute", region, work).await.flatten()
     }

@@ -13,11 +13,12 @@ use self::dispatch::StageRun;
 use self::meters::Meters;
 use self::trace::Trace;
 use super::GraphError;
+use super::device_run::Placement;
 use super::plan::{Plan, Planned};
 use super::pool::{OutOfMemory, Pool};
 use super::stage::{self, End, Origin, Stage};
 use super::workshop::{self, Workshop};
-use crate::contract::{Pass, Resolved, Sink, Source, Spill, StoreError, Table};
+use crate::contract::{Device, DeviceError, Pass, Resolved, Sink, Source, Spill, StoreError, Table};
 use crate::model::Region;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -136,6 +137,14 @@ pub enum RunError {
         /// What was asked for.
         source: OutOfMemory,
     },
+    /// The device gave up: its memory, or a kernel of ours.
+    #[error("at {region}: {source}")]
+    Device {
+        /// The tile.
+        region: Region,
+        /// The device's word.
+        source: DeviceError,
+    },
     /// What a step keeps of the whole image grew beyond the budget.
     #[error(
         "`{step}` holds {bytes} bytes of objects beside the {planned} that are planned; {allowed} are allowed"
@@ -192,6 +201,7 @@ struct Place {
     stage: Stage,
     feeds: Vec<Arc<dyn Source>>,
     target: Arc<dyn Sink>,
+    device: Option<Arc<dyn Device>>,
 }
 
 /// What all stages of a run share.
@@ -307,7 +317,9 @@ impl Plan {
                 // Statistics write nothing.
                 (sink.clone(), None)
             };
-            let place = Place { stage, feeds, target: target.clone() };
+            let placed = matches!(planned.placement, Placement::Device { .. });
+            let device = self.options.device.clone().filter(|_| placed);
+            let place = Place { stage, feeds, target: target.clone(), device };
             table = self.run_stage(planned, place, spill, &shared, &mut resolved).await?;
             if let Some((step, from)) = temp {
                 target.finish().map_err(|source| RunError::Finish { source })?;
