@@ -2,6 +2,7 @@
 
 mod device;
 mod faults;
+mod globals;
 mod levels;
 mod passes;
 mod random;
