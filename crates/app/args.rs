@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Preview(Preview),
     /// List the operations, or explain one
     Ops(Ops),
+    /// Measure the CPU against the GPU over sizes of images, in memory: from which size the GPU pays
+    Bench(Bench),
     /// Run the main job on a small real image that comes with the program
     Demo(Demo),
     /// Print the completions of a shell: `source <(voxtile completions bash)`
@@ -335,6 +337,29 @@ pub(crate) struct EngineArgs {
     /// Write a trace for chrome://tracing that shows reading, computing and writing of every tile
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) trace: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Operation or recipe, as 'gaussian 2 | threshold otsu' [default: some of each kind]
+    pub(crate) recipe: Option<String>,
+    /// Edges of the cubes of u16 noise that are measured
+    #[arg(long, value_name = "VOXELS", value_delimiter = ',', default_values_t = [64, 128, 256, 512])]
+    pub(crate) sizes: Vec<usize>,
+    /// Runs of each, of which the median counts
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) repeat: u32,
+    /// Where to compute beside the CPU: auto (the first GPU, if there is one), cpu (nowhere), cuda, cuda:0,1
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(crate) device: Device,
+    /// Write the figures as a table of comma-separated values
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) csv: Option<PathBuf>,
+    /// Draw the curves as an SVG
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) plot: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
 }
 
 /// Sizes in voxels: one for all space axes, or one for each of the last axes.

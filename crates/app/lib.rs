@@ -32,4 +32,4 @@ pub use pyramid::{Pyramid, Reduction};
 pub use recipe::Recipe;
 pub use voxtile_io::{Codec, Info, OpenOptions, RawOptions, RawType};
 pub use voxtile_sched::contract::{Column, Table, Values};
-pub use voxtile_sched::engine::{Cancel, Progress, Report, Summary, Workshop};
+pub use voxtile_sched::engine::{Cancel, DeviceTimes, Progress, Report, Summary, Workshop};

@@ -458,6 +458,20 @@ fn plan(error: &PlanError, words: &Words<'_>) -> Explained {
             Some("`--chunk` and `--tile` of at least 256 make fewer, or `voxtile convert` the input to larger chunks".to_owned()),
         ),
         PlanError::Graph(error) => (error.to_string(), None),
+        PlanError::NeedsDevice { .. } => (
+            error.to_string(),
+            Some("`--device cuda` takes the first GPU; `voxtile info --devices` shows what there is".to_owned()),
+        ),
+        PlanError::Device { source, .. } => {
+            let hint = match source.downcast_ref() {
+                Some(DeviceError::Source { .. }) => "docs/own-kernels.md shows what a function is given and gives",
+                Some(DeviceError::NoCompiler { .. }) => {
+                    "install NVRTC, as by `pip install nvidia-cuda-nvrtc-cu12`, and say where it is with NVRTC_LIB=…/libnvrtc.so.12"
+                }
+                _ => "`voxtile info --devices` shows what there is",
+            };
+            (error.to_string(), Some(hint.to_owned()))
+        }
         PlanError::Level(LevelError::Chunk { chunk, factor, .. }) => {
             let near = chunk.next_multiple_of(*factor);
             (format!("--pyramid: {error}"), Some(format!("`--chunk {near}` is the next one that is")))

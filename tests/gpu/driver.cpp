@@ -24,9 +24,12 @@
 #include <set>
 #include <string>
 
+#include <dlfcn.h>
+#include <unistd.h>
+
 using Address = unsigned long long;
 
-enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200, INVALID_CONTEXT = 201, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, OUT_OF_RESOURCES = 701 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200, INVALID_CONTEXT = 201, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, OUT_OF_RESOURCES = 701, LAUNCH_FAILED = 719 };
 
 namespace {
 
@@ -150,41 +153,14 @@ struct Fence {
     }
 };
 
-void launch(const emulated::Entry& kernel, const std::function<void()>& call, Triple blocks, Triple threads, unsigned shared) {
-    emulated::blocks = blocks;
-    emulated::threads = threads;
-    const bool reverse = is("EMULATED_ORDER", "reverse");
-    auto turned = [reverse](unsigned n, unsigned count) { return reverse ? count - 1 - n : n; };
-    auto each = [turned](Triple count, auto work) {
-        for (unsigned z = 0; z < count.z; ++z)
-            for (unsigned y = 0; y < count.y; ++y)
-                for (unsigned x = 0; x < count.x; ++x) work(Triple{turned(x, count.x), turned(y, count.y), turned(z, count.z)});
-    };
-    if (kernel.cooperates) {
-        static thread_local emulated::Block block;
-        block.kernel = kernel.name;
-        block.body = &call;
-        block.shared.assign(shared, 0);
-        block.shared.shrink_to_fit();
-        block.order = reverse ? emulated::REVERSE : is("EMULATED_ORDER", "random") ? emulated::RANDOM : emulated::FORWARD;
-        emulated::running = &block;
-        each(blocks, [&](Triple at) {
-            emulated::block = at;
-            block.run();
-        });
-        emulated::running = nullptr;
-        return;
-    }
-    each(blocks, [&](Triple at) {
-        emulated::block = at;
-        each(threads, [&](Triple thread) {
-            emulated::thread = thread;
-            call();
-        });
-    });
+emulated::Order order() {
+    return is("EMULATED_ORDER", "reverse") ? emulated::REVERSE : is("EMULATED_ORDER", "random") ? emulated::RANDOM : emulated::FORWARD;
 }
 
 } // namespace
+
+// What images that the emulated compiler made begin with.
+static const char MADE[] = "emulated";
 
 #define API extern "C" __attribute__((visibility("default"))) int
 #define LOCKED std::lock_guard<std::recursive_mutex> locked(lock)
@@ -213,14 +189,21 @@ API cuMemGetInfo_v2(std::size_t* free, std::size_t* all) {
 }
 
 API cuModuleLoadData(void** module, const void* image) {
-    // Machine code, PTX, or what the emulated compiler makes.
+    // Machine code, PTX, or what the emulated compiler makes: of the kernels that the driver holds, or a library of its own.
     const char* text = static_cast<const char*>(image);
-    const bool known = !std::memcmp(text, "\x7f" "ELF", 4) || !std::memcmp(text, "//", 2) || !std::memcmp(text, "emulated", 8);
-    *module = &memory;
+    const std::string library = MADE + std::string(":");
+    *module = nullptr;
+    if (!std::strncmp(text, library.c_str(), library.size())) {
+        *module = dlopen(text + library.size(), RTLD_NOW | RTLD_LOCAL);
+        return *module ? SUCCESS : INVALID_IMAGE;
+    }
+    const bool known = !std::memcmp(text, "\x7f" "ELF", 4) || !std::memcmp(text, "//", 2) || !std::memcmp(text, MADE, sizeof MADE - 1);
     return known ? SUCCESS : INVALID_IMAGE;
 }
-API cuModuleGetFunction(emulated::Entry** function, void*, const char* name) {
-    for (auto* entry = emulated::Entry::all(); entry; entry = entry->next)
+API cuModuleGetFunction(emulated::Entry** function, void* module, const char* name) {
+    auto* entry = emulated::Entry::all();
+    if (module) entry = reinterpret_cast<emulated::Entry* (*)()>(dlsym(module, "emulated_entries"))();
+    for (; entry; entry = entry->next)
         if (!std::strcmp(entry->name, name)) {
             *function = entry;
             return SUCCESS;
@@ -336,22 +319,51 @@ API cuLaunchKernel(emulated::Entry* kernel, unsigned bx, unsigned by, unsigned b
         if (fails) fault = ILLEGAL_ADDRESS;
         if (fault) return;
         Fence fence(tiles);
-        launch(*kernel, call, {bx, by, bz}, {tx, ty, tz}, shared);
+        try {
+            kernel->launch(*kernel, call, {bx, by, bz}, {tx, ty, tz}, shared, order());
+        } catch (...) {
+            fault = LAUNCH_FAILED; // a trap
+        }
     });
     return SUCCESS;
 }
 API cuGetErrorName(int, const char** text) { *text = "EMULATED_ERROR"; return SUCCESS; }
 API cuGetErrorString(int, const char** text) { *text = "an error of the emulated driver"; return SUCCESS; }
 
-// The compiler: what it makes is only looked at by the driver above.
-static const char MADE[] = "emulated";
+// The compiler. Of the program's own kernels it makes nothing, since the driver has them; anything else g++ compiles as the
+// driver was, into a library beside it.
+struct Compiled {
+    std::string source, log, image;
+};
 API nvrtcVersion(int* major, int* minor) { *major = 12; *minor = 0; return SUCCESS; }
-API nvrtcCreateProgram(void** program, const char*, const char*, int, const char* const*, const char* const*) { *program = &streams; return SUCCESS; }
-API nvrtcCompileProgram(void*, int, const char* const*) { return SUCCESS; }
-API nvrtcDestroyProgram(void** program) { *program = nullptr; return SUCCESS; }
-API nvrtcGetProgramLogSize(void*, std::size_t* size) { *size = 1; return SUCCESS; }
-API nvrtcGetProgramLog(void*, char* log) { *log = 0; return SUCCESS; }
-API nvrtcGetCUBINSize(void*, std::size_t* size) { *size = sizeof MADE; return SUCCESS; }
-API nvrtcGetCUBIN(void*, char* image) { std::memcpy(image, MADE, sizeof MADE); return SUCCESS; }
-API nvrtcGetPTXSize(void*, std::size_t* size) { *size = sizeof MADE; return SUCCESS; }
-API nvrtcGetPTX(void*, char* image) { std::memcpy(image, MADE, sizeof MADE); return SUCCESS; }
+API nvrtcCreateProgram(Compiled** program, const char* source, const char*, int, const char* const*, const char* const*) {
+    *program = new Compiled{source, "", MADE};
+    return SUCCESS;
+}
+API nvrtcCompileProgram(Compiled* program, int, const char* const*) {
+    if (program->source.find("voxtile_own_kernel") == std::string::npos) return SUCCESS;
+    static int number = 0;
+    const std::string base = std::string(HERE) + "/own-" + std::to_string(getpid()) + "-" + std::to_string(number++);
+    std::FILE* file = std::fopen((base + ".cpp").c_str(), "w");
+    if (!file) return INVALID_VALUE;
+    std::fprintf(file, "#include \"emulator.h\"\n%s\nextern \"C\" __attribute__((visibility(\"default\"))) emulated::Entry* emulated_entries() { return emulated::Entry::all(); }\n", program->source.c_str());
+    std::fclose(file);
+    // The sanitiser is the program's, not the compiler's.
+    const std::string command = "env -u LD_PRELOAD -u LD_LIBRARY_PATH g++ -std=c++17 -O1 -g -fPIC -shared -fvisibility=hidden -ffp-contract=off " + std::string(OPTIONS) + " -I " + HERE + " " + base + ".cpp -o " + base + ".so >" + base + ".log 2>&1";
+    const bool failed = std::system(command.c_str());
+    if (std::FILE* log = std::fopen((base + ".log").c_str(), "r")) {
+        char part[4096];
+        for (std::size_t n; (n = std::fread(part, 1, sizeof part, log));) program->log.append(part, n);
+        std::fclose(log);
+    }
+    program->image = MADE + (":" + base) + ".so";
+    const int compilation = 6;
+    return failed ? compilation : SUCCESS;
+}
+API nvrtcDestroyProgram(Compiled** program) { delete *program; *program = nullptr; return SUCCESS; }
+API nvrtcGetProgramLogSize(Compiled* program, std::size_t* size) { *size = program->log.size() + 1; return SUCCESS; }
+API nvrtcGetProgramLog(Compiled* program, char* log) { std::strcpy(log, program->log.c_str()); return SUCCESS; }
+API nvrtcGetCUBINSize(Compiled* program, std::size_t* size) { *size = program->image.size() + 1; return SUCCESS; }
+API nvrtcGetCUBIN(Compiled* program, char* image) { std::strcpy(image, program->image.c_str()); return SUCCESS; }
+API nvrtcGetPTXSize(Compiled* program, std::size_t* size) { return nvrtcGetCUBINSize(program, size); }
+API nvrtcGetPTX(Compiled* program, char* image) { return nvrtcGetCUBIN(program, image); }

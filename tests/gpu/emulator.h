@@ -45,6 +45,8 @@ inline thread_local Triple thread, block, threads, blocks;
 enum : unsigned char { GARBAGE = 0xCB };
 enum Order { FORWARD, REVERSE, RANDOM };
 
+struct Trap {};
+
 // Goes on where that stack was left, and leaves this one.
 extern "C" void emulated_switch(void** left, void* to);
 
@@ -218,6 +220,8 @@ struct Entry {
     unsigned most;
     bool cooperates;
     unsigned shared = 48 << 10;
+    // Runs it where it was compiled.
+    void (*launch)(const Entry&, const std::function<void()>& call, Triple blocks, Triple threads, unsigned shared, Order) = &run;
     Entry* next;
 
     static Entry*& all() {
@@ -230,6 +234,39 @@ struct Entry {
         : name(kernel), sizes{sizeof(A)...}, samples{Sample<A>::bytes...}, most(most), cooperates(cooperates), next(all()) {
         bind = [function](void** given) { return bound(function, given, std::index_sequence_for<A...>{}); };
         all() = this;
+    }
+
+    static void run(const Entry& kernel, const std::function<void()>& call, Triple blocks, Triple threads, unsigned shared, Order order) {
+        emulated::blocks = blocks;
+        emulated::threads = threads;
+        auto turned = [order](unsigned n, unsigned count) { return order == REVERSE ? count - 1 - n : n; };
+        auto each = [turned](Triple count, auto work) {
+            for (unsigned z = 0; z < count.z; ++z)
+                for (unsigned y = 0; y < count.y; ++y)
+                    for (unsigned x = 0; x < count.x; ++x) work(Triple{turned(x, count.x), turned(y, count.y), turned(z, count.z)});
+        };
+        if (!kernel.cooperates) {
+            each(blocks, [&](Triple at) {
+                emulated::block = at;
+                each(threads, [&](Triple thread) {
+                    emulated::thread = thread;
+                    call();
+                });
+            });
+            return;
+        }
+        static thread_local Block block;
+        block.kernel = kernel.name;
+        block.body = &call;
+        block.shared.assign(shared, 0);
+        block.shared.shrink_to_fit();
+        block.order = order;
+        running = &block;
+        each(blocks, [&](Triple at) {
+            emulated::block = at;
+            block.run();
+        });
+        running = nullptr;
     }
 
     template <class... A, std::size_t... I>
@@ -268,6 +305,8 @@ asm(".text\n.globl emulated_switch\n.type emulated_switch,@function\nemulated_sw
 // Barriers.
 inline void __syncthreads() { emulated::together("__syncthreads").leave(emulated::Fiber::AT_BLOCK); }
 inline void __syncwarp(unsigned = ~0u) { emulated::together("__syncwarp").leave(emulated::Fiber::AT_WARP); }
+// Ends the launch with an error.
+[[noreturn]] inline void __trap() { throw emulated::Trap(); }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
 

@@ -1,6 +1,8 @@
 //! GPUs. Without one, and without the emulated driver of this folder, only that is checked which needs none; the rest says
 //! that it was skipped. `.ci/gpu.sh` builds the driver and runs everything.
 
+mod own;
+
 use crate::house::{collect, from_memory, read, voxtile};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -333,4 +335,42 @@ fn a_trace_has_copies_and_kernels_beside_reads_and_writes() {
     for work in ["read", "write"] {
         assert!(!rows(work).is_empty() && rows(work).iter().all(|row| *row < 1000), "{work}");
     }
+}
+
+#[test]
+fn a_bench_measures_the_gpu_if_there_is_one_and_says_if_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (csv, plot) = (path("bench.csv"), path("bench.svg"));
+    let args = |device| {
+        [
+            "bench",
+            "gaussian 1",
+            "--sizes",
+            "8,12",
+            "--repeat",
+            "1",
+            "--device",
+            device,
+            "--csv",
+            &csv,
+            "--plot",
+            &plot,
+        ]
+        .map(str::to_owned)
+    };
+    let rows =
+        || std::fs::read_to_string(&csv).unwrap().lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    let plain: Vec<String> = args("cpu").to_vec();
+    let said = done(&mut voxtile(&plain.iter().map(String::as_str).collect::<Vec<_>>()));
+    assert!(said.contains("no GPU is measured: `--device cpu` asks for none"), "{said}");
+    assert!(rows().len() == 2 && rows().iter().all(|row| row.ends_with(",,,,")), "{:?}", rows());
+    assert!(std::fs::read_to_string(&plot).unwrap().contains("<polyline"));
+    let there: Vec<String> = args("cuda").to_vec();
+    let Some(mut command) = emulated(&there.iter().map(String::as_str).collect::<Vec<_>>(), &[]) else {
+        return;
+    };
+    let said = done(&mut command);
+    assert!(!said.contains("no GPU"), "{said}");
+    assert!(rows().len() == 2 && rows().iter().all(|row| !row.ends_with(',')), "{:?}", rows());
 }

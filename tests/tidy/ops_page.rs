@@ -21,6 +21,7 @@ fn takes(value: Value) -> String {
         Value::Positions => "positions: `2`, `0,3`, `10:20`".to_owned(),
         Value::Ranges => "ranges over the last axes: `0:100,:,50:150`".to_owned(),
         Value::Condition => "a condition such as `\"area > 50 and eccentricity < 0.9\"`".to_owned(),
+        Value::Text => "text".to_owned(),
         Value::Names => "names of results (`as NAME`, `input`), with commas between them".to_owned(),
         Value::Footprint => "rows of 0 and 1: `010/111/010`, planes with `//` between them".to_owned(),
         Value::Formula => "formula: `(a-b)/(a+b+1)`, its names are results (`as NAME`, `input`)".to_owned(),

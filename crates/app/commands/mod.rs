@@ -1,5 +1,6 @@
 //! What each subcommand does.
 
+mod bench;
 mod demo;
 mod devices;
 mod info;
@@ -80,6 +81,7 @@ pub(crate) fn dispatch(cli: &Cli) -> Done {
         Command::Verify(args) => verify::verify(args, cli.global),
         Command::Preview(args) => preview::preview(args, cli.global),
         Command::Ops(args) => ops::ops(args, cli.global),
+        Command::Bench(args) => bench::bench(args, cli.global),
         Command::Demo(args) => demo::demo(args, cli.global),
         Command::Completions(args) => {
             let mut script = Vec::new();

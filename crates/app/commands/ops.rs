@@ -77,6 +77,7 @@ fn value(param: &Param) -> String {
         Value::Positions => "positions such as 2, 0,3 or 10:20".to_owned(),
         Value::Ranges => "ranges such as 0:100,:,50:150".to_owned(),
         Value::Names => "names of results, with commas between them".to_owned(),
+        Value::Text => "text".to_owned(),
         Value::Footprint => "rows of 0 and 1 such as 010/111/010".to_owned(),
         Value::Condition => "a condition such as \"area > 50 and eccentricity < 0.9\"".to_owned(),
         Value::Formula => "a formula such as \"(a-b)/(a+b+1)\"; its names are results".to_owned(),

@@ -5,7 +5,7 @@ use crate::{Error, Report};
 use ndarray::ArrayD;
 use std::sync::Arc;
 use voxtile_io::{Info, MemorySink, MemorySource};
-use voxtile_sched::model::{AxisSet, Element, NDIM, Shape};
+use voxtile_sched::model::{AxisSet, Element, NDIM, Shape, voxels};
 
 impl Pipeline {
     /// Reads an array. Its axes are the last ones of `t, c, z, y, x`.
@@ -68,9 +68,25 @@ impl Pipeline {
         let sink = Arc::new(MemorySink::new(&result, plan.chunk())?);
         let report = plan.run_into(sink.clone())?;
         let dims: Vec<usize> = result.dims().iter().map(|&n| n as usize).collect();
-        let voxels = sink.take::<T>()?;
-        let array = ArrayD::from_shape_vec(dims, voxels).expect("a sink holds the voxels of its shape");
+        let taken = sink.take::<T>()?;
+        let array = ArrayD::from_shape_vec(dims, taken).expect("a sink holds the voxels of its shape");
         Ok((array, report))
+    }
+}
+
+impl Pipeline {
+    /// Runs into memory that nobody looks at, to be measured: the bytes of the result, and what the run took.
+    ///
+    /// # Errors
+    /// Those of [`run`](Pipeline::run); [`Error::NoOutput`] if the result is a table.
+    pub fn discard(self) -> Result<(u64, Report), Error> {
+        let plan = self.plan()?;
+        if plan.makes_table() {
+            return Err(Error::NoOutput);
+        }
+        let result = plan.result().clone();
+        let sink = Arc::new(MemorySink::new(&result, plan.chunk())?);
+        Ok((voxels(&result.shape) * result.dtype.size() as u64, plan.run_into(sink)?))
     }
 }
 

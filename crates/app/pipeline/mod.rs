@@ -253,7 +253,7 @@ impl Pipeline {
     pub fn plan(self) -> Result<Plan, Error> {
         let input = self.source.meta().clone();
         let mut graph = Graph::new(vec![input.clone()]);
-        let mut recipe = self.recipe?;
+        let mut recipe = self.recipe?.with_digests();
         recipe.lower(&mut graph, Input::Source(0), self.border)?;
         if let Some(dtype) = self.dtype
             && graph.output_meta().dtype != dtype
@@ -265,13 +265,16 @@ impl Pipeline {
         let result = graph.output_meta().clone();
         let tile = spread("--tile", &self.tile, result.axes)?;
         let image_bytes = voxels(&input.shape).saturating_mul(input.dtype.size() as u64);
+        // What needs a GPU says why there is none.
+        let device =
+            if graph.needs_device() && self.device == Device::Auto { Device::Cuda } else { self.device };
         let options = Options {
             memory: self.memory.unwrap_or_else(machine::default_memory),
             workers: self.workers.unwrap_or_else(machine::default_workers),
             tile,
             joins: Joins { components: voxtile_merge::components },
-            device: self.device.find(self.gpu_memory, image_bytes)?,
-            always: self.device != Device::Auto,
+            device: device.find(self.gpu_memory, image_bytes)?,
+            always: device != Device::Auto,
         };
         let place = match &self.target {
             Target::Image(output) if output.is_placed() => Some(output),

@@ -38,6 +38,25 @@ pub struct Recipe {
     steps: Vec<Step>,
 }
 
+impl Recipe {
+    /// The same, with the SHA-256 of every source that a step names, so that a recipe that is kept runs with no other.
+    #[must_use]
+    pub fn with_digests(mut self) -> Self {
+        for step in &mut self.steps {
+            let What::Listed { op, args } = &mut step.what else { continue };
+            let takes =
+                ops::find(op).is_some_and(|spec| spec.params.iter().any(|param| param.name == "sha256"));
+            let file = args.iter().find(|arg| arg.param == "file").cloned();
+            if let Some(file) = file.filter(|_| takes && !args.iter().any(|arg| arg.param == "sha256"))
+                && let Some(value) = ops::source_digest(&file.value)
+            {
+                args.push(Arg { param: "sha256", value, span: file.span });
+            }
+        }
+        self
+    }
+}
+
 /// One step.
 #[derive(Clone, Debug)]
 struct Step {

@@ -155,6 +155,8 @@ pub enum Value {
     Condition,
     /// Names of results, with commas between them: inputs of the step, in that order.
     Names,
+    /// Any text: a file, a name.
+    Text,
 }
 
 /// The parameter `border`, for the list of every operation with a neighbourhood.

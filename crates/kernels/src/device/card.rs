@@ -12,7 +12,7 @@ use std::ffi::{CString, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use voxtile_sched::contract::device::{
-    Argument, Constants, Held, Job, Launch, Place, Rates, Span, Threads, Work,
+    Argument, Constants, Held, Job, Launch, Place, Program, Rates, Span, Threads, Work,
 };
 
 /// The share of the free memory that jobs may take.
@@ -49,6 +49,8 @@ pub(super) struct Card {
     pub(super) context: sys::CUcontext,
     module: sys::CUmodule,
     functions: Mutex<HashMap<String, usize>>,
+    /// Kernels of the user's own, by their whole source; or why there is none.
+    programs: Mutex<HashMap<String, Result<usize, DeviceError>>>,
     constants: Mutex<Vec<Arc<Uploaded>>>,
 }
 
@@ -134,6 +136,7 @@ impl Card {
             context,
             module,
             functions: Mutex::default(),
+            programs: Mutex::default(),
             constants: Mutex::default(),
         })
     }
@@ -156,6 +159,29 @@ impl Card {
             unsafe { result::module::get_function(self.module, name) }.map_err(|e| missing(code(e)))?;
         functions.insert(kernel.to_owned(), found as usize);
         Ok(found)
+    }
+
+    /// The kernel of a program, compiled at first use. In the current context.
+    pub(super) fn program(&self, program: &Program) -> Result<sys::CUfunction, DeviceError> {
+        let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = programs.get(&program.text) {
+            return known.clone().map(|function| function as sys::CUfunction);
+        }
+        let made = self.compiled(program);
+        programs.insert(program.text.clone(), made.clone());
+        made.map(|function| function as sys::CUfunction)
+    }
+
+    fn compiled(&self, program: &Program) -> Result<usize, DeviceError> {
+        let module = images::compile(&program.text, &program.file, self.info.capability, |image| {
+            // SAFETY: an image that a compiler made whole, in memory until the call returns.
+            unsafe { result::module::load_data(image.as_ptr().cast()) }.map_err(code)
+        })?;
+        let missing = |code| DeviceError::NoKernel { kernel: program.entry.clone(), code };
+        let name = CString::new(program.entry.as_str()).map_err(|_| missing(Code(500)))?;
+        // SAFETY: the module was just loaded, and stays so.
+        let function = unsafe { result::module::get_function(module, name) }.map_err(|e| missing(code(e)))?;
+        Ok(function as usize)
     }
 
     /// Everything of a job in order along the stream of its lane, up to the event at its end. Gives when it began, and the
@@ -245,7 +271,10 @@ impl Card {
 
     fn launch(&self, lane: &Lane, launch: &Launch, constants: &[Arc<Uploaded>]) -> Result<(), DeviceError> {
         let Some((blocks, threads, shared)) = self.grid(launch) else { return Ok(()) };
-        let function = self.function(&launch.kernel)?;
+        let function = match &launch.program {
+            Some(program) => self.program(program)?,
+            None => self.function(&launch.kernel)?,
+        };
         let failed = |error| DeviceError::Launch { kernel: launch.kernel.clone(), code: code(error) };
         if shared > SHARED {
             let attribute = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;

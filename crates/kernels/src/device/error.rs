@@ -88,6 +88,22 @@ pub enum DeviceError {
         /// What was tried.
         why: String,
     },
+    /// A source of the user's own is none.
+    #[error("`{file}` does not compile:\n{log}")]
+    Source {
+        /// The file.
+        file: String,
+        /// What the compiler says, with lines.
+        log: String,
+    },
+    /// There is no compiler for it.
+    #[error("there is no NVRTC to compile `{file}`: {why}")]
+    NoCompiler {
+        /// The file.
+        file: String,
+        /// Where it was looked for.
+        why: String,
+    },
     /// A kernel is missing from what was loaded.
     #[error("the kernels loaded lack `{kernel}` ({code})")]
     NoKernel {

@@ -9,7 +9,9 @@ use super::error::DeviceError;
 use super::lane::{Lane, Pinned};
 use super::table;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use voxtile_sched::contract::device::{Device, HostMemory, Job, Ran, Rates, Stopped, Sweep, Threads};
+use voxtile_sched::contract::device::{
+    Device, HostMemory, Job, Program, Ran, Rates, Stopped, Sweep, Threads,
+};
 
 /// Jobs at one time on one GPU: one is copied there, one computed, one copied back, and one waits.
 const JOBS: usize = 4;
@@ -79,7 +81,11 @@ impl Gpus {
                 }
                 if lanes.made < JOBS && (lanes.made == 0 || lanes.bytes + bytes <= limit) {
                     let number = (0..JOBS).find(|number| !lanes.numbers[*number]).unwrap_or(0);
-                    let lane = Lane::new(JOBS * n + number, bytes)?;
+                    let lane = match Lane::new(JOBS * n + number, bytes) {
+                        // Others took the memory; the lanes that there are go round.
+                        Err(DeviceError::OutOfMemory { .. }) if lanes.made > 0 => continue,
+                        made => made?,
+                    };
                     lanes.numbers[number] = true;
                     lanes.made += 1;
                     lanes.bytes += bytes;
@@ -164,6 +170,14 @@ impl Device for Share {
             Threads::Blocks { shared, .. } | Threads::Processors { shared, .. } => shared,
         };
         shared <= most && table::has(sweep)
+    }
+
+    fn ready(&self, program: &Arc<Program>) -> Result<(), voxtile_sched::contract::DeviceError> {
+        for card in &self.gpus.cards {
+            card.make_current()?;
+            card.program(program)?;
+        }
+        Ok(())
     }
 
     fn memory(&self) -> u64 {

@@ -61,7 +61,7 @@ pub(super) fn load<T>(
         }
     };
     let arch = format!("sm_{arch}");
-    let kept = Kept::of(&nvrtc, &arch);
+    let kept = Kept::of(&nvrtc, &arch, SOURCE);
     if let Some(image) = kept.as_ref().and_then(Kept::read)
         && let Ok(loaded) = load(&image)
     {
@@ -86,6 +86,29 @@ pub(super) fn load<T>(
     }
 }
 
+/// Compiles a source of the user's own for a GPU, or takes what was made of it before, and loads it.
+pub(super) fn compile<T>(
+    source: &str,
+    file: &str,
+    capability: (i32, i32),
+    mut load: impl FnMut(&[u8]) -> Result<T, Code>,
+) -> Result<T, DeviceError> {
+    let nvrtc = Nvrtc::find().map_err(|why| DeviceError::NoCompiler { file: file.to_owned(), why })?;
+    let arch = format!("sm_{}{}", capability.0, capability.1);
+    let kept = Kept::of(&nvrtc, &arch, source);
+    if let Some(loaded) = kept.as_ref().and_then(Kept::read).and_then(|image| load(&image).ok()) {
+        return Ok(loaded);
+    }
+    let wrong = |log: String| DeviceError::Source { file: file.to_owned(), log };
+    let image = nvrtc.compile(source, &arch).map_err(wrong)?;
+    let loaded =
+        load(&image).map_err(|code| wrong(format!("the driver refused what NVRTC made ({code})")))?;
+    if let Some(kept) = kept {
+        kept.write(&image);
+    }
+    Ok(loaded)
+}
+
 /// Machine code runs on the same generation, from the same capability up; PTX on everything newer.
 fn fits(image: &Image, arch: u32) -> bool {
     image.arch <= arch && (!image.code || image.arch / 10 == arch / 10)
@@ -98,9 +121,9 @@ struct Kept {
 }
 
 impl Kept {
-    fn of(nvrtc: &Nvrtc, arch: &str) -> Option<Self> {
+    fn of(nvrtc: &Nvrtc, arch: &str, source: &str) -> Option<Self> {
         let dir = cache_dir()?;
-        let made_from = format!("NVRTC {:?} {} {arch}\n{SOURCE}\0", nvrtc.version, nvrtc.path).into_bytes();
+        let made_from = format!("NVRTC {:?} {} {arch}\n{source}\0", nvrtc.version, nvrtc.path).into_bytes();
         // Only a name: what the file was made from is compared in full.
         let name = made_from.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)

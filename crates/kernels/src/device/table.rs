@@ -196,9 +196,20 @@ pub(super) fn has(sweep: &Sweep) -> bool {
     })
 }
 
+/// What a kernel from a source of the user's own is given: `own.rs` writes its declaration.
+fn own(launch: &Launch) -> Option<Signature> {
+    let ([from], [to]) = (&launch.from[..], &launch.to[..]) else { return None };
+    let (reads, writes) = (vec![from.dtype], vec![to.dtype]);
+    Some(Signature { reads, writes, bytes_only: false, arguments: &[24, 128], threads: BLOCK })
+}
+
 /// What is wrong with a launch of a job.
 pub(super) fn wrong(launch: &Launch, job: &Job) -> Option<&'static str> {
-    let Some(kernel) = find(&launch.kernel) else { return Some("there is no such kernel") };
+    let found = match launch.program {
+        Some(_) => own(launch),
+        None => find(&launch.kernel),
+    };
+    let Some(kernel) = found else { return Some("there is no such kernel") };
     if !kernel.takes(&launch.arguments) {
         return Some("its arguments are others");
     }
@@ -282,7 +293,8 @@ mod tests {
         let place = |dtype, at| Place::packed(dtype, at, [1, 1, 1, 2, 3]);
         let (from, to) = (vec![place(from, 0)], vec![place(to, 256)]);
         let kernel = kernel.to_owned();
-        Launch { kernel, step: 0, from, to, arguments, threads: Threads::Voxels, weight: 1.0 }
+        let (program, threads) = (None, Threads::Voxels);
+        Launch { kernel, program, step: 0, from, to, arguments, threads, weight: 1.0 }
     }
 
     fn refused(launch: &Launch, bytes: u64) -> &'static str {

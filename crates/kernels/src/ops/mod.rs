@@ -86,6 +86,8 @@ mod r#where;
 #[cfg(test)]
 pub(crate) use project::SPEC as PROJECT;
 
+use crate::digest::sha256;
+use crate::own;
 use crate::spec::Spec;
 use ::std::sync::Arc;
 use voxtile_sched::contract::Op;
@@ -180,7 +182,14 @@ pub static TABLE: &[&Spec] = &[
 /// The operation of that name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Spec> {
-    TABLE.iter().find(|s| s.name == name).copied()
+    // A kernel of the user's own is no operation of ours: it needs a GPU, and has no oracle.
+    TABLE.iter().copied().chain([&own::SPEC]).find(|spec| spec.name == name)
+}
+
+/// The SHA-256 of a source that a step names, if it can be read.
+#[must_use]
+pub fn source_digest(file: &str) -> Option<String> {
+    std::fs::read(file).ok().map(|source| sha256(&source))
 }
 
 /// The cast that precedes an operation on f32.

@@ -240,9 +240,24 @@ impl Sweep {
     }
 }
 
+/// The source of a kernel that a device does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The file that it is from, for messages.
+    pub file: String,
+    /// The kernel in it.
+    pub entry: String,
+    /// The whole source, as the device's compiler takes it.
+    pub text: String,
+    /// SHA-256 of the file.
+    pub digest: String,
+}
+
 /// What an operation does on a device with one tile: kernels one after the other.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Kernels {
+    /// What they are compiled from, if the device does not have them.
+    pub program: Option<Arc<Program>>,
     /// Buffers between them.
     pub scratch: Vec<Buffer>,
     /// What they read besides.
@@ -288,6 +303,8 @@ pub struct Place {
 pub struct Launch {
     /// The kernel's name.
     pub kernel: String,
+    /// What it is compiled from, if the device does not have it.
+    pub program: Option<Arc<Program>>,
     /// The step that it belongs to: its place in the plan.
     pub step: usize,
     /// What it reads.
@@ -416,6 +433,7 @@ impl Kernels {
         for sweep in &self.sweeps {
             job.work.push(Work::Launch(Launch {
                 kernel: sweep.kernel.clone(),
+                program: self.program.clone(),
                 step,
                 from: sweep.from.iter().map(find).collect::<Option<_>>()?,
                 to: sweep.to.iter().map(find).collect::<Option<_>>()?,
@@ -523,6 +541,12 @@ pub trait Device: Debug + Send + Sync {
 
     /// Whether it has a kernel of that name, with these arguments.
     fn has(&self, sweep: &Sweep) -> bool;
+
+    /// Compiles a program, if it has not yet, for the jobs that will ask for it.
+    ///
+    /// # Errors
+    /// What the compiler says, or that there is none.
+    fn ready(&self, program: &Arc<Program>) -> Result<(), DeviceError>;
 
     /// Bytes of its memory that jobs may take, all those together that run at one time; of each, where it is several.
     fn memory(&self) -> u64;

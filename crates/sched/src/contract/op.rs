@@ -208,6 +208,11 @@ pub trait Op: Send + Sync {
     /// with any content. Cannot fail. Only called where [`pass`](Self::pass) is [`Pass::Local`].
     fn cpu(&self, inputs: &[Tile<'_>], output: TileMut<'_>, scratch: &mut [u8]);
 
+    /// Whether there are only [`kernels`](Self::kernels), and [`cpu`](Self::cpu) is never to be called.
+    fn needs_device(&self) -> bool {
+        false
+    }
+
     /// The same arithmetic as kernels of a device, for inputs and an output of these types and an output tile of that
     /// shape, which is not empty; `None` if there are none. Whether there are, and what they are called, does not depend
     /// on the shape. Only asked where [`pass`](Self::pass) is [`Pass::Local`], and while planning where it is

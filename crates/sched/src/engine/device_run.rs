@@ -4,7 +4,7 @@ use super::cost;
 use super::demand::{self, Demand};
 use super::graph::Graph;
 use super::lower::{self, Ending, Lowered, NO_END, lower};
-use super::plan::{Options, Planned};
+use super::plan::{Options, PlanError, Planned};
 use super::pool::{OutOfMemory, Pool};
 use super::stage::{End, Stage, Value};
 use super::tile_run::{self, Block, Chunk};
@@ -79,13 +79,20 @@ impl Time {
 
 /// Moves a stage to the device, if all of its steps have kernels there and `room` bytes are enough for the device's driver
 /// and for what is copied.
-pub(crate) fn place(graph: &Graph, planned: &mut Planned, device: &dyn Device, room: u64, options: &Options) {
+pub(crate) fn place(
+    graph: &Graph,
+    planned: &mut Planned,
+    device: &dyn Device,
+    room: u64,
+    options: &Options,
+) -> Result<(), PlanError> {
     let needs = match needs(graph, planned, device) {
         Ok(needs) => needs,
-        Err(why) => {
+        Err(Not::There(why)) => {
             planned.placement = Placement::Cpu(why);
-            return;
+            return Ok(());
         }
+        Err(Not::Anywhere(error)) => return Err(error),
     };
     let fitting = device.cards() * ((device.memory() - needs.constants) / needs.bytes.max(1)) as usize;
     let jobs = device.jobs().min(planned.inflight).min(fitting).max(1);
@@ -100,14 +107,15 @@ pub(crate) fn place(graph: &Graph, planned: &mut Planned, device: &dyn Device, r
         planned.placement = Placement::Cpu(format!(
             "the device needs {needed} MiB of this process's memory, and the budget leaves {room} MiB"
         ));
-        return;
+        return Ok(());
     }
     let seconds = seconds(graph, planned, &needs, device, options.workers);
     let cpu = planned.seconds;
     planned.compared = Some(seconds);
-    if seconds >= cpu && !options.always {
+    let needed = planned.stage.nodes.iter().any(|node| node.op.needs_device());
+    if seconds >= cpu && !options.always && !needed {
         planned.placement = Placement::Cpu(format!("{} would take {seconds:.2} s", device.name()));
-        return;
+        return Ok(());
     }
     planned.seconds = seconds;
     planned.compared = Some(cpu);
@@ -116,6 +124,34 @@ pub(crate) fn place(graph: &Graph, planned: &mut Planned, device: &dyn Device, r
     planned.scratch += results;
     let Needs { bytes, parts, constants, .. } = needs;
     planned.placement = Placement::Device { bytes, jobs, parts, constants };
+    Ok(())
+}
+
+/// Why a stage is not on the device.
+enum Not {
+    /// It is on the CPU.
+    There(String),
+    /// It can be nowhere.
+    Anywhere(PlanError),
+}
+
+impl From<&str> for Not {
+    fn from(why: &str) -> Self {
+        Self::There(why.to_owned())
+    }
+}
+
+/// Refuses a stage that must be on a device and is not.
+pub(crate) fn check(graph: &Graph, planned: &Planned) -> Result<(), PlanError> {
+    let why = match &planned.placement {
+        Placement::Device { .. } => return Ok(()),
+        Placement::Cpu(why) => why.clone(),
+        Placement::Only => "there is none".to_owned(),
+    };
+    match planned.stage.nodes.iter().find(|node| node.op.needs_device()) {
+        None => Ok(()),
+        Some(node) => Err(PlanError::NeedsDevice { step: graph.steps[node.step].label.clone(), why }),
+    }
 }
 
 /// Modelled seconds of a stage whose steps are on the device: what is slowest of codecs here, copies either way, and kernels
@@ -138,13 +174,13 @@ fn seconds(graph: &Graph, planned: &Planned, needs: &Needs, device: &dyn Device,
 const MOST_PARTS: u64 = 1 << 12;
 
 /// What a tile takes, or why the stage cannot be there.
-fn needs(graph: &Graph, planned: &Planned, device: &dyn Device) -> Result<Needs, String> {
+fn needs(graph: &Graph, planned: &Planned, device: &dyn Device) -> Result<Needs, Not> {
     let stage = &planned.stage;
     let end = end_kernels(graph, stage);
     let tiles = kinds(stage, &planned.tiling);
     let ends = |tile: &Region| lower::ending_of(stage, tile, &*end).filter(|kernels| known(kernels, device));
     if stage.nodes.is_empty() && !tiles.iter().any(|tile| ends(tile).is_some()) {
-        return Err("nothing is computed before the end of the stage".to_owned());
+        return Err("nothing is computed before the end of the stage".into());
     }
     for tile in &tiles {
         let demand = demand::demand(stage, tile);
@@ -152,11 +188,17 @@ fn needs(graph: &Graph, planned: &Planned, device: &dyn Device) -> Result<Needs,
             if demand.holds[stage.slot(Value::Node(n))].inside.is_empty() {
                 continue;
             }
-            if !lower::kernels_of(stage, &demand, n, node).is_some_and(|k| known(&k, device)) {
-                let step = &graph.steps[node.step].label;
+            let step = &graph.steps[node.step].label;
+            let kernels = lower::kernels_of(stage, &demand, n, node);
+            if let Some(program) = kernels.as_ref().and_then(|kernels| kernels.program.as_ref())
+                && let Err(source) = device.ready(program)
+            {
+                return Err(Not::Anywhere(PlanError::Device { step: step.clone(), source }));
+            }
+            if !kernels.is_some_and(|k| known(&k, device)) {
                 let dtypes: Vec<&str> = node.inputs.iter().map(|&i| stage.meta(i).dtype.name()).collect();
                 let (from, to) = (dtypes.join(" and "), node.meta.dtype);
-                return Err(format!("`{step}` has no kernel from {from} to {to}"));
+                return Err(Not::There(format!("`{step}` has no kernel from {from} to {to}")));
             }
         }
     }
@@ -167,7 +209,7 @@ fn needs(graph: &Graph, planned: &Planned, device: &dyn Device) -> Result<Needs,
         let kernels = ends(&tile);
         let lowered = lower(stage, &demand, kernels.as_ref());
         let Some(Lowered { job, .. }) = lowered else {
-            return Err("a step has no kernels for its tiles".to_owned());
+            return Err("a step has no kernels for its tiles".into());
         };
         if kernels.is_some() {
             most.results = most.results.max(job.downloads.iter().map(|d| d.span.len).sum());
@@ -196,7 +238,9 @@ fn needs(graph: &Graph, planned: &Planned, device: &dyn Device) -> Result<Needs,
         least = most.bytes;
     }
     let [needed, free] = [whole.div_ceil(1 << 20), memory >> 20];
-    Err(format!("a tile needs {needed} MiB of the device's memory, also in parts, and {free} MiB are free"))
+    let why =
+        format!("a tile needs {needed} MiB of the device's memory, also in parts, and {free} MiB are free");
+    Err(Not::There(why))
 }
 
 /// Tiles of every kind there is: those of one shape, as near to the edges of the image, take the same. One in the middle comes
@@ -240,7 +284,7 @@ fn constants_bytes(job: &Job) -> u64 {
 }
 
 fn known(kernels: &Kernels, device: &dyn Device) -> bool {
-    kernels.sweeps.iter().all(|sweep| device.has(sweep))
+    kernels.program.is_some() || kernels.sweeps.iter().all(|sweep| device.has(sweep))
 }
 
 /// The kernels of the first pass of a stage's end.

@@ -111,6 +111,12 @@ impl Graph {
         matches!(self.output, Input::Step(i) if matches!(self.steps[i].op.pass(), Pass::Tally(_)))
     }
 
+    /// Whether a step that counts can only be computed on a device.
+    #[must_use]
+    pub fn needs_device(&self) -> bool {
+        super::stage::live_steps(self).into_iter().any(|step| self.steps[step].op.needs_device())
+    }
+
     /// What is known of the result; of a table, what is known of the image that it describes.
     #[must_use]
     pub fn output_meta(&self) -> &Meta {

@@ -85,6 +85,7 @@ pub(crate) fn lower(stage: &Stage, demand: &Demand, ending: Option<&Kernels>) ->
             }
             let launch = Launch {
                 kernel: format!("place_{}", dtype.size()),
+                program: None,
                 step: node.step,
                 from: vec![places[0].clone()],
                 to: vec![place.clone()],

@@ -27,6 +27,6 @@ pub use graph::{Graph, GraphError, Input};
 pub use levels::{Level, LevelError};
 pub use plan::{Options, Plan, PlanError};
 pub use pool::OutOfMemory;
-pub use run::{Cancel, Hooks, OnProgress, Progress, Report, RunError};
+pub use run::{Cancel, DeviceTimes, Hooks, OnProgress, Progress, Report, RunError};
 pub use summary::{RunsOn, StageBytes, StageSummary, StepSummary, Summary};
 pub use workshop::Workshop;

@@ -8,7 +8,7 @@ use super::levels::{self, Completion, Level, LevelError};
 use super::schedule::Schedule;
 use super::stage::{self, End, Stage};
 use super::tiles::Tiling;
-use crate::contract::{Device, Joins, Layout, Pass, Source};
+use crate::contract::{Device, DeviceError, Joins, Layout, Pass, Source};
 use crate::model::{Grid, PerAxis};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -67,6 +67,22 @@ pub enum PlanError {
     /// A step refuses its inputs.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// A step runs on a device only, and cannot be there.
+    #[error("`{step}` runs on a device only: {why}")]
+    NeedsDevice {
+        /// The step, in the user's words.
+        step: String,
+        /// Why it is not there.
+        why: String,
+    },
+    /// The device refuses a step.
+    #[error("`{step}`: {source}")]
+    Device {
+        /// The step, in the user's words.
+        step: String,
+        /// The device's word.
+        source: DeviceError,
+    },
     /// A smaller version cannot be written in the same pass.
     #[error(transparent)]
     Level(#[from] LevelError),
@@ -172,11 +188,12 @@ impl Plan {
             for stage in &mut stages {
                 let taken = base + stage.scratch + stage.pool_bytes;
                 let room = options.memory.saturating_sub(taken);
-                device_run::place(&graph, stage, &**device, room, &options);
+                device_run::place(&graph, stage, &**device, room, &options)?;
             }
             let used = stages.iter().any(|s| matches!(s.placement, Placement::Device { .. }));
             host_bytes = if used { host } else { 0 };
         }
+        stages.iter().try_for_each(|stage| device_run::check(&graph, stage))?;
         let most = stages.iter().map(|s| s.scratch + s.pool_bytes).max().unwrap_or(0);
         let memory_bytes = base + host_bytes + most;
         Ok(Self { graph, stages, options, memory_bytes, host_bytes })

@@ -5,9 +5,9 @@ use crate::toys::{Cut, Mix, Shrink, whole};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use voxtile_sched::contract::device::{
-    Argument, Device, Job, Launch, Place, Ran, Rates, Stopped, Sweep, Work,
+    Argument, Device, Job, Launch, Place, Program, Ran, Rates, Stopped, Sweep, Work,
 };
-use voxtile_sched::contract::{Layout, Source, StoreError};
+use voxtile_sched::contract::{DeviceError, Layout, Source, StoreError};
 use voxtile_sched::engine::{Graph, Input, Options, Plan, RunError, RunsOn};
 use voxtile_sched::model::{Border, Grid, Halo, Meta, NDIM, PerAxis, Shape, TileMut, voxels};
 
@@ -93,6 +93,9 @@ impl Device for Bench {
     }
     fn has(&self, sweep: &Sweep) -> bool {
         ["mix", "join", "copy"].contains(&&sweep.kernel[..])
+    }
+    fn ready(&self, _: &Arc<Program>) -> Result<(), DeviceError> {
+        Err("the bench compiles nothing".into())
     }
     fn memory(&self) -> u64 {
         self.memory
@@ -335,4 +338,16 @@ fn a_volume_of_64_gib_fits_4_gib_of_the_device() {
         assert!(*bytes <= 4 << 30, "{summary}");
     }
     assert!(summary.memory_bytes <= 16 << 30);
+}
+
+#[test]
+fn small_planes_go_to_the_device_together() {
+    let input = Image::noise([64, 1, 1, 16, 16], "tyx", 4);
+    let mut graph = Graph::new(vec![input.meta.clone()]);
+    graph.push(mix(1, Border::Reflect), &[Input::Source(0)], "mix").unwrap();
+    let bench = Bench::new();
+    let how = How { read_chunk: [1, 1, 1, 16, 16], write_chunk: [1, 1, 1, 16, 16], ..How::default() };
+    let (got, ..) = run_on(graph, std::slice::from_ref(&input), how, Some(bench.clone())).unwrap();
+    assert_eq!(got.samples(), whole(&(mix(1, Border::Reflect) as Arc<_>), &[&input]).samples());
+    assert!(bench.jobs.load(Relaxed) <= 8, "{} jobs", bench.jobs.load(Relaxed));
 }

@@ -409,6 +409,7 @@ impl StageRun {
     ) -> Option<Computed> {
         let there = self.device.as_ref().filter(|_| !self.stopped())?;
         let told = |ran: &Ran| {
+            self.shared.meters.device(&ran.phases);
             let Some((began, job)) = ran.began else { return };
             for phase in &ran.phases {
                 let length = phase.to.saturating_sub(phase.from);

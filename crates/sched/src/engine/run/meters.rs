@@ -1,7 +1,9 @@
 //! What a run counts: for progress, for the report, and for the promises.
 
 use crate::contract::Table;
+use crate::contract::device::Phase;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A snapshot of a running plan.
@@ -48,9 +50,25 @@ pub struct Report {
     pub planned_bytes: u64,
     /// Most bytes held for objects that cross tiles, and for the rows of a table.
     pub object_bytes: u64,
+    /// What a device did, if one computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceTimes>,
     /// The table, where the graph ends in one.
     #[serde(skip)]
     pub table: Option<Table>,
+}
+
+/// How long a device was busy, all its jobs together; they overlap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct DeviceTimes {
+    /// Jobs: tiles, or parts of them.
+    pub jobs: u64,
+    /// Copying to it.
+    pub upload_seconds: f64,
+    /// Running kernels.
+    pub kernel_seconds: f64,
+    /// Copying from it.
+    pub download_seconds: f64,
 }
 
 pub(super) struct Meters {
@@ -65,6 +83,7 @@ pub(super) struct Meters {
     read: AtomicU64,
     written: AtomicU64,
     objects: AtomicU64,
+    device: Mutex<DeviceTimes>,
 }
 
 impl Meters {
@@ -81,6 +100,22 @@ impl Meters {
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
             objects: AtomicU64::new(0),
+            device: Mutex::default(),
+        }
+    }
+
+    /// A device did a job.
+    pub(super) fn device(&self, phases: &[Phase]) {
+        let mut times = self.device.lock().unwrap_or_else(PoisonError::into_inner);
+        times.jobs += 1;
+        for phase in phases {
+            let seconds = phase.to.saturating_sub(phase.from).as_secs_f64();
+            match phase.what {
+                "upload" => times.upload_seconds += seconds,
+                "kernels" => times.kernel_seconds += seconds,
+                "download" => times.download_seconds += seconds,
+                _ => {}
+            }
         }
     }
 
@@ -133,6 +168,7 @@ impl Meters {
             peak_rss_bytes: peak_rss(),
             planned_bytes: self.planned,
             object_bytes: self.objects.load(Relaxed),
+            device: Some(*self.device.lock().unwrap_or_else(PoisonError::into_inner)).filter(|d| d.jobs > 0),
             table: None,
         }
     }
