@@ -264,6 +264,14 @@ fn store(error: &IoError, words: &Words<'_>) -> Explained {
             error.to_string(),
             Some("voxtile reads Zarr directories (v2, v3, OME-Zarr) and TIFF files".to_owned()),
         ),
+        IoError::Pieces { .. } => (
+            error.to_string(),
+            Some(
+                "'z{z}_c{c}.tif' numbers the files of one image: all of one size and type, each number once, none left out; \
+                 `*` and `?` stand for what does not matter"
+                    .to_owned(),
+            ),
+        ),
         IoError::Unsupported { feature, .. } => (error.to_string(), unsupported(feature)),
         IoError::Header { .. } => (
             error.to_string(),
@@ -294,6 +302,9 @@ fn unsupported(feature: &Feature) -> Option<String> {
         Feature::AxisOrder(_) | Feature::Rank(_) => "`--axes` names the axes, as in `--axes tyx`".to_owned(),
         Feature::Dtype(_) => {
             format!("the sample types are {}", voxtile::op::Dtype::ALL.map(voxtile::op::Dtype::name).join(", "))
+        }
+        Feature::Program(_) => {
+            "bioformats2raw makes an OME-Zarr of it, QuPath and Bio-Formats an OME-TIFF: voxtile reads both".to_owned()
         }
         _ => return None,
     })

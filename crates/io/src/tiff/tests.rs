@@ -31,7 +31,7 @@ fn read_chunk(source: &dyn Source, index: &Shape) -> Result<Vec<u8>, StoreError>
 }
 
 /// All voxels, row-major.
-fn read_all(source: &dyn Source) -> Vec<u8> {
+pub(in crate::tiff) fn read_all(source: &dyn Source) -> Vec<u8> {
     let meta = source.meta();
     let grid = Grid::new(meta.shape, source.chunk());
     let mut space = aligned(meta.bytes() as usize);
