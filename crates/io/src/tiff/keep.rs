@@ -110,7 +110,7 @@ impl KeepJpeg {
         let (copied, left_out, region) = self.levels(&mut parts, series, found)?;
         output.check()?;
         let files = parts.into_files();
-        let file = LocalStore::new(&self.output).begin("")?;
+        let file = LocalStore::new(&self.output).create("")?;
         let mut job = Job { files, file, copied, region, buffer: Vec::new(), end: START, at: START, bytes: 0 };
         job.find_subsampling()?;
         if !job.copy(progress)? {
@@ -418,7 +418,7 @@ impl Job {
         }
         self.flush()?;
         self.file.write_at(&directory::header(big, first.unwrap_or(0)), 0)?;
-        self.file.commit()
+        self.file.finish()
     }
 
     /// Appends the directory of one page; says where it lies.
