@@ -178,6 +178,9 @@ impl EngineArgs {
     fn apply(&self, pipeline: Pipeline) -> Pipeline {
         let mut pipeline = pipeline.memory(self.limits.memory()).workers(self.limits.workers());
         pipeline = pipeline.device(self.device);
+        if let Some(bytes) = self.gpu_memory {
+            pipeline = pipeline.gpu_memory(bytes);
+        }
         if let Some(tile) = &self.tile {
             pipeline = pipeline.tile(&tile.0);
         }
