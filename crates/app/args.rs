@@ -422,7 +422,9 @@ fn parse_space_axis(text: &str) -> Result<Axis, String> {
 }
 
 fn parse_stack_axis(text: &str) -> Result<Axis, String> {
-    Axis::from_name(text).filter(|a| !matches!(a, Axis::Y | Axis::X)).ok_or_else(|| "one of t, c, z".to_owned())
+    Axis::from_name(text)
+        .filter(|a| !matches!(a, Axis::Y | Axis::X))
+        .ok_or_else(|| "one of t, c, z".to_owned())
 }
 
 /// Two finite numbers, the second one greater.

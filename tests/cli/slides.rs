@@ -17,7 +17,10 @@ fn pictures_of_the_whole_slide_are_listed_and_read_by_name() {
     assert_eq!(names, ["thumbnail", "label", "macro"]);
     assert_eq!(seen["arrays"], json!([]));
     assert_eq!(seen["details"]["objective"], "20×");
-    assert_eq!(place.ok(&["info", "in.svs", "--array", "macro", "--json"]).json()["shape"], json!([3, 100, 114]));
+    assert_eq!(
+        place.ok(&["info", "in.svs", "--array", "macro", "--json"]).json()["shape"],
+        json!([3, 100, 114])
+    );
     let text = place.ok(&["info", "in.svs"]).stdout;
     assert!(text.contains("associated thumbnail: 3 × 60 × 68 uint8 (--array thumbnail)"), "{text}");
     assert!(text.contains("objective  20×"), "{text}");
@@ -35,7 +38,8 @@ fn tiles_of_jpeg_are_kept() {
         for level in ["0", "1"] {
             place.ok(&["verify", name, "out.ome.tif", "--level", level]);
         }
-        let (from, to) = (place.ok(&["info", name, "--json"]).json(), place.ok(&["info", "out.ome.tif", "--json"]).json());
+        let (from, to) =
+            (place.ok(&["info", name, "--json"]).json(), place.ok(&["info", "out.ome.tif", "--json"]).json());
         assert_eq!(to["format"], "OME-TIFF");
         for key in ["levels", "chunk", "codec", "dtype"] {
             let without_path = |v: &serde_json::Value| v.to_string().replace("SubIFD 0 of page 0", "page 2");
@@ -57,7 +61,8 @@ fn a_part_of_the_tiles_begins_at_whole_ones() {
     assert!(said.contains("left out") && said.contains("3 × 81 × 138"), "{said}");
     place.ok(&["convert", "in.svs", "a.zarr", "--crop", "128:290,64:"]);
     place.ok(&["verify", "a.tif", "a.zarr"]);
-    let made = place.ok(&["convert", "in.svs", "b.tif", "--keep-jpeg", "--crop", "128:290,0:200", "--json"]).json();
+    let made =
+        place.ok(&["convert", "in.svs", "b.tif", "--keep-jpeg", "--crop", "128:290,0:200", "--json"]).json();
     assert_eq!(made["kept"]["levels"], 2);
     assert_eq!(place.ok(&["info", "b.tif", "--json"]).json()["levels"][1]["shape"], json!([3, 81, 100]));
     place.ok(&["convert", "in.svs", "l1.zarr", "--level", "1", "--crop", "64:145,0:100"]);
@@ -79,7 +84,11 @@ fn what_cannot_be_kept_is_refused_with_the_reason() {
     let keep = |input, more: &[&'static str], words| {
         refused(&[&["convert", input, "o.tif", "--keep-jpeg"], more].concat(), words);
     };
-    keep("in.svs", &["--crop", "10:,:"], "y begins at 10, between tiles of 64 pixels; they begin at 0 and 64");
+    keep(
+        "in.svs",
+        &["--crop", "10:,:"],
+        "y begins at 10, between tiles of 64 pixels; they begin at 0 and 64",
+    );
     keep("in.svs", &["--crop", "0:2,:,:"], "all of c");
     keep("in.svs", &["--crop", "0:900,:"], "inside the image");
     keep("in.svs", &["--codec", "zstd"], "cannot be used with");
@@ -115,7 +124,8 @@ fn convert_crops_and_maps_ranges() {
     place.ok(&["convert", "in.zarr", "part.zarr", "--crop", "3:9,:,5:40"]);
     assert_eq!(place.read::<u16>("part.zarr"), image.slice(ndarray::s![3..9, .., 5..40]).into_dyn());
     place.ok(&["convert", "in.zarr", "bytes.zarr", "--dtype", "u8", "--range", "100,4000"]);
-    let want = image.mapv(|v| ((f64::from(v) - 100.0) * (255.0 / 3900.0)).round_ties_even().clamp(0.0, 255.0) as u8);
+    let want =
+        image.mapv(|v| ((f64::from(v) - 100.0) * (255.0 / 3900.0)).round_ties_even().clamp(0.0, 255.0) as u8);
     assert_eq!(place.read::<u8>("bytes.zarr"), want);
     place.ok(&["convert", "in.zarr", "unit.npy", "--dtype", "f32", "--range", "100,4000"]);
     let unit = place.read::<f32>("unit.npy");

@@ -352,7 +352,8 @@ fn as_text(info: &Info, meta: &Meta, stats: Option<&Stats>) -> String {
         line("arrays", format!("{} (choose one with --array)", info.arrays.join(", ")));
     }
     for (n, image) in info.associated.iter().enumerate() {
-        let what = format!("{}: {} {} (--array {})", image.name, text::sizes(&image.shape), image.dtype, image.name);
+        let what =
+            format!("{}: {} {} (--array {})", image.name, text::sizes(&image.shape), image.dtype, image.name);
         line(if n == 0 { "associated" } else { "" }, what);
     }
     for (key, value) in &info.details {

@@ -31,7 +31,8 @@ pub(crate) const HEAD: usize = 216;
 pub(crate) fn check(path: &Path, head: &[u8]) -> Result<(), IoError> {
     let end = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     let by_name = ENDS.iter().find(|(e, _)| *e == end).map(|(_, what)| *what);
-    let starts = |(at, bytes, _): &&(usize, &[u8], &str)| head.get(*at..).is_some_and(|h| h.starts_with(bytes));
+    let starts =
+        |(at, bytes, _): &&(usize, &[u8], &str)| head.get(*at..).is_some_and(|h| h.starts_with(bytes));
     match by_name.or_else(|| STARTS.iter().find(starts).map(|(_, _, what)| *what)) {
         Some(what) => {
             let feature = Feature::Program((*what).to_owned());

@@ -234,8 +234,11 @@ fn flaw(names: &[String]) -> Option<String> {
             let (before, after, missing) = gap(&values)?;
             Some(format!("the numbers go from {before} to {after}: {missing} is missing"))
         }
+        [] if names.len() > 1 => Some(format!("`{}` and `{}` have one number", names[0], names[1])),
         [] => None,
-        _ => Some("the names number several things; name each: '{t}', '{c}', '{z}' stand for its number".to_owned()),
+        _ => Some(
+            "the names number several things; name each: '{t}', '{c}', '{z}' stand for its number".to_owned(),
+        ),
     }
 }
 
@@ -431,7 +434,10 @@ mod tests {
         assert_eq!(names, ["a/y11.tif", "a/z1.tif", "a/z9.tif", "a/z009b.tif", "a/z10.tif"]);
         let flaw = |names: &[&str]| flaw(&names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
         assert_eq!(flaw(&["x7/z1.tif", "x7/z2.tif", "x7/z3.tif"]), None);
-        assert_eq!(flaw(&["z2.tif", "z4.tif", "z5.tif"]).unwrap(), "the numbers go from 2 to 4: 3 is missing");
+        assert_eq!(
+            flaw(&["z2.tif", "z4.tif", "z5.tif"]).unwrap(),
+            "the numbers go from 2 to 4: 3 is missing"
+        );
         assert_eq!(flaw(&["z1.tif", "z01.tif"]).unwrap(), "`z1.tif` and `z01.tif` have one number");
         assert!(flaw(&["z1c1.tif", "z1c2.tif", "z2c1.tif"]).unwrap().contains("several things"));
         assert_eq!(flaw(&["first.tif", "second2.tif"]), None);

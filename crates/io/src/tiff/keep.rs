@@ -111,7 +111,8 @@ impl KeepJpeg {
         output.check()?;
         let files = parts.into_files();
         let file = LocalStore::new(&self.output).create("")?;
-        let mut job = Job { files, file, copied, region, buffer: Vec::new(), end: START, at: START, bytes: 0 };
+        let mut job =
+            Job { files, file, copied, region, buffer: Vec::new(), end: START, at: START, bytes: 0 };
         job.find_subsampling()?;
         if !job.copy(progress)? {
             return Ok(None);
@@ -148,9 +149,8 @@ impl KeepJpeg {
             let cut = level.page.cut(parts.reader(&level.page))?;
             let planes = gather(parts, series, level, cut, &own)?;
             fits(level, &cut, &planes)?;
-            let factors = [Axis::Y, Axis::X].map(|a| {
-                (top.shape[a.index()] as f64 / own.shape[a.index()] as f64).round().max(1.0) as u64
-            });
+            let factors = [Axis::Y, Axis::X]
+                .map(|a| (top.shape[a.index()] as f64 / own.shape[a.index()] as f64).round().max(1.0) as u64);
             let Some((first, part)) = part(&region, &top.shape, &own.shape, factors, &cut) else {
                 if n == 0 {
                     return Err(between_tiles(&region, &cut));
@@ -161,7 +161,8 @@ impl KeepJpeg {
             if cut.samples > 1 && (region.start[1], region.shape[1]) != (0, top.shape[1]) {
                 return Err(refused("the colours of a pixel are in one tile: all of c are kept".to_owned()));
             }
-            own.channels = own.channels.get(region.start[1] as usize..region.end(1) as usize).unwrap_or(&[]).to_vec();
+            own.channels =
+                own.channels.get(region.start[1] as usize..region.end(1) as usize).unwrap_or(&[]).to_vec();
             own.shape = part;
             let (w, h) = cut.segment;
             copied.push(Copied {
@@ -200,7 +201,13 @@ fn fits(level: &Level, cut: &Cut, planes: &Planes) -> Result<(), IoError> {
 
 /// The part of a level that shows a region of the finest one, and the number of its first tile along y and x; `None` if
 /// that does not begin at a whole tile.
-fn part(region: &Region, top: &Shape, own: &Shape, factors: [u64; 2], cut: &Cut) -> Option<([u64; 2], Shape)> {
+fn part(
+    region: &Region,
+    top: &Shape,
+    own: &Shape,
+    factors: [u64; 2],
+    cut: &Cut,
+) -> Option<([u64; 2], Shape)> {
     let mut shape = region.shape;
     let mut first = [0; 2];
     for (i, (a, tile)) in [(3, cut.segment.1), (4, cut.segment.0)].into_iter().enumerate() {
@@ -394,9 +401,12 @@ impl Job {
     /// Writes the directories, and gives the file its name.
     fn finish(mut self, objective: Option<f64>) -> Result<(), IoError> {
         let tiles: u64 = self.copied.iter().map(|l| l.offsets.len() as u64).sum();
-        let tables: u64 = self.copied.iter().flat_map(|l| l.planes.stored.iter().map(move |p| (l, p))).fold(0, |sum, (l, p)| {
-            sum + 1024 + l.planes.codings[p.coding as usize].tables.as_ref().map_or(0, |t| t.len() as u64)
-        });
+        let tables: u64 = self.copied.iter().flat_map(|l| l.planes.stored.iter().map(move |p| (l, p))).fold(
+            0,
+            |sum, (l, p)| {
+                sum + 1024 + l.planes.codings[p.coding as usize].tables.as_ref().map_or(0, |t| t.len() as u64)
+            },
+        );
         let top = &self.copied[0];
         let description = omexml::describe(&top.meta, top.planes.cut.samples, objective);
         let most = self.end + 16 * tiles + tables + description.len() as u64 + (1 << 20);

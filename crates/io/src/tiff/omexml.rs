@@ -173,7 +173,8 @@ fn parse(text: &str, reader: &Reader) -> Result<Ome, IoError> {
                     ("OME", _) => ome.uuid = fields()?.remove("UUID"),
                     ("Objective", _) => {
                         let mut fields = fields()?;
-                        let number = fields.remove("NominalMagnification").and_then(|m| m.trim().parse().ok());
+                        let number =
+                            fields.remove("NominalMagnification").and_then(|m| m.trim().parse().ok());
                         if let Some((id, number)) = fields.remove("ID").zip(number) {
                             ome.objectives.insert(id, number);
                         }
@@ -404,9 +405,7 @@ pub(super) fn describe(meta: &Meta, samples: u64, objective: Option<f64>) -> Str
     if objective.is_some() {
         put(format_args!(r#"<InstrumentRef ID="Instrument:0"/><ObjectiveSettings ID="Objective:0:0"/>"#));
     }
-    put(format_args!(
-        r#"<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="{kind}" "#
-    ));
+    put(format_args!(r#"<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="{kind}" "#));
     put(format_args!(r#"SizeX="{x}" SizeY="{y}" SizeZ="{z}" SizeC="{c}" SizeT="{t}""#));
     if samples > 1 {
         put(format_args!(r#" Interleaved="true""#));

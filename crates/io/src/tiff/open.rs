@@ -100,7 +100,10 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
         bare: false,
         path: store,
         levels: levels.iter().map(|l| level_info(l, &top, base)).collect(),
-        arrays: (0..all.len()).filter(|&i| i != chosen && all[i].role.is_none()).map(|i| i.to_string()).collect(),
+        arrays: (0..all.len())
+            .filter(|&i| i != chosen && all[i].role.is_none())
+            .map(|i| i.to_string())
+            .collect(),
         associated,
         chunk: axes.pick(&chunk5),
         shard: None,

@@ -298,7 +298,8 @@ impl Writer {
                 below.push(block.directory(image, places, page, &tags)?);
             }
         }
-        let description = omexml::describe(&self.images[0].meta, self.images[0].encoding.samples as u64, None);
+        let description =
+            omexml::describe(&self.images[0].meta, self.images[0].encoding.samples as u64, None);
         let mut first = None;
         for (page, below) in below.iter().enumerate() {
             let text = if page == 0 { description.as_str() } else { "" };

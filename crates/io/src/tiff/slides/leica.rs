@@ -42,7 +42,8 @@ pub(super) fn find(description: &str, parts: &Parts) -> Result<Vec<Series>, IoEr
         if nc.saturating_mul(nz) > parts.pages.len() as u64 {
             return Err(damaged(&format!("names {nc} × {nz} planes, the file has {}", parts.pages.len())));
         }
-        let place = |level: &BTreeMap<(u64, u64), u64>, i: u64| level.get(&(i / nz, i % nz)).map(|&p| p as u32);
+        let place =
+            |level: &BTreeMap<(u64, u64), u64>, i: u64| level.get(&(i / nz, i % nz)).map(|&p| p as u32);
         let Some(first) = place(pages[0], 0) else { return Err(damaged("names no first plane")) };
         let base = &parts.pages[first as usize];
         let mut series = Series::new("Leica SCN", first as usize);
@@ -65,7 +66,8 @@ pub(super) fn find(description: &str, parts: &Parts) -> Result<Vec<Series>, IoEr
         series.details.extend(image.objective.and_then(magnification).map(|o| ("objective", o)));
         series.name = image.name;
         // The picture of the whole slide, taken before the scan.
-        let whole = image.view.zip(slide).is_some_and(|([w, h, x, y], [ww, hh])| (w, h, x, y) == (ww, hh, 0.0, 0.0));
+        let whole =
+            image.view.zip(slide).is_some_and(|([w, h, x, y], [ww, hh])| (w, h, x, y) == (ww, hh, 0.0, 0.0));
         series.role = whole.then_some("macro");
         all.push(series);
     }

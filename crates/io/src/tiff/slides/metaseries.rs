@@ -12,7 +12,8 @@ fn properties(text: &str) -> Option<HashMap<String, String>> {
     if !text.starts_with("<MetaData>") || !text.contains("\"MetaMorph\"") {
         return None;
     }
-    let named = |mut e: super::xml::Element| Some((e.attributes.remove("id")?, e.attributes.remove("value")?));
+    let named =
+        |mut e: super::xml::Element| Some((e.attributes.remove("id")?, e.attributes.remove("value")?));
     let kinds = ["prop", "custom-prop"];
     Some(elements(text).into_iter().filter(|e| kinds.contains(&e.name.as_str())).filter_map(named).collect())
 }

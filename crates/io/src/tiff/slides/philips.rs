@@ -17,7 +17,8 @@ pub(super) fn find(
     let mut roles = Vec::new();
     for directory in directories {
         let text = parts.readers[0].text(directory, tag::IMAGE_DESCRIPTION)?.unwrap_or_default();
-        roles.push(["Macro", "Label"].iter().position(|r| text.starts_with(r)).map(|n| ["macro", "label"][n]));
+        roles
+            .push(["Macro", "Label"].iter().position(|r| text.starts_with(r)).map(|n| ["macro", "label"][n]));
     }
     let distances = distances(description);
     let tiled: Vec<usize> =

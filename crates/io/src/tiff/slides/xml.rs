@@ -1,6 +1,7 @@
 //! The little of XML that descriptions of scanners need.
 
 use quick_xml::XmlVersion;
+use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
 use std::collections::HashMap;
 
@@ -46,6 +47,11 @@ pub(super) fn elements(text: &str) -> Vec<Element> {
             Event::Text(text) => {
                 if let Some(n) = open {
                     out[n].text.push_str(text.trim());
+                }
+            }
+            Event::GeneralRef(entity) => {
+                if let Some(n) = open {
+                    out[n].text.push_str(resolve_predefined_entity(&entity).unwrap_or(" "));
                 }
             }
             Event::End(_) => {
