@@ -323,6 +323,11 @@ fn option_hint(option: &str, words: &Words<'_>) -> Option<String> {
             Some("give one letter of tczyx for each axis of the array, as in `--axes zyx`".to_owned())
         }
         "--codec" => Some(format!("the codecs are {CODEC_FORMS}")),
+        "--keep-jpeg" => Some(
+            "without `--keep-jpeg` tiles are decoded, and written as `--codec` says: deflate and zstd lose nothing, \
+             jpeg:95:444 little"
+                .to_owned(),
+        ),
         "--shard" => {
             Some("a shard is a whole number of chunks along every axis: `--chunk 64 --shard 256`".to_owned())
         }

@@ -294,16 +294,16 @@ def refused():
     tifffile.imwrite(HERE / "trestle.tif", TISSUE[:64, :64], tile=(64, 64), description="Objective Power=20;OverlapsXY=0 4;", **small)
     REFUSED["trestle.tif"] = "the layout of Trestle"
     (HERE / "zeiss.czi").write_bytes(b"ZISRAWFILE" + bytes(200))
-    REFUSED["zeiss.czi"] = "CZI files of Zeiss"
+    REFUSED["zeiss.czi"] = "the CZI format of Zeiss"
     (HERE / "nikon.nd2").write_bytes(bytes.fromhex("dacebe0a") + bytes(200))
-    REFUSED["nikon.nd2"] = "ND2 files of Nikon"
+    REFUSED["nikon.nd2"] = "the ND2 format of Nikon"
     (HERE / "scan.dcm").write_bytes(bytes(128) + b"DICM" + bytes(200))
     REFUSED["scan.dcm"] = "DICOM"
     # Both open as the picture of the whole slide if nobody looks at the name.
     (HERE / "mirax.mrxs").write_bytes(imagecodecs.jpeg8_encode(TISSUE[:64, :64]))
-    REFUSED["mirax.mrxs"] = "MRXS slides of 3DHISTECH"
+    REFUSED["mirax.mrxs"] = "the MRXS format of 3DHISTECH"
     tifffile.imwrite(HERE / "olympus.vsi", TISSUE[:64, :64], **small)
-    REFUSED["olympus.vsi"] = "VSI slides of Olympus"
+    REFUSED["olympus.vsi"] = "the VSI format of Olympus"
 
 
 if __name__ == "__main__":

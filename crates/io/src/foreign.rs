@@ -6,12 +6,12 @@ use std::path::Path;
 
 /// By the first bytes: where they lie, what they are, and what the file is.
 const STARTS: [(usize, &[u8], &str); 9] = [
-    (0, b"ZISRAWFILE", "CZI files of Zeiss"),
-    (0, b"\xDA\xCE\xBE\x0A", "ND2 files of Nikon"),
-    (0, b"\x70\x00\x00\x00", "LIF files of Leica"),
+    (0, b"ZISRAWFILE", "the CZI format of Zeiss"),
+    (0, b"\xDA\xCE\xBE\x0A", "the ND2 format of Nikon"),
+    (0, b"\x70\x00\x00\x00", "the LIF format of Leica"),
     (128, b"DICM", "DICOM"),
     (0, b"\x89HDF\r\n\x1a\n", "HDF5 (Imaris, BigDataViewer)"),
-    (0, b"\xD0\xCF\x11\xE0", "OIB or ZVI files"),
+    (0, b"\xD0\xCF\x11\xE0", "the OIB or ZVI format"),
     (0, b"\x00\x00\x00\x0CjP  ", "JPEG 2000 outside a TIFF"),
     (0, b"\xFF\x4F\xFF\x51", "JPEG 2000 outside a TIFF"),
     (208, b"MAP ", "MRC"),
@@ -19,9 +19,9 @@ const STARTS: [(usize, &[u8], &str); 9] = [
 
 /// By the end of the name, of files that look like something else.
 const ENDS: [(&str, &str); 3] = [
-    ("mrxs", "MRXS slides of 3DHISTECH"),
-    ("vsi", "VSI slides of Olympus, whose pixels lie in a folder beside"),
-    ("ndpis", "NDPIS lists of Hamamatsu"),
+    ("mrxs", "the MRXS format of 3DHISTECH"),
+    ("vsi", "the VSI format of Olympus, whose pixels lie in a folder beside"),
+    ("ndpis", "the NDPIS lists of Hamamatsu"),
 ];
 
 /// Bytes of a file that [`check`] looks at.
