@@ -88,7 +88,7 @@ fn number(json: &Json, pointer: &str) -> f64 {
 fn measures(report: &Json) -> bool {
     let there = number(report, "/report/peak_rss_bytes") > 0.0;
     if !there {
-        eprintln!("skipped: this system does not say how much memory a process held");
+        crate::house::skipped("this system does not say how much memory a process held");
     }
     there
 }

@@ -13,7 +13,7 @@ fn permissions_count(place: &Place) -> bool {
     let counts = fs::read(&probe).is_err();
     fs::remove_file(&probe).unwrap();
     if !counts {
-        println!("skipped: permissions do not count for root");
+        crate::house::skipped("permissions do not count for root");
     }
     counts
 }
@@ -76,7 +76,7 @@ fn normal(text: &str) -> String {
 fn a_full_stdout() {
     let place = Place::new();
     if !std::path::Path::new("/dev/full").exists() {
-        println!("skipped: no /dev/full");
+        crate::house::skipped("no /dev/full");
         return;
     }
     let answer = place.shell("\"$VOXTILE\" ops > /dev/full");

@@ -61,7 +61,6 @@ fn what_is_wrong_with_a_function_is_said_before_anything_is_written() {
         (format!("kernel file={file}.not name=spread"), "cannot be read"),
         (format!("kernel file={file} name=2spread"), "the name of a function"),
         (format!("kernel file={file} name=spraed halo=3"), "spraed"),
-        (step("halo=3 --device cpu"), "="),
     ] {
         let message = refused(&mut run(&step).unwrap());
         assert!(message.contains(wanted), "{step}: {message}");
@@ -74,7 +73,7 @@ fn what_is_wrong_with_a_function_is_said_before_anything_is_written() {
 
 #[test]
 fn without_a_gpu_a_function_is_refused_with_the_reason() {
-    let Err(why) = device::first() else { return eprintln!("skipped: there is a GPU") };
+    let Err(why) = device::first() else { return crate::house::skipped("there is a GPU") };
     let (_dir, [input, file, output]) = folder(&spread());
     let step = format!("kernel file={file} name=spread halo=3");
     let message = refused(&mut voxtile(&["run", &input, &output, &step]));

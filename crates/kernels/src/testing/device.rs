@@ -6,16 +6,22 @@ use super::joins::JOINS;
 use super::tables;
 use crate::device;
 use crate::spec::{From as Reads, Stage};
+use std::io::Write;
 use std::sync::{Arc, OnceLock};
 use voxtile_sched::contract::device::{Download, Job, Place};
 use voxtile_sched::contract::{Device, Fold, Global, Kernels, Merge, Op, Pass, Table, Tabled};
 use voxtile_sched::model::{Dtype, Grid, Meta, NDIM, Region, Shape, Tile, voxels};
 
+/// Says why something is not tested, also where a test's output is captured: CI counts these lines.
+fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
 /// The GPU of the tests; says once why there is none.
 fn gpu() -> Option<&'static Arc<dyn Device>> {
     static GPU: OnceLock<Option<Arc<dyn Device>>> = OnceLock::new();
     let found = GPU.get_or_init(|| {
-        device::first().inspect_err(|why| eprintln!("skipped: nothing is compared on a GPU: {why}")).ok()
+        device::first().inspect_err(|why| skipped(&format!("nothing is compared on a GPU: {why}"))).ok()
     });
     found.as_ref()
 }
