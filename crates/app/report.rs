@@ -109,6 +109,7 @@ impl<'a> Words<'a> {
             Command::Verify(a) => Self::new(&a.a, None, &a.limits),
             Command::Preview(a) => Self::new(&a.input, Some(&a.output), &a.limits),
             Command::Demo(a) => Self { output: Some(&a.dir), ..Self::default() },
+            Command::Bench(a) => Self { workers: a.limits.workers, ..Self::default() },
             Command::Ops(_) | Command::Completions(_) => Self::default(),
         }
     }

@@ -189,7 +189,7 @@ pub fn find(name: &str) -> Option<&'static Spec> {
 /// The SHA-256 of a source that a step names, if it can be read.
 #[must_use]
 pub fn source_digest(file: &str) -> Option<String> {
-    std::fs::read(file).ok().map(|source| sha256(&source))
+    ::std::fs::read(file).ok().map(|source| sha256(&source))
 }
 
 /// The cast that precedes an operation on f32.
