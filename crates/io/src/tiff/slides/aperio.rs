@@ -4,7 +4,7 @@ use super::{assemble, magnification};
 use crate::IoError;
 use crate::tiff::files::Parts;
 use crate::tiff::ifd::{Directory, tag};
-use crate::tiff::series::Series;
+use crate::tiff::series::{self, Series};
 use crate::tiff::units;
 use voxtile_sched::model::Axis;
 
@@ -31,6 +31,7 @@ pub(super) fn find(
     let planes: Vec<usize> = (0..pages.len()).filter(same).collect();
     let mut main = Series::new("Aperio SVS", 0);
     main.order(&vec![(Axis::Z, planes.len() as u64)], |i| Some(planes[i as usize] as u32));
+    series::resolution(base, &mut main.spacing);
     describe(description, &mut main);
     let role = |p: usize| {
         if p == 0 || pages[p].tile.is_some() {
