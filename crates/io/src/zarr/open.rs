@@ -35,8 +35,12 @@ pub(crate) fn looks_like(path: &Path) -> bool {
 
 /// Opens an array, a group with one array, or a level of a pyramid.
 pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
-    let store: Arc<dyn ByteStore> = Arc::new(LocalStore::new(path));
-    Finder { store, name: path.display().to_string(), options }.open()
+    open_in(Arc::new(LocalStore::new(path)), options)
+}
+
+/// As [`open`], of any store of bytes.
+pub(crate) fn open_in(store: Arc<dyn ByteStore>, options: &OpenOptions) -> Result<Opened, IoError> {
+    Finder { name: store.name(), store, options }.open()
 }
 
 struct Finder<'a> {
