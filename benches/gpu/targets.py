@@ -26,7 +26,7 @@ def run(source, recipe, output, device="cuda", more=()):
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(words)}\n{done.stderr}")
-    return json.loads(done.stdout), time.perf_counter() - began
+    return json.loads(done.stdout)["report"], time.perf_counter() - began
 
 
 def median(values):
