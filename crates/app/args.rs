@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 use std::str::FromStr;
-use voxtile::{Device, Reduction};
+use voxtile::{Device, OnDamage, Reduction};
 use voxtile_io::{BadCodec, CODEC_FORMS, Codec, RawType};
 use voxtile_sched::model::{Axis, AxisSet, Border, Dtype};
 
@@ -326,6 +326,10 @@ pub(crate) struct EngineArgs {
     /// Compute tile; one number for all space axes, or z,y,x; never changes the result [default: by cost]
     #[arg(long, value_name = "SIZES")]
     pub(crate) tile: Option<Sizes>,
+    /// What to do about a chunk of INPUT that cannot be decoded: stop; fill: its voxels count as the fill value; skip: as
+    /// fill, and output chunks made of them hold 0. Damaged chunks are listed, and the exit code is 1
+    #[arg(long, value_name = "WHAT", default_value = "stop")]
+    pub(crate) on_damage: OnDamage,
     /// What stands beyond the image's edge, for steps without border=: reflect, constant, nearest, mirror, wrap
     #[arg(long, value_name = "MODE", value_parser = parse_border)]
     pub(crate) border: Option<Border>,

@@ -12,7 +12,10 @@
 //!
 //! A [`Recipe`] is the same as text, as the command line takes it. [`op`] has what an operation of your own needs.
 
+mod damage;
 mod device;
+#[doc(hidden)]
+pub mod fuzzing;
 mod images;
 mod output;
 mod pipeline;
@@ -23,6 +26,7 @@ pub mod error;
 pub mod machine;
 pub mod op;
 
+pub use damage::OnDamage;
 pub use device::Device;
 pub use error::Error;
 pub use images::Images;
@@ -32,4 +36,4 @@ pub use pyramid::{Pyramid, Reduction};
 pub use recipe::Recipe;
 pub use voxtile_io::{Codec, Info, OpenOptions, RawOptions, RawType};
 pub use voxtile_sched::contract::{Column, Table, Values};
-pub use voxtile_sched::engine::{Cancel, Progress, Report, Summary, Workshop};
+pub use voxtile_sched::engine::{Cancel, DamagedChunk, Progress, Report, Summary, Workshop};

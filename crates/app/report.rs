@@ -249,7 +249,9 @@ fn store(error: &IoError, words: &Words<'_>) -> Explained {
                 true => format!("{chunk} of `{store}` is damaged\n  voxels {region}: {problem}"),
                 false => format!("chunk `{chunk}` of `{store}` is damaged\n  voxels {region}: {problem}"),
             },
-            Some(format!("`voxtile verify {input}` lists every damaged chunk")),
+            Some(format!(
+                "`voxtile verify {input}` lists every damaged chunk; `--on-damage fill` goes on with the fill value"
+            )),
         ),
         IoError::Missing { path } => {
             let parent_of_output = words.output.and_then(Path::parent).is_some_and(|dir| dir == path);
@@ -413,6 +415,7 @@ fn recipe(error: &RecipeError) -> Option<String> {
         Problem::Argument(
             ArgError::Missing { op, .. } | ArgError::Value { op, .. } | ArgError::TooMany { op, .. },
         ) => example(op),
+        Problem::TooMany { .. } => "cut the recipe in two, and store what lies between".to_owned(),
         Problem::As => "for example `gaussian sigma=4 as blurred`".to_owned(),
         Problem::Unclosed => "end it with the quote that begins it".to_owned(),
         Problem::Toml { .. } => {

@@ -3,6 +3,7 @@
 mod basics;
 mod compare;
 mod convert;
+mod damage;
 mod demo;
 mod interrupt;
 mod many;

@@ -164,9 +164,15 @@ impl Job<'_> {
         }
         let mut joined = Table::default();
         let mut failed: Vec<(String, String)> = Vec::new();
+        let mut damaged: Vec<(String, String)> = Vec::new();
         let mut finished = 0;
         for (n, result) in done {
             let image = images[n].display().to_string();
+            if let Ok(report) = &result
+                && !report.damaged.is_empty()
+            {
+                damaged.push((image.clone(), super::run::damage(&report.damaged, &images[n])));
+            }
             let result =
                 result.map_err(|e| report::cause(&e)).and_then(|report| match (place, report.table) {
                     (Place::Together(_), Some(table)) => append(&mut joined, table),
@@ -186,11 +192,17 @@ impl Job<'_> {
         for (image, why) in &failed {
             report::say(&format!("failed: {image}: {why}"));
         }
+        for (_, list) in &damaged {
+            report::say(list);
+        }
         if self.global.json {
             let failed: Vec<_> =
                 failed.iter().map(|(image, why)| json!({ "image": image, "error": why })).collect();
+            let damaged: Vec<_> =
+                damaged.iter().map(|(image, list)| json!({ "image": image, "damage": list })).collect();
             print_json(
-                &json!({ "images": finished, "failed": failed, "seconds": seconds, "rows": joined.rows() }),
+                &json!({ "images": finished, "failed": failed, "damaged": damaged, "seconds": seconds,
+                    "rows": joined.rows() }),
             )?;
         } else if !self.global.quiet {
             let rows = match place {
@@ -205,7 +217,8 @@ impl Job<'_> {
                 text::seconds(seconds)
             ));
         }
-        Ok(if failed.is_empty() { Outcome::Done } else { Outcome::Damaged })
+        let whole = failed.is_empty() && damaged.is_empty();
+        Ok(if whole { Outcome::Done } else { Outcome::Damaged })
     }
 }
 

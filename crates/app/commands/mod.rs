@@ -167,7 +167,7 @@ impl WriteArgs {
 impl EngineArgs {
     fn apply(&self, pipeline: Pipeline) -> Pipeline {
         let mut pipeline = pipeline.memory(self.limits.memory()).workers(self.limits.workers());
-        pipeline = pipeline.device(self.device);
+        pipeline = pipeline.device(self.device).on_damage(self.on_damage);
         if let Some(tile) = &self.tile {
             pipeline = pipeline.tile(&tile.0);
         }

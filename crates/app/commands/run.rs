@@ -6,7 +6,7 @@ use crate::{progress, report, text};
 use serde_json::json;
 use std::path::Path;
 use voxtile::op::voxels;
-use voxtile::{Images, Output, Pipeline, Recipe, Report};
+use voxtile::{DamagedChunk, Images, Output, Pipeline, Recipe, Report};
 
 pub(super) fn run(args: &Run, global: Global) -> Done {
     let recipe = args.recipe.recipe()?;
@@ -105,7 +105,24 @@ fn process(pipeline: Pipeline, input: &Path, output: &Path, write: &WriteArgs, g
         };
         report::say(&format!("{from} → {to}: {what}, {}", last_line(&report, in_voxels)));
     }
-    Ok(Outcome::Done)
+    if report.damaged.is_empty() {
+        return Ok(Outcome::Done);
+    }
+    if !global.json {
+        report::say(&damage(&report.damaged, input));
+    }
+    Ok(Outcome::Damaged)
+}
+
+/// The chunks that a run went on without.
+pub(super) fn damage(chunks: &[DamagedChunk], input: &Path) -> String {
+    let count = text::counted(chunks.len() as u64, "chunk");
+    let verb = if chunks.len() == 1 { "was" } else { "were" };
+    let mut out = format!("{count} of {} {verb} damaged:", input.display());
+    for DamagedChunk { chunk, region, problem } in chunks {
+        out += &format!("\n  `{chunk}`, voxels {region}: {problem}");
+    }
+    out
 }
 
 /// What a run took, in one line.

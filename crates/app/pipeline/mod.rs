@@ -13,6 +13,7 @@ pub use plan::Plan;
 pub use steps::Value;
 
 use self::table::{Measuring, NoImage};
+use crate::damage::{Mended, OnDamage};
 use crate::machine;
 use crate::output::{Output, spread};
 use crate::recipe::{Recipe, RecipeError};
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use voxtile_io::{Info, OpenOptions, Opened, TableOptions};
 use voxtile_sched::contract::{Joins, Sink, Source};
 use voxtile_sched::engine::{Graph, Hooks, Input, Options, Workshop};
-use voxtile_sched::model::{Border, Dtype, Meta};
+use voxtile_sched::model::{Border, Dtype, Meta, voxels};
 
 /// An image, the steps that are applied to it, and where the result goes.
 ///
@@ -64,6 +65,7 @@ pub struct Pipeline {
     workers: Option<usize>,
     tile: Vec<u64>,
     device: Device,
+    on_damage: OnDamage,
     hooks: Hooks,
     /// Where the objects of the result are listed, besides.
     table: Option<PathBuf>,
@@ -112,6 +114,7 @@ impl Pipeline {
             workers: None,
             tile: Vec::new(),
             device: Device::default(),
+            on_damage: OnDamage::default(),
             hooks: Hooks::default(),
             table: None,
         }
@@ -196,6 +199,12 @@ impl Pipeline {
         Self { device, ..self }
     }
 
+    /// What happens when a chunk of the input cannot be decoded; by default the run ends. What was damaged is listed in
+    /// the [`Report`].
+    pub fn on_damage(self, on_damage: OnDamage) -> Self {
+        Self { on_damage, ..self }
+    }
+
     /// Takes threads and memory from earlier pipelines and leaves them for later ones: for many small images, one after
     /// the other.
     pub fn workshop(mut self, workshop: &Workshop) -> Self {
@@ -241,8 +250,14 @@ impl Pipeline {
     /// [`Error::Recipe`] for a step that is wrong or does not fit the image, [`Error::Plan`] for a budget that is
     /// too small, [`Error::Io`] for an output that exists, cannot be made, or lies in the input, [`Error::Sizes`],
     /// [`Error::Device`] without the GPU that was asked for.
-    pub fn plan(self) -> Result<Plan, Error> {
+    pub fn plan(mut self) -> Result<Plan, Error> {
         let input = self.source.meta().clone();
+        let mended = (self.on_damage != OnDamage::Stop)
+            .then(|| Mended::new(self.source.clone(), self.info.fill.clone()));
+        if let Some(mended) = &mended {
+            self.source = mended.clone();
+        }
+        let on_damage = mended.map(|mended| (mended, self.on_damage));
         let mut graph = Graph::new(vec![input.clone()]);
         let mut recipe = self.recipe?;
         recipe.lower(&mut graph, Input::Source(0), self.border)?;
@@ -278,7 +293,9 @@ impl Pipeline {
             as_table.as_ref().map_or(Ok(()), TableOptions::check)?;
             let layout = NoImage::layout(self.source.chunk());
             let target = plan::Target::Table { place: as_table, image: self.input };
-            return Plan::new(graph, self.source, (layout, Vec::new()), &options, target, self.hooks);
+            let mut plan = Plan::new(graph, self.source, (layout, Vec::new()), &options, target, self.hooks)?;
+            plan.on_damage = on_damage;
+            return Ok(plan);
         }
         if let (Some(output), Some(_)) = (place, &as_table) {
             return Err(Error::MakesImage { output: output.path.clone() });
@@ -298,7 +315,7 @@ impl Pipeline {
             }
             _ => None,
         };
-        let (cut, target) = match self.target {
+        let (mut cut, target) = match self.target {
             Target::Image(output) => {
                 let options = output.options(&self.info, &input, &result)?;
                 let levels = output.pyramid.as_ref().map(|pyramid| pyramid.levels(&options, &result));
@@ -315,8 +332,12 @@ impl Pipeline {
             }
             Target::Sink(sink) => ((sink.layout().clone(), Vec::new()), plan::Target::Sink(sink)),
         };
+        if self.on_damage == OnDamage::Skip {
+            // A chunk of zeros in the place of one that is spoilt.
+            cut.0.scratch += voxels(&cut.0.chunk).saturating_mul(result.dtype.size() as u64);
+        }
         let mut plan = Plan::new(graph, self.source, cut, &options, target, self.hooks)?;
-        plan.measuring = measuring;
+        (plan.measuring, plan.on_damage) = (measuring, on_damage);
         Ok(plan)
     }
 

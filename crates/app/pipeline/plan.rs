@@ -1,6 +1,7 @@
 //! A planned run.
 
 use super::table::{Measuring, NoImage, named};
+use crate::damage::{Mended, OnDamage, Skipping};
 use crate::{Error, Report, Summary};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ pub struct Plan {
     hooks: Hooks,
     /// What follows when the result is written.
     pub(super) measuring: Option<Measuring>,
+    /// Damage that the run is to survive, and how.
+    pub(super) on_damage: Option<(Arc<Mended>, OnDamage)>,
 }
 
 /// Where the result goes.
@@ -48,7 +51,7 @@ impl Plan {
         let sources = vec![source];
         let plan = engine::Plan::with_levels(graph, &sources, &layout, &levels, options)?;
         let levels = levels.into_iter().map(|level| level.meta).collect();
-        Ok(Self { plan, sources, layout, levels, target, hooks, measuring: None })
+        Ok(Self { plan, sources, layout, levels, target, hooks, measuring: None, on_damage: None })
     }
 
     /// Stages, tiles, bytes and time, as data.
@@ -102,6 +105,9 @@ impl Plan {
         if let Some(measuring) = self.measuring.take() {
             report.table = measuring.run(&self.hooks)?.table;
         }
+        if let Some((mended, _)) = &self.on_damage {
+            report.damaged = mended.damaged();
+        }
         Ok(report)
     }
 
@@ -122,13 +128,22 @@ impl Plan {
             Target::Nowhere => Err(Error::NoOutput),
             Target::Image(options) => {
                 let spill = SpillDir::new(parent(&options.path));
-                Ok((options.create(self.result(), &self.levels)?, spill))
+                let sink = options.create(self.result(), &self.levels)?;
+                Ok((self.skipping(sink), spill))
             }
             Target::Table { place, .. } => {
                 let dir = place.as_ref().map_or_else(std::env::temp_dir, |p| parent(p.path()));
                 Ok((NoImage::sink(self.result(), &self.layout), SpillDir::new(dir)))
             }
-            Target::Sink(sink) => Ok((sink.clone(), SpillDir::new(std::env::temp_dir()))),
+            Target::Sink(sink) => Ok((self.skipping(sink.clone()), SpillDir::new(std::env::temp_dir()))),
+        }
+    }
+
+    /// The sink, or one that leaves out what damage has spoilt.
+    fn skipping(&self, sink: Arc<dyn Sink>) -> Arc<dyn Sink> {
+        match &self.on_damage {
+            Some((mended, OnDamage::Skip)) => Skipping::new(sink, mended.clone(), self.plan.reach()),
+            _ => sink,
         }
     }
 }

@@ -72,6 +72,9 @@ pub struct Info {
     /// The codec, if an output can have the same.
     #[serde(skip)]
     pub output_codec: Option<Codec>,
+    /// One sample of what was never written, in the byte order of the machine; empty where that is 0.
+    #[serde(skip)]
+    pub fill: Vec<u8>,
     /// `chunk` along `t, c, z, y, x`.
     #[serde(skip)]
     pub chunk5: Shape,

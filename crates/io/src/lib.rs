@@ -11,6 +11,8 @@ mod codec;
 pub mod contract;
 mod error;
 mod flat;
+#[doc(hidden)]
+pub mod fuzzing;
 mod info;
 mod jpeg;
 mod memory;

@@ -77,7 +77,8 @@ pub(super) fn series(text: &str, parts: &mut Parts) -> Result<Vec<Series>, IoErr
         return Err(damaged(&parts.readers[0], "names no image"));
     }
     let files = locate(&ome, parts)?;
-    ome.images.iter().map(|image| image.series(parts, &files)).collect()
+    let mut left = MAX_PLANES.max(parts.pages.len() as u64);
+    ome.images.iter().map(|image| image.series(parts, &files, &mut left)).collect()
 }
 
 /// The path of a file in the same directory. A name that leads elsewhere is refused.
@@ -114,6 +115,8 @@ fn locate(ome: &Ome, parts: &mut Parts) -> Result<HashMap<String, usize>, IoErro
     }
     let own = parts.readers[0].path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let mut files = HashMap::new();
+    // Several identifiers of one file do not open it several times.
+    let mut by_path: HashMap<PathBuf, usize> = HashMap::new();
     for data in data() {
         let Some(uuid) = &data.uuid else { continue };
         if files.contains_key(uuid) {
@@ -124,8 +127,14 @@ fn locate(ome: &Ome, parts: &mut Parts) -> Result<HashMap<String, usize>, IoErro
             0
         } else {
             let path = beside(&parts.readers[0], name)?;
-            parts.add(&path)?;
-            parts.readers.len() - 1
+            match by_path.get(&path) {
+                Some(&known) => known,
+                None => {
+                    parts.add(&path)?;
+                    by_path.insert(path, parts.readers.len() - 1);
+                    parts.readers.len() - 1
+                }
+            }
         };
         files.insert(uuid.clone(), file);
     }
@@ -203,7 +212,13 @@ impl Data {
 }
 
 impl Image {
-    fn series(&self, parts: &Parts, files: &HashMap<String, usize>) -> Result<Series, IoError> {
+    /// `left`: planes that this image and those after it may name.
+    fn series(
+        &self,
+        parts: &Parts,
+        files: &HashMap<String, usize>,
+        left: &mut u64,
+    ) -> Result<Series, IoError> {
         let (reader, pages) = (&parts.readers[0], &parts.pages);
         let size = |key: &str| match self.pixels.get(key).map(|v| v.trim().parse::<u64>()) {
             Some(Ok(n)) if n > 0 => Ok(n),
@@ -233,12 +248,13 @@ impl Image {
             return Err(reader.unsupported(Feature::Other(what)));
         }
         let planes = nt.saturating_mul(nc).saturating_mul(nz);
-        if planes > MAX_PLANES.max(pages.len() as u64) {
+        let Some(rest) = left.checked_sub(planes) else {
             return Err(damaged(
                 reader,
                 &format!("SizeT × SizeC × SizeZ is {nt} × {nc} × {nz}, the file has {} pages", pages.len()),
             ));
-        }
+        };
+        *left = rest;
         let order = self.pixels.get("DimensionOrder").map_or("XYZCT", String::as_str);
         let mut axes = Vec::new();
         for letter in order.chars().skip(2).collect::<Vec<_>>().into_iter().rev() {
@@ -289,6 +305,8 @@ impl Image {
                 *place = Some(i as u32);
             }
         }
+        // A plane may be named again, but not over and over.
+        let mut named = 4 * planes + self.data.len() as u64;
         for data in &self.data {
             let get = |key: &str| {
                 number(&data.attributes, key)
@@ -320,6 +338,10 @@ impl Image {
                     ),
                 ));
             }
+            let Some(rest) = named.checked_sub(count) else {
+                return Err(damaged(reader, &format!("TiffData names the {planes} planes over and over")));
+            };
+            named = rest;
             for i in 0..count {
                 listed[(start + i) as usize] = Some((parts.starts[file] as u64 + ifd + i) as u32);
             }

@@ -45,7 +45,7 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
         2 => meta.shape[a] / base.slices,
         _ => meta.shape[a],
     });
-    planes.recut();
+    planes.recut(parts.readers.iter().fold(0, |n, r| n.saturating_add(r.len)));
 
     let Some(coding) = planes.codings.first().cloned() else {
         return Err(parts.reader(base).header("TiffData", "names no plane that exists"));
@@ -117,6 +117,7 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
             Compression::Zstd => Some(Codec::Zstd { level: 3 }),
             _ => None,
         },
+        fill: Vec::new(),
         chunk5,
     };
     Ok(Opened { source: Arc::new(source), info })
@@ -210,6 +211,12 @@ fn meta(
     }
     let dtype = page.dtype().map_err(|feature| IoError::Unsupported { store: store.to_owned(), feature })?;
     let mut meta = Meta::new(shape, axes, dtype);
+    // No real image is larger, and below that no product of extents wraps.
+    if meta.bytes() > 1 << 60 {
+        let (store, field) = (store.to_owned(), "ImageWidth".to_owned());
+        let problem = format!("and all other sizes are {shape:?}, more than any image has");
+        return Err(IoError::Header { store, field, problem });
+    }
     meta.spacing = spacing;
     meta.name.clone_from(&series.name);
     meta.channels = channels(series, base, shape[1]);

@@ -137,7 +137,9 @@ pub(super) fn find(parts: &mut Parts, directories: &[Directory]) -> Result<Vec<S
         let base = &pages[0];
         let single = all.iter().skip(1).filter(|s| s.planes.len() == 1).map(|s| s.first);
         let reduced: Vec<usize> = single.filter(|&p| is_level(base, &pages[p])).collect();
-        all.retain(|s| !reduced.contains(&s.first));
+        // Both lists are in the order of the pages.
+        let mut levels = reduced.iter().copied().peekable();
+        all.retain(|s| levels.next_if_eq(&s.first).is_none());
         all[0].reduced = reduced;
     }
     Ok(all)

@@ -18,6 +18,8 @@ const MAX_DOCUMENT: u64 = 64 << 20;
 /// How deep groups are searched for arrays, and how many are listed.
 const MAX_DEPTH: usize = 5;
 const MAX_LISTED: usize = 1000;
+/// How many names are looked at on the way.
+const MAX_NAMES: usize = 100_000;
 
 /// The attribute of an output that is not complete.
 pub(super) const UNFINISHED: &str = "voxtile-unfinished";
@@ -35,8 +37,13 @@ pub(crate) fn looks_like(path: &Path) -> bool {
 
 /// Opens an array, a group with one array, or a level of a pyramid.
 pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
-    let store: Arc<dyn ByteStore> = Arc::new(LocalStore::new(path));
-    Finder { store, name: path.display().to_string(), options }.open()
+    open_store(Arc::new(LocalStore::new(path)), options)
+}
+
+/// As [`open`], in any store.
+pub(crate) fn open_store(store: Arc<dyn ByteStore>, options: &OpenOptions) -> Result<Opened, IoError> {
+    let name = store.name();
+    Finder { store, name, options }.open()
 }
 
 struct Finder<'a> {
@@ -140,13 +147,20 @@ impl Finder<'_> {
     /// Paths of the arrays below a group; a pyramid counts as one.
     fn arrays(&self, path: &str) -> Result<Vec<String>, IoError> {
         let mut found = Vec::new();
-        self.search(path, 0, &mut found)?;
+        self.search(path, 0, &mut 0, &mut found)?;
         Ok(found)
     }
 
-    fn search(&self, path: &str, depth: usize, found: &mut Vec<String>) -> Result<(), IoError> {
+    fn search(
+        &self,
+        path: &str,
+        depth: usize,
+        looked: &mut usize,
+        found: &mut Vec<String>,
+    ) -> Result<(), IoError> {
         for name in self.store.list(path)? {
-            if found.len() >= MAX_LISTED {
+            *looked += 1;
+            if found.len() >= MAX_LISTED || *looked > MAX_NAMES {
                 break;
             }
             let below = join(path, &name);
@@ -155,7 +169,7 @@ impl Finder<'_> {
                     if matches!(ome::multiscale(&attributes), Ok(Some(_))) {
                         found.push(below);
                     } else if depth < MAX_DEPTH {
-                        self.search(&below, depth + 1, found)?;
+                        self.search(&below, depth + 1, looked, found)?;
                     }
                 }
                 // An array that cannot be read is an array; opening it will say why.
@@ -289,6 +303,7 @@ impl Finder<'_> {
             codec: chain::describe(&head.codecs),
             details,
             output_codec: writable(head),
+            fill: head.fill.clone(),
             chunk5,
             ..info
         };

@@ -1,6 +1,7 @@
 //! What a run counts: for progress, for the report, and for the promises.
 
 use crate::contract::Table;
+use crate::model::Region;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,22 @@ pub struct Progress {
     pub voxels_decoded: u64,
     /// Time since the start.
     pub elapsed: Duration,
+}
+
+/// A chunk that could not be decoded, where the run went on.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct DamagedChunk {
+    /// Its name in the store.
+    pub chunk: String,
+    /// Its voxels, or those of them that were read.
+    #[serde(serialize_with = "as_text")]
+    pub region: Region,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+fn as_text<S: serde::Serializer>(region: &Region, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(region)
 }
 
 /// What a finished run did.
@@ -48,6 +65,8 @@ pub struct Report {
     pub planned_bytes: u64,
     /// Most bytes held for objects that cross tiles, and for the rows of a table.
     pub object_bytes: u64,
+    /// Chunks of the sources that could not be decoded, where the caller chose to go on.
+    pub damaged: Vec<DamagedChunk>,
     /// The table, where the graph ends in one.
     #[serde(skip)]
     pub table: Option<Table>,
@@ -133,6 +152,7 @@ impl Meters {
             peak_rss_bytes: peak_rss(),
             planned_bytes: self.planned,
             object_bytes: self.objects.load(Relaxed),
+            damaged: Vec::new(),
             table: None,
         }
     }

@@ -7,7 +7,7 @@ mod meters;
 mod passes;
 mod trace;
 
-pub use meters::{Progress, Report};
+pub use meters::{DamagedChunk, Progress, Report};
 
 use self::dispatch::StageRun;
 use self::meters::Meters;
