@@ -19,14 +19,54 @@ pub(crate) struct Job {
 }
 
 const JOBS: [Job; 8] = [
-    Job { name: "filter to Zarr", output: "filter.zarr", recipe: Some("gaussian sigma=2"), more: &["--chunk", "32", "--tile", "32"] },
-    Job { name: "filter to TIFF", output: "filter.tif", recipe: Some("median size=3"), more: &["--chunk", "64,64", "--tile", "32"] },
-    Job { name: "labels", output: "labels.zarr", recipe: Some("gaussian sigma=1 | threshold 2040 | label"), more: &["--tile", "32"] },
-    Job { name: "objects to CSV", output: "objects.csv", recipe: Some("gaussian sigma=1 | threshold 2040 | label | measure"), more: &["--tile", "32"] },
-    Job { name: "pyramid to Zarr", output: "pyramid.zarr", recipe: Some("mean size=3"), more: &["--chunk", "32", "--pyramid", "--pyramid-until", "32"] },
-    Job { name: "pyramid to TIFF", output: "pyramid.tif", recipe: Some("mean size=3"), more: &["--chunk", "64,64", "--tile", "32", "--pyramid", "--pyramid-until", "64"] },
-    Job { name: "conversion to shards", output: "shards.zarr", recipe: None, more: &["--chunk", "16", "--shard", "64", "--codec", "zstd", "--tile", "16"] },
-    Job { name: "conversion to TIFF", output: "converted.tif", recipe: None, more: &["--chunk", "32,32", "--tile", "32"] },
+    Job {
+        name: "filter to Zarr",
+        output: "filter.zarr",
+        recipe: Some("gaussian sigma=2"),
+        more: &["--chunk", "32", "--tile", "32"],
+    },
+    Job {
+        name: "filter to TIFF",
+        output: "filter.tif",
+        recipe: Some("median size=3"),
+        more: &["--chunk", "64,64", "--tile", "32"],
+    },
+    Job {
+        name: "labels",
+        output: "labels.zarr",
+        recipe: Some("gaussian sigma=1 | threshold 2040 | label"),
+        more: &["--tile", "32"],
+    },
+    Job {
+        name: "objects to CSV",
+        output: "objects.csv",
+        recipe: Some("gaussian sigma=1 | threshold 2040 | label | measure"),
+        more: &["--tile", "32"],
+    },
+    Job {
+        name: "pyramid to Zarr",
+        output: "pyramid.zarr",
+        recipe: Some("mean size=3"),
+        more: &["--chunk", "32", "--pyramid", "--pyramid-until", "32"],
+    },
+    Job {
+        name: "pyramid to TIFF",
+        output: "pyramid.tif",
+        recipe: Some("mean size=3"),
+        more: &["--chunk", "64,64", "--tile", "32", "--pyramid", "--pyramid-until", "64"],
+    },
+    Job {
+        name: "conversion to shards",
+        output: "shards.zarr",
+        recipe: None,
+        more: &["--chunk", "16", "--shard", "64", "--codec", "zstd", "--tile", "16"],
+    },
+    Job {
+        name: "conversion to TIFF",
+        output: "converted.tif",
+        recipe: None,
+        more: &["--chunk", "32,32", "--tile", "32"],
+    },
 ];
 
 impl Job {
@@ -68,8 +108,12 @@ impl Bench {
             .and_then(|p| p.write_to(output))
             .and_then(Pipeline::run)
             .map_err(io::Error::other)?;
-        let mut bench =
-            Self { work: work.to_owned(), voxtile: voxtile.to_owned(), jobs: Vec::new(), digests: HashMap::new() };
+        let mut bench = Self {
+            work: work.to_owned(),
+            voxtile: voxtile.to_owned(),
+            jobs: Vec::new(),
+            digests: HashMap::new(),
+        };
         let place = work.join("undisturbed");
         fs::create_dir_all(&place)?;
         for job in JOBS {
@@ -79,7 +123,11 @@ impl Bench {
             command.args(job.args(work, &output)).arg("--resume").env("SOURCE_DATE_EPOCH", "1700000000");
             let done = command.output()?;
             if !done.status.success() {
-                return Err(io::Error::other(format!("{}: {}", job.name, String::from_utf8_lossy(&done.stderr))));
+                return Err(io::Error::other(format!(
+                    "{}: {}",
+                    job.name,
+                    String::from_utf8_lossy(&done.stderr)
+                )));
             }
             bench.digests.insert(job.name, digest(&output)?);
             bench.jobs.push((job, started.elapsed()));

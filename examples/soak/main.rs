@@ -58,7 +58,9 @@ fn options() -> Option<Options> {
 
 fn main() -> ExitCode {
     let Some(options) = options() else {
-        eprintln!("soak [--kills N] [--power-loss N] [--faulty N] [--seed N] [--csv FILE] [--voxtile PROGRAM]");
+        eprintln!(
+            "soak [--kills N] [--power-loss N] [--faulty N] [--seed N] [--csv FILE] [--voxtile PROGRAM]"
+        );
         return ExitCode::from(2);
     };
     match soak(&options) {
@@ -94,7 +96,14 @@ fn soak(options: &Options) -> std::io::Result<u64> {
     let mut note = |number: u64, seed: u64, row: &Row| -> std::io::Result<()> {
         let after: Vec<String> = row.after.iter().map(u64::to_string).collect();
         let fault = row.fault.replace(['"', '\n'], " ");
-        let _ = writeln!(csv, "{},{number},{seed},{},{},{},\"{fault}\"", row.kind, row.job, row.stops, after.join(" "));
+        let _ = writeln!(
+            csv,
+            "{},{number},{seed},{},{},{},\"{fault}\"",
+            row.kind,
+            row.job,
+            row.stops,
+            after.join(" ")
+        );
         if !row.fault.is_empty() {
             faults += 1;
             eprintln!("{} {number} (seed {seed}), {}: {}", row.kind, row.job, row.fault);

@@ -57,6 +57,12 @@ pub enum IoError {
         /// The path.
         path: PathBuf,
     },
+    /// The store can be read only.
+    #[error("`{store}` can be read, not written")]
+    ReadOnly {
+        /// The store.
+        store: String,
+    },
     /// Options that the format cannot satisfy.
     #[error("{option}: {why}")]
     Option {

@@ -3,8 +3,8 @@
 //! memory than the bytes can justify. No part of the public interface.
 
 use crate::jpeg::{Colors, Decoder, Wanted, size};
-use crate::zarr::open_store;
-use crate::{Buffer, ByteRange, ByteStore, IoError, OpenOptions, Opened};
+use crate::zarr::open_in;
+use crate::{Buffer, ByteRange, ByteStore, ByteWriter, IoError, MemoryStore, OpenOptions, Opened};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -178,12 +178,7 @@ impl ByteStore for Fixed {
         into: &mut Buffer,
     ) -> Result<Option<usize>, IoError> {
         let Some(bytes) = self.object(key) else { return Ok(None) };
-        let size = bytes.len() as u64;
-        let (offset, len) = match range {
-            ByteRange::Whole => (0, size),
-            ByteRange::Part { offset, len } => (offset.min(size), len.min(size.saturating_sub(offset))),
-            ByteRange::Last(len) => (size.saturating_sub(len), len.min(size)),
-        };
+        let (offset, len) = range.of(bytes.len() as u64);
         if len > limit {
             return Err(IoError::Memory { bytes: len });
         }
@@ -193,6 +188,22 @@ impl ByteStore for Fixed {
     }
 
     fn put(&self, _: &str, _: &[u8]) -> Result<(), IoError> {
+        Ok(())
+    }
+
+    fn put_new(&self, _: &str, _: &[u8]) -> Result<bool, IoError> {
+        Ok(false)
+    }
+
+    fn begin(&self, key: &str) -> Result<Box<dyn ByteWriter>, IoError> {
+        MemoryStore::new("nothing").begin(key)
+    }
+
+    fn delete(&self, _: &str) -> Result<(), IoError> {
+        Ok(())
+    }
+
+    fn delete_prefix(&self, _: &str) -> Result<(), IoError> {
         Ok(())
     }
 
@@ -212,7 +223,7 @@ impl Fixed {
         let owned = |(key, bytes): &(&str, &[u8])| ((*key).to_owned(), bytes.to_vec());
         let documents = documents.iter().map(owned).collect();
         let store: Arc<dyn ByteStore> = Arc::new(Self { documents, chunk: chunk.to_vec() });
-        open_store(store, &OpenOptions::default())
+        open_in(store, &OpenOptions::default())
     }
 }
 

@@ -29,11 +29,13 @@ mod tiff;
 mod whole;
 mod zarr;
 
-pub use bytes::{ByteRange, ByteStore, LocalStore};
+pub use bytes::{
+    ByteRange, ByteStore, ByteWriter, Coming, FaultCounts, FaultStore, Faults, LocalStore, MemoryStore,
+};
 pub use codec::{BadCodec, CODEC_FORMS, Codec, Shuffle};
 pub use error::{Damage, Feature, IoError};
 pub use flat::{BadRawType, RawOptions, RawType};
-pub use info::{Info, LevelInfo, OpenOptions, Opened, open};
+pub use info::{Info, LevelInfo, OpenOptions, Opened, open, open_in};
 pub use memory::{MemoryError, MemorySink, MemorySource};
 pub use output::{Format, OutputOptions, check_apart};
 pub use planes::names_planes;

@@ -160,7 +160,7 @@ impl NpySink {
         let layout = layout(options, meta)?;
         let path = options.path.clone();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let file = LocalStore::new(path.parent().unwrap_or(Path::new(""))).begin(&name)?;
+        let file = LocalStore::new(path.parent().unwrap_or(Path::new(""))).create(&name)?;
         file.set_len(HEADER as u64 + meta.bytes())?;
         file.write_at(&header(meta), 0)?;
         let grid = Grid::new(meta.shape, layout.chunk);
@@ -251,7 +251,7 @@ impl Sink for NpySink {
     fn finish(&self) -> Result<(), StoreError> {
         let mut guard = self.file.write().unwrap_or_else(PoisonError::into_inner);
         match guard.take() {
-            Some(file) => Ok(file.commit()?),
+            Some(file) => Ok(file.finish()?),
             None => Ok(()),
         }
     }

@@ -1,6 +1,6 @@
 //! What the user says about an output, and how that becomes a sink.
 
-use crate::{Codec, IoError, npy, tiff, zarr};
+use crate::{ByteStore, Codec, IoError, LocalStore, npy, tiff, zarr};
 use std::ffi::CString;
 use std::fs::Metadata;
 use std::io::ErrorKind;
@@ -132,8 +132,8 @@ impl OutputOptions {
         match self.format {
             Format::ZarrV3 | Format::ZarrV2 => {
                 let aside = self.set_aside()?;
-                match (zarr::ZarrSink::create(self, meta, levels), aside) {
-                    (Ok(sink), None) => Ok(Arc::new(sink)),
+                match (self.create_in(Arc::new(LocalStore::new(&self.path)), meta, levels), aside) {
+                    (Ok(sink), None) => Ok(sink),
                     (Ok(sink), Some(old)) => Ok(Arc::new(Replacing { sink, path: self.path.clone(), old })),
                     (Err(error), old) => {
                         if let Some(old) = old {
@@ -147,6 +147,29 @@ impl OutputOptions {
             Format::Tiff => Ok(Arc::new(tiff::TiffSink::create(self, meta, levels)?)),
             Format::Npy => Ok(Arc::new(npy::NpySink::create(self, meta)?)),
         }
+    }
+
+    /// As [`create`](Self::create), in any store of bytes, which stands for [`path`](Self::path) and is empty. Zarr
+    /// only.
+    ///
+    /// # Errors
+    /// Those of [`layout`](Self::layout) and [`takes_levels`](Self::takes_levels), and [`IoError::Io`];
+    /// [`IoError::Exists`] if an image was begun there meanwhile.
+    pub fn create_in(
+        &self,
+        store: Arc<dyn ByteStore>,
+        meta: &Meta,
+        levels: &[Meta],
+    ) -> Result<Arc<dyn Sink>, IoError> {
+        if !matches!(self.format, Format::ZarrV3 | Format::ZarrV2) {
+            let why = format!("`{}`: only Zarr consists of objects", store.name());
+            return Err(IoError::Option { option: "OUTPUT", why });
+        }
+        self.layout(meta)?;
+        if !levels.is_empty() {
+            self.takes_levels(meta)?;
+        }
+        Ok(Arc::new(zarr::ZarrSink::create(self, store, meta, levels)?))
     }
 
     /// Whether what is there is an image of the same format.
@@ -177,7 +200,7 @@ impl OutputOptions {
 
 /// A Zarr in the place of an older one, which comes back if this one is not completed.
 struct Replacing {
-    sink: zarr::ZarrSink,
+    sink: Arc<dyn Sink>,
     path: PathBuf,
     old: PathBuf,
 }

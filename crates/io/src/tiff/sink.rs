@@ -202,7 +202,7 @@ impl TiffSink {
             codec: options.codec,
             big: most > u64::from(u32::MAX),
             images,
-            file: RwLock::new(Some(LocalStore::new(&options.path).begin("")?)),
+            file: RwLock::new(Some(LocalStore::new(&options.path).create("")?)),
             state: Mutex::new(State { end: 16, next: 0, early: BTreeMap::new(), places }),
             idle: Mutex::default(),
         });
@@ -291,7 +291,7 @@ impl Writer {
         block.flush()?;
         self.put(&directory::header(self.big, first.unwrap_or(0)), 0)?;
         match self.file.write().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(file) => file.commit(),
+            Some(file) => file.finish(),
             None => Ok(()),
         }
     }

@@ -18,5 +18,5 @@ mod step;
 mod tests;
 
 pub(crate) use encode::zstd_context;
-pub(crate) use open::{looks_like, open, open_store};
+pub(crate) use open::{looks_like, open, open_in};
 pub(crate) use sink::{ZarrSink, layout};

@@ -37,13 +37,12 @@ pub(crate) fn looks_like(path: &Path) -> bool {
 
 /// Opens an array, a group with one array, or a level of a pyramid.
 pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
-    open_store(Arc::new(LocalStore::new(path)), options)
+    open_in(Arc::new(LocalStore::new(path)), options)
 }
 
-/// As [`open`], in any store.
-pub(crate) fn open_store(store: Arc<dyn ByteStore>, options: &OpenOptions) -> Result<Opened, IoError> {
-    let name = store.name();
-    Finder { store, name, options }.open()
+/// As [`open`], of any store of bytes.
+pub(crate) fn open_in(store: Arc<dyn ByteStore>, options: &OpenOptions) -> Result<Opened, IoError> {
+    Finder { name: store.name(), store, options }.open()
 }
 
 struct Finder<'a> {

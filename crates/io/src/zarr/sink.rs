@@ -1,19 +1,17 @@
 //! Writing an array chunk by chunk.
 //!
-//! A chunk goes to a temporary file that is renamed. A shard is streamed: its chunks are appended to a temporary file
-//! in the order of the plan, so that the bytes do not depend on which worker was faster; the index follows, then the
-//! rename. Until the end the root says that the output is not complete.
+//! A chunk appears whole. A shard is streamed: its chunks are appended in the order of the plan, so that the bytes do
+//! not depend on which worker was faster; the index follows, then it appears. Until the end the root says that the
+//! output is not complete.
 
 use super::describe::{self, Document};
 use super::encode;
 use super::metadata::MAX_INNER_CHUNKS;
-use crate::bytes::Unfinished;
 use crate::ome::Windows;
 use crate::scratch::{Work, with_work};
 use crate::tiff::rgb_channels;
-use crate::{ByteStore as _, Codec, Format, IoError, LocalStore, OutputOptions, ome};
+use crate::{ByteStore, ByteWriter, Codec, Format, IoError, OutputOptions, ome};
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use voxtile_sched::contract::{Layout, Place, Sink, StoreError};
 use voxtile_sched::model::{Axis, Dtype, Grid, Meta, NDIM, Shape, Tile, voxels};
@@ -25,10 +23,7 @@ pub(crate) struct ZarrSink {
     levels: Vec<Arc<dyn Sink>>,
     codec: Codec,
     format: Format,
-    store: LocalStore,
-    root: PathBuf,
-    /// Whether the root directory is ours to remove.
-    made_root: bool,
+    store: Arc<dyn ByteStore>,
 }
 
 /// One array of it.
@@ -37,8 +32,7 @@ struct Array {
     layout: Layout,
     codec: Codec,
     format: Format,
-    store: LocalStore,
-    root: PathBuf,
+    store: Arc<dyn ByteStore>,
     /// Its path in the group; empty for a bare one.
     prefix: String,
     grid: Grid,
@@ -52,7 +46,7 @@ struct Array {
 /// A shard on its way.
 struct Shard {
     /// `None` once it is complete.
-    file: Option<Unfinished>,
+    file: Option<Box<dyn ByteWriter>>,
     /// End of what was appended.
     end: u64,
     /// The place that is appended next.
@@ -130,10 +124,13 @@ pub(crate) fn layout(options: &OutputOptions, meta: &Meta) -> Result<Layout, IoE
 }
 
 impl ZarrSink {
-    /// Makes the directory and marks it as not complete. What was there is gone by now.
-    pub(crate) fn create(options: &OutputOptions, meta: &Meta, levels: &[Meta]) -> Result<Self, IoError> {
-        let root = options.path.clone();
-        let store = LocalStore::new(&root);
+    /// Marks the store as an output that is not complete. What was there is gone by now.
+    pub(crate) fn create(
+        options: &OutputOptions,
+        store: Arc<dyn ByteStore>,
+        meta: &Meta,
+        levels: &[Meta],
+    ) -> Result<Self, IoError> {
         let bare = levels.is_empty() && (options.bare || !ome::can_describe(meta));
         // Colours of 8 bits are shown as they are.
         let as_is = meta.dtype == Dtype::U8 && meta.channels == rgb_channels();
@@ -147,70 +144,63 @@ impl ZarrSink {
         };
         let arrays =
             std::iter::once(meta).chain(levels).enumerate().map(array).collect::<Result<Vec<_>, _>>()?;
-        let made_root = match std::fs::create_dir(&root) {
-            Ok(()) => true,
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => false,
-            Err(e) => return Err(IoError::io("create", root)(e)),
-        };
         let levels = arrays[1..].iter().map(|a| a.clone() as Arc<dyn Sink>).collect();
         let (codec, format) = (options.codec, options.format);
-        let sink = Self { arrays, levels, codec, format, store, root, made_root };
-        for document in describe::unfinished(sink.format) {
-            if let Err(e) = sink.put(document) {
-                sink.remove();
-                return Err(e);
+        let sink = Self { arrays, levels, codec, format, store };
+        for (n, (key, content)) in describe::unfinished(sink.format).into_iter().enumerate() {
+            let bytes = text(&content);
+            // Of two runs that write to one place, the second is refused.
+            let done = if n == 0 {
+                sink.store.put_new(&key, &bytes)
+            } else {
+                sink.store.put(&key, &bytes).map(|()| true)
+            };
+            match done {
+                Ok(true) => {}
+                Ok(false) => return Err(IoError::Exists { path: sink.store.name().into() }),
+                Err(e) => {
+                    sink.remove();
+                    return Err(e);
+                }
             }
         }
         Ok(sink)
     }
 
     fn put(&self, (key, content): Document) -> Result<(), IoError> {
-        let mut text = format!("{content:#}");
-        text.push('\n');
-        self.store.put(&key, text.as_bytes())
+        self.store.put(&key, &text(&content))
     }
 
-    /// Removes what this sink made, and nothing else.
+    /// Removes what this sink made, and nothing else. Nothing can be done about what stays.
     fn remove(&self) {
         for array in &self.arrays {
             array.remove();
         }
-        for file in ["zarr.json", ".zgroup", ".zattrs", ".zarray"] {
-            remove(&self.store, file);
-        }
-        if self.made_root {
-            let _ = std::fs::remove_dir(&self.root);
+        for key in ["zarr.json", ".zgroup", ".zattrs", ".zarray"] {
+            let _ = self.store.delete(key);
         }
     }
 }
 
-/// Removes a file or a directory, if it is there. Nothing can be done about what stays.
-fn remove(store: &LocalStore, key: &str) {
-    let path = store.path(key);
-    let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+/// A document as it is stored.
+fn text(content: &serde_json::Value) -> Vec<u8> {
+    format!("{content:#}\n").into_bytes()
 }
 
 impl Array {
-    fn new(options: &OutputOptions, meta: &Meta, store: LocalStore, prefix: String) -> Result<Self, IoError> {
+    fn new(
+        options: &OutputOptions,
+        meta: &Meta,
+        store: Arc<dyn ByteStore>,
+        prefix: String,
+    ) -> Result<Self, IoError> {
         let layout = layout(options, meta)?;
         let grid = Grid::new(meta.shape, layout.chunk);
         let shards =
             layout.shard.map(|s| (Grid::new(meta.shape, s), std::array::from_fn(|a| s[a] / layout.chunk[a])));
-        let (codec, format, root) = (options.codec, options.format, options.path.clone());
+        let (codec, format) = (options.codec, options.format);
         let (windows, open) = (None, Mutex::default());
-        Ok(Self {
-            meta: meta.clone(),
-            layout,
-            codec,
-            format,
-            store,
-            root,
-            prefix,
-            grid,
-            shards,
-            windows,
-            open,
-        })
+        Ok(Self { meta: meta.clone(), layout, codec, format, store, prefix, grid, shards, windows, open })
     }
 
     /// Key of an object by its index.
@@ -309,21 +299,24 @@ impl Array {
 
     fn remove(&self) {
         lock(&self.open).clear();
+        let remove = |prefix: &str| {
+            let _ = self.store.delete_prefix(prefix);
+        };
         if !self.prefix.is_empty() {
-            remove(&self.store, &self.prefix);
+            remove(&self.prefix);
         } else if self.format == Format::ZarrV2 {
             let first = self.meta.axes.pick(&self.grid.counts()).first().copied().unwrap_or(0);
-            (0..first).for_each(|i| remove(&self.store, &i.to_string()));
+            (0..first).for_each(|i| remove(&i.to_string()));
         } else {
-            remove(&self.store, "c");
+            remove("c");
         }
     }
 }
 
 impl Shard {
     fn append(&mut self, within: usize, bytes: &[u8]) -> Result<(), IoError> {
-        if let Some(file) = &self.file {
-            file.write_at(bytes, self.end)?;
+        if let Some(file) = &mut self.file {
+            file.append(bytes)?;
         }
         self.index[within] = [self.end, bytes.len() as u64];
         self.end += bytes.len() as u64;
@@ -347,12 +340,12 @@ impl Shard {
     /// Writes the index and gives the shard its name.
     fn finish(&mut self) -> Result<(), IoError> {
         self.drain(true)?;
-        let Some(file) = self.file.take() else {
+        let Some(mut file) = self.file.take() else {
             return Ok(());
         };
         let mut index: Vec<u8> = self.index.iter().flatten().flat_map(|n| n.to_le_bytes()).collect();
         index.extend(crc32c::crc32c(&index).to_le_bytes());
-        file.write_at(&index, self.end)?;
+        file.append(&index)?;
         file.commit()
     }
 }
@@ -391,7 +384,10 @@ impl Sink for Array {
     }
 
     fn name(&self) -> String {
-        self.root.join(&self.prefix).display().to_string()
+        match (self.store.name(), self.prefix.as_str()) {
+            (store, "") => store,
+            (store, prefix) => format!("{store}/{prefix}"),
+        }
     }
 
     fn write(&self, place: Place, data: &Tile<'_>) -> Result<u64, StoreError> {
@@ -426,7 +422,7 @@ impl Sink for ZarrSink {
     }
 
     fn name(&self) -> String {
-        self.root.display().to_string()
+        self.store.name()
     }
 
     fn write(&self, place: Place, data: &Tile<'_>) -> Result<u64, StoreError> {
@@ -449,8 +445,7 @@ impl Sink for ZarrSink {
             self.put(document)?;
         }
         if self.format == Format::ZarrV2 && self.arrays[0].prefix.is_empty() {
-            let path = self.store.path(".zgroup");
-            std::fs::remove_file(&path).map_err(IoError::io("remove", path))?;
+            self.store.delete(".zgroup")?;
         }
         Ok(())
     }
