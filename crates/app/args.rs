@@ -154,6 +154,12 @@ pub(crate) struct Verify {
     /// Image that must have the same shape, sample type and voxels
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) b: Option<PathBuf>,
+    /// Instead make that many random regions again, by the recipe and of the input that the output records, and compare
+    #[arg(long, value_name = "N", conflicts_with = "b", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) sample: Option<u64>,
+    /// Chooses the regions of `--sample`
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "sample")]
+    pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
     #[command(flatten)]

@@ -24,12 +24,14 @@ mod recipe;
 
 pub mod error;
 pub mod machine;
+pub mod made;
 pub mod op;
 
 pub use damage::OnDamage;
 pub use device::Device;
 pub use error::Error;
 pub use images::Images;
+pub use made::{Made, MadeOf};
 pub use output::Output;
 pub use pipeline::{Pipeline, Plan, Value};
 pub use pyramid::{Pyramid, Reduction};

@@ -187,6 +187,19 @@ fn explain(failure: &Failure, cli: &Cli) -> Explained {
             failure.to_string(),
             Some("make numbers of objects first, as with a recipe that ends in `label`".to_owned()),
         ),
+        Failure::NoRecord { .. } => (
+            failure.to_string(),
+            Some(
+                "images that `voxtile run` and `voxtile convert` write do, but not .npy files and tables"
+                    .to_owned(),
+            ),
+        ),
+        Failure::MadeOfDamage { .. } => {
+            (failure.to_string(), Some("`--on-damage stop` makes outputs that can be".to_owned()))
+        }
+        Failure::InputChanged { .. } | Failure::OtherResult { .. } => {
+            (failure.to_string(), Some(format!("`voxtile info {}` shows how it was made", words.input())))
+        }
         Failure::Interrupted | Failure::Stdout(_) | Failure::Closed => (failure.to_string(), None),
     }
 }

@@ -168,7 +168,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     let mut all = vec![path.to_owned()];
     for entry in fs::read_dir(path.parent().unwrap_or(Path::new(".")))? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(&format!(".{name}")) {
+        if entry.file_name().to_string_lossy().starts_with(&format!("{name}.voxtile-")) {
             all.push(entry.path());
         }
     }

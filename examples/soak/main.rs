@@ -227,7 +227,10 @@ fn leftovers(place: &Path, job: &Job) -> std::io::Result<String> {
     for entry in std::fs::read_dir(place)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         // A finished output keeps the mark by which `--resume` knows it.
-        let own = name == job.output || name == "lost+found" || name.starts_with(&format!(".{}", job.output));
+        let own = name
+            .strip_prefix(job.output)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(".voxtile-"));
+        let own = own || name == "lost+found";
         if !own {
             left.push(name);
         }

@@ -11,6 +11,7 @@ mod planes;
 mod preview;
 mod pyramid;
 mod replace;
+mod sample;
 
 use crate::house;
 use ndarray::ArrayD;
@@ -47,7 +48,11 @@ impl Place {
     #[cfg(unix)]
     pub(crate) fn shell(&self, line: &str) -> Answer {
         let mut shell = std::process::Command::new("sh");
-        shell.args(["-c", line]).env("VOXTILE", env!("CARGO_BIN_EXE_voxtile")).current_dir(self.0.path());
+        shell
+            .args(["-c", line])
+            .env("VOXTILE", env!("CARGO_BIN_EXE_voxtile"))
+            .env("SOURCE_DATE_EPOCH", "1700000000")
+            .current_dir(self.0.path());
         Answer::of(&shell.output().expect("sh starts"))
     }
 

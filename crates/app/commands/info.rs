@@ -6,7 +6,7 @@ use crate::{progress, text};
 use serde_json::{Value as Json, json};
 use std::fmt::Write;
 use std::path::Path;
-use voxtile::Images;
+use voxtile::{Images, Made};
 use voxtile_io::{Info, Opened, open};
 use voxtile_kernels::statistics::{Ranks, Step};
 use voxtile_sched::contract::Source;
@@ -305,6 +305,9 @@ fn as_json(info: &Info, meta: &Meta, stats: Option<&Stats>) -> Json {
     out["bytes"] = json!(meta.bytes());
     out["details"] =
         info.details.iter().map(|(k, v)| (k.clone(), json!(v))).collect::<serde_json::Map<_, _>>().into();
+    if let Some(made) = meta.made.as_deref().and_then(Made::parse) {
+        out["made"] = json!(made);
+    }
     if let Some(stats) = stats {
         let channel = |c: &ChannelStats| {
             let mut out = moments_json(&c.moments);
@@ -353,6 +356,11 @@ fn as_text(info: &Info, meta: &Meta, stats: Option<&Stats>) -> String {
     }
     for (key, value) in &info.details {
         line(key, value.clone());
+    }
+    if let Some(made) = meta.made.as_deref().and_then(Made::parse) {
+        let what = if made.recipe.is_empty() { "convert".to_owned() } else { made.recipe };
+        let of = made.input.path.file_name().unwrap_or_default();
+        line("made", format!("by voxtile {}: {what}, of {}", made.version, of.display()));
     }
     if let Some(stats) = stats {
         line("values", moments_text(&stats.all));

@@ -7,6 +7,7 @@ mod many;
 mod ops;
 mod preview;
 mod run;
+mod sample;
 mod scan;
 mod verify;
 
@@ -54,6 +55,14 @@ pub(crate) enum Failure {
     LabelType { path: PathBuf, dtype: Dtype },
     #[error("`{}` has {labels:?} voxels, which do not lie on the image's {image:?}", path.display())]
     LabelShape { path: PathBuf, labels: Vec<u64>, image: Vec<u64> },
+    #[error("`{}` does not say how it was made", path.display())]
+    NoRecord { path: PathBuf },
+    #[error("`{}` was made of damaged chunks, and cannot be made again", path.display())]
+    MadeOfDamage { path: PathBuf },
+    #[error("`{}` was made of `{}`, which has changed since", path.display(), input.display())]
+    InputChanged { path: PathBuf, input: PathBuf },
+    #[error("`{}` holds {is:?} voxels, and its recipe makes {makes:?}", path.display())]
+    OtherResult { path: PathBuf, is: Vec<u64>, makes: Vec<u64> },
     #[error("interrupted")]
     Interrupted,
     #[error("cannot write to stdout: {0}")]
@@ -164,10 +173,17 @@ impl WriteArgs {
     }
 }
 
+/// The time in seconds since 1970, or what stands for it where builds are to be equal.
+fn now() -> u64 {
+    let said = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    said.unwrap_or_else(|| since.map_or(0, |since| since.as_secs()))
+}
+
 impl EngineArgs {
     fn apply(&self, pipeline: Pipeline) -> Pipeline {
         let mut pipeline = pipeline.memory(self.limits.memory()).workers(self.limits.workers());
-        pipeline = pipeline.device(self.device).on_damage(self.on_damage);
+        pipeline = pipeline.device(self.device).on_damage(self.on_damage).made_at(now());
         if let Some(tile) = &self.tile {
             pipeline = pipeline.tile(&tile.0);
         }

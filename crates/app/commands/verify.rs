@@ -1,6 +1,6 @@
 //! `verify`: decodes every chunk; compares two images voxel by voxel.
 
-use super::{Done, Failure, Outcome, print, print_json, scan};
+use super::{Done, Failure, Outcome, print, print_json, sample, scan};
 use crate::args::{Global, Verify};
 use crate::{progress, text};
 use serde_json::{Value as Json, json};
@@ -19,6 +19,9 @@ const LISTED: usize = 50;
 
 pub(super) fn verify(args: &Verify, global: Global) -> Done {
     let a = open(&args.a, &args.read.options())?;
+    if let Some(count) = args.sample {
+        return sample::sample(&a, args, count, global);
+    }
     let Some(b) = &args.b else { return decode_all(&a, args, global) };
     let b = open(b, &args.read.options())?;
     compare(&a.source, &b.source, args, global)
@@ -99,10 +102,10 @@ fn report_damage(path: &Path, grid: &Grid, damaged: &[(u64, StoreError)], global
 
 /// What two images have in common.
 #[derive(Debug, Default)]
-struct Difference {
-    voxels: u64,
+pub(super) struct Difference {
+    pub(super) voxels: u64,
     /// Largest |a − b|; NaN where one of the two is NaN.
-    largest: f64,
+    pub(super) largest: f64,
     /// Number in the raster, place and values of the first one.
     first: Option<(u64, PerAxis<u64>, f64, f64)>,
 }
@@ -118,7 +121,7 @@ impl Difference {
         self
     }
 
-    fn observe(&mut self, a: &Tile<'_>, b: &Tile<'_>, region: &Region, image: &Grid) {
+    pub(super) fn observe(&mut self, a: &Tile<'_>, b: &Tile<'_>, region: &Region, image: &Grid) {
         // Every bit counts: also the sign of zero and the payload of NaN.
         if a.bytes() == b.bytes() {
             return;

@@ -17,7 +17,7 @@ use crate::damage::{Mended, OnDamage};
 use crate::machine;
 use crate::output::{Output, spread};
 use crate::recipe::{Recipe, RecipeError};
-use crate::{Cancel, Device, Error, Progress, Report};
+use crate::{Cancel, Device, Error, Made, MadeOf, Progress, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxtile_io::{Info, OpenOptions, Opened, TableOptions};
@@ -66,6 +66,8 @@ pub struct Pipeline {
     tile: Vec<u64>,
     device: Device,
     on_damage: OnDamage,
+    /// When the run is said to have begun.
+    made_at: Option<u64>,
     hooks: Hooks,
     /// Where the objects of the result are listed, besides.
     table: Option<PathBuf>,
@@ -115,6 +117,7 @@ impl Pipeline {
             tile: Vec::new(),
             device: Device::default(),
             on_damage: OnDamage::default(),
+            made_at: None,
             hooks: Hooks::default(),
             table: None,
         }
@@ -205,6 +208,25 @@ impl Pipeline {
         Self { on_damage, ..self }
     }
 
+    /// When the run is said to have begun, in seconds since 1970, in what an output records of itself; by default nothing
+    /// is said, so that equal runs write equal files.
+    pub fn made_at(self, seconds: u64) -> Self {
+        Self { made_at: Some(seconds), ..self }
+    }
+
+    /// What an output records of itself: the recipe, and of what it was made. `None` where the image has no path.
+    ///
+    /// # Errors
+    /// Those of the recipe, and [`Error::Io`] if the input is gone.
+    pub fn made(&self) -> Result<Option<Made>, Error> {
+        let Some(path) = &self.input else { return Ok(None) };
+        let recipe = self.recipe.as_ref().map_err(Clone::clone)?;
+        let files = serde_json::Value::Null;
+        let Some(input) = MadeOf::new(path, &OpenOptions::default(), files) else { return Ok(None) };
+        let time = self.made_at.map(crate::made::time_in_words);
+        Ok(Some(Made { time, ..Made::new(recipe.to_string(), input, self.border, self.on_damage) }))
+    }
+
     /// Takes threads and memory from earlier pipelines and leaves them for later ones: for many small images, one after
     /// the other.
     pub fn workshop(mut self, workshop: &Workshop) -> Self {
@@ -259,6 +281,7 @@ impl Pipeline {
         }
         let on_damage = mended.map(|mended| (mended, self.on_damage));
         let mut graph = Graph::new(vec![input.clone()]);
+        let made = self.made();
         let mut recipe = self.recipe?;
         recipe.lower(&mut graph, Input::Source(0), self.border)?;
         if let Some(dtype) = self.dtype
@@ -338,6 +361,7 @@ impl Pipeline {
         }
         let mut plan = Plan::new(graph, self.source, cut, &options, target, self.hooks)?;
         (plan.measuring, plan.on_damage) = (measuring, on_damage);
+        plan.made = made?.map(|made| Made { recipe: recipe.to_string(), ..made }.text());
         Ok(plan)
     }
 

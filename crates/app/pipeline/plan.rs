@@ -25,6 +25,8 @@ pub struct Plan {
     pub(super) measuring: Option<Measuring>,
     /// Damage that the run is to survive, and how.
     pub(super) on_damage: Option<(Arc<Mended>, OnDamage)>,
+    /// What the output records of itself.
+    pub(super) made: Option<String>,
 }
 
 /// Where the result goes.
@@ -51,7 +53,17 @@ impl Plan {
         let sources = vec![source];
         let plan = engine::Plan::with_levels(graph, &sources, &layout, &levels, options)?;
         let levels = levels.into_iter().map(|level| level.meta).collect();
-        Ok(Self { plan, sources, layout, levels, target, hooks, measuring: None, on_damage: None })
+        Ok(Self {
+            plan,
+            sources,
+            layout,
+            levels,
+            target,
+            hooks,
+            measuring: None,
+            on_damage: None,
+            made: None,
+        })
     }
 
     /// Stages, tiles, bytes and time, as data.
@@ -128,7 +140,8 @@ impl Plan {
             Target::Nowhere => Err(Error::NoOutput),
             Target::Image(options) => {
                 let spill = SpillDir::new(parent(&options.path));
-                let sink = options.create(self.result(), &self.levels)?;
+                let meta = Meta { made: self.made.clone(), ..self.result().clone() };
+                let sink = options.create(&meta, &self.levels)?;
                 Ok((self.skipping(sink), spill))
             }
             Target::Table { place, .. } => {

@@ -26,6 +26,9 @@ const SIZES: [(Axis, &str); 4] = [
     (Axis::T, "TimeIncrement"),
 ];
 
+/// The namespace of the annotation that says how an image was made.
+const MADE: &str = "voxtile";
+
 /// Whether a description is OME-XML.
 pub(super) fn is_ome(text: &str) -> bool {
     let text = text.trim_start_matches('\u{feff}').trim_start();
@@ -55,6 +58,8 @@ struct Data {
 struct Ome {
     uuid: Option<String>,
     images: Vec<Image>,
+    /// How they were made.
+    made: Option<String>,
     /// The file that has the description instead.
     elsewhere: Option<String>,
 }
@@ -78,7 +83,11 @@ pub(super) fn series(text: &str, parts: &mut Parts) -> Result<Vec<Series>, IoErr
     }
     let files = locate(&ome, parts)?;
     let mut left = MAX_PLANES.max(parts.pages.len() as u64);
-    ome.images.iter().map(|image| image.series(parts, &files, &mut left)).collect()
+    let one = |image: &Image| {
+        let series = image.series(parts, &files, &mut left)?;
+        Ok(Series { made: ome.made.clone(), ..series })
+    };
+    ome.images.iter().map(one).collect()
 }
 
 /// The path of a file in the same directory. A name that leads elsewhere is refused.
@@ -159,6 +168,7 @@ fn parse(text: &str, reader: &Reader) -> Result<Ome, IoError> {
     let mut xml = quick_xml::Reader::from_str(text);
     let mut ome = Ome::default();
     let mut in_uuid = false;
+    let (mut in_made, mut in_value) = (false, false);
     loop {
         let event = xml.read_event().map_err(|e| damaged(reader, &e.to_string()))?;
         match event {
@@ -169,6 +179,10 @@ fn parse(text: &str, reader: &Reader) -> Result<Ome, IoError> {
                 match (name.as_ref(), ome.images.last_mut()) {
                     ("OME", _) => ome.uuid = fields()?.remove("UUID"),
                     ("BinaryOnly", _) => ome.elsewhere = fields()?.remove("MetadataFile"),
+                    ("CommentAnnotation", _) => {
+                        in_made = fields()?.get("Namespace").is_some_and(|n| n == MADE);
+                    }
+                    ("Value", _) => in_value = in_made,
                     ("Image", _) => {
                         let name = fields()?.remove("Name").filter(|n| !n.is_empty());
                         ome.images.push(Image { name, ..Image::default() });
@@ -193,7 +207,8 @@ fn parse(text: &str, reader: &Reader) -> Result<Ome, IoError> {
                     data.uuid = Some(text.trim().to_owned());
                 }
             }
-            Event::End(_) => in_uuid = false,
+            Event::Text(text) if in_value => ome.made = Some(text.trim().to_owned()),
+            Event::End(_) => (in_uuid, in_value) = (false, false),
             _ => {}
         }
     }
@@ -424,6 +439,14 @@ pub(super) fn describe(meta: &Meta, samples: u64) -> String {
         }
         put(format_args!("/>"));
     }
-    put(format_args!(r#"<TiffData IFD="0" PlaneCount="{}"/></Pixels></Image></OME>"#, t * (c / samples) * z));
+    put(format_args!(r#"<TiffData IFD="0" PlaneCount="{}"/></Pixels></Image>"#, t * (c / samples) * z));
+    if let Some(made) = &meta.made {
+        // JSON has other words for what XML does not take as it is.
+        let text = made.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
+        put(format_args!(
+            r#"<StructuredAnnotations><CommentAnnotation ID="Annotation:0" Namespace="{MADE}"><Value>{text}</Value></CommentAnnotation></StructuredAnnotations>"#
+        ));
+    }
+    put(format_args!("</OME>"));
     out
 }

@@ -219,6 +219,7 @@ fn meta(
     }
     meta.spacing = spacing;
     meta.name.clone_from(&series.name);
+    meta.made.clone_from(&series.made);
     meta.channels = channels(series, base, shape[1]);
     Ok(meta)
 }

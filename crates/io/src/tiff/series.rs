@@ -27,6 +27,8 @@ pub(super) struct Series {
     /// One per plane along `c`, or empty.
     pub(super) channels: Vec<Channel>,
     pub(super) name: Option<String>,
+    /// How it was made.
+    pub(super) made: Option<String>,
     /// Whether the three samples of a pixel are separate stains and not colours.
     pub(super) composite: bool,
     /// Pages that hold smaller copies of the only plane, finest first.
@@ -47,6 +49,7 @@ impl Series {
             spacing: [const { None }; NDIM],
             channels: Vec::new(),
             name: None,
+            made: None,
             composite: false,
             reduced: Vec::new(),
         }

@@ -1,6 +1,7 @@
 //! Finding the array that is meant, and what is known about it.
 
 use super::chain;
+use super::describe::MADE;
 use super::metadata::{ArrayHead, Reader};
 use super::source::ZarrSource;
 use crate::codec::{Codec, Shuffle};
@@ -126,7 +127,7 @@ impl Finder<'_> {
         let multiscale = ome::multiscale(attributes)
             .map_err(|problem| Reader { store: &store }.header("multiscales", problem))?;
         if let Some(multiscale) = multiscale {
-            return self.pyramid(path, &multiscale);
+            return self.pyramid(path, &multiscale, made(attributes));
         }
         let mut found = self.arrays(path)?;
         match found.len() {
@@ -201,13 +202,14 @@ impl Finder<'_> {
         for (axis, spacing) in axes.iter().zip(dimension_units(&head.attributes, head.shape.len())) {
             meta.spacing[axis.index()] = spacing;
         }
+        meta.made = made(&head.attributes);
         let scale = axes.iter().map(|a| meta.spacing[a.index()].as_ref().map_or(1.0, |s| s.scale)).collect();
         let levels = vec![LevelInfo { path: path.to_owned(), shape: head.shape.clone(), scale }];
         let format = format!("Zarr v{} array", head.version);
         self.opened(path, head, meta, Info { format, bare: true, levels, ..Info::default() })
     }
 
-    fn pyramid(&self, path: &str, ome: &Multiscale) -> Result<Opened, IoError> {
+    fn pyramid(&self, path: &str, ome: &Multiscale, made: Option<String>) -> Result<Opened, IoError> {
         let group = self.full(path);
         let reader = Reader { store: &group };
         let mut heads = Vec::new();
@@ -240,6 +242,7 @@ impl Finder<'_> {
         let mut meta = Meta::new(axes.spread(&head.shape, 1), axes, head.dtype);
         meta.kind = ome.kind;
         meta.name.clone_from(&ome.name);
+        meta.made = made;
         meta.channels.clone_from(&ome.channels);
         let level = &ome.levels[chosen];
         for (i, axis) in axes.iter().enumerate() {
@@ -308,6 +311,11 @@ impl Finder<'_> {
         };
         Ok(Opened { source: Arc::new(source), info })
     }
+}
+
+/// How the image was made, as its attributes say.
+fn made(attributes: &Map<String, Value>) -> Option<String> {
+    attributes.get(MADE).map(|made| made.as_str().map_or_else(|| made.to_string(), str::to_owned))
 }
 
 fn is_size(scale: f64) -> bool {
