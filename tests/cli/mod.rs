@@ -5,6 +5,7 @@ mod compare;
 mod convert;
 mod damage;
 mod demo;
+mod full;
 mod interrupt;
 mod many;
 mod planes;

@@ -12,7 +12,10 @@ fn an_output_says_how_it_was_made() {
         place.ok(&["run", "in.zarr", output, RECIPE, "--border", "mirror"]);
         let made = &place.ok(&["info", output, "--json"]).json()["made"];
         let steps = made["recipe"].as_str().unwrap();
-        assert_eq!(steps, "gaussian sigma=1 as g | expr formula=\"input < g && input > 100\" | label", "{output}");
+        assert_eq!(
+            steps, "gaussian sigma=1 as g | expr formula=\"input < g && input > 100\" | label",
+            "{output}"
+        );
         assert_eq!(made["border"], "mirror", "{output}");
         assert_eq!(made["time"], "2023-11-14T22:13:20Z", "{output}");
         assert!(made["input"]["path"].as_str().unwrap().ends_with("/in.zarr"), "{made}");
@@ -30,10 +33,18 @@ fn an_output_says_how_it_was_made() {
 fn regions_are_made_again_and_compared() {
     let place = Place::new();
     place.volume("in.zarr");
-    for (output, more) in [("out.zarr", &["--chunk", "8"][..]), ("out.tif", &["--chunk", "16,16"]), ("cast.zarr", &["--dtype", "u8"])] {
+    for (output, more) in [
+        ("out.zarr", &["--chunk", "8"][..]),
+        ("out.tif", &["--chunk", "16,16"]),
+        ("cast.zarr", &["--dtype", "u8"]),
+    ] {
         place.ok(&[&["run", "in.zarr", output, "median size=3 | gaussian sigma=1"], more].concat());
         let answer = place.ok(&["verify", output, "--sample", "5"]);
-        assert!(answer.stdout.contains("regions made again by `median size=3 | gaussian sigma=1"), "{}", answer.stdout);
+        assert!(
+            answer.stdout.contains("regions made again by `median size=3 | gaussian sigma=1"),
+            "{}",
+            answer.stdout
+        );
         assert!(answer.stdout.contains("all equal"), "{}", answer.stdout);
     }
     place.ok(&["run", "in.zarr", "labels.zarr", RECIPE]);
@@ -53,8 +64,16 @@ fn an_output_with_another_voxel_is_found() {
     std::fs::write(&chunk, bytes).unwrap();
     let answer = place.run(&["verify", "out.zarr", "--sample", "1000"]);
     assert_eq!(answer.code, Some(1), "{}{}", answer.stdout, answer.stderr);
-    assert!(answer.stdout.contains("1 of 18 regions differ from what `invert` makes of "), "{}", answer.stdout);
-    assert!(answer.stdout.contains("voxels z 0–15, y 16–31, x 32–46: 1 of 3,840, by 1 at most"), "{}", answer.stdout);
+    assert!(
+        answer.stdout.contains("1 of 18 regions differ from what `invert` makes of "),
+        "{}",
+        answer.stdout
+    );
+    assert!(
+        answer.stdout.contains("voxels z 0–15, y 16–31, x 32–46: 1 of 3,840, by 1 at most"),
+        "{}",
+        answer.stdout
+    );
 }
 
 #[test]

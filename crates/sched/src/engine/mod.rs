@@ -18,6 +18,7 @@ mod pool;
 mod reach;
 mod run;
 mod schedule;
+mod smaller;
 mod stage;
 mod summary;
 mod tile_run;

@@ -8,6 +8,7 @@ use super::super::device_run::{self, Failed};
 use super::super::plan::Planned;
 use super::super::pool::rounded;
 use super::super::schedule::{Key, Schedule};
+use super::super::smaller;
 use super::super::stage::Stage;
 use super::super::tile_run::{self, Block, Chunk};
 use super::super::tiles::TileAt;
@@ -317,7 +318,9 @@ impl StageRun {
             let (pool, stage) = (&this.shared.pool, &this.stage);
             let computed = match &this.device {
                 Some(device) => device_run::compute(pool, stage, &demand, chunks, &**device),
-                None => tile_run::compute(pool, stage, &demand, chunks).map_err(Failed::Memory),
+                None => tile_run::compute(pool, stage, &demand, chunks.clone())
+                    .or_else(|refused| smaller::compute(pool, stage, &region, &chunks, refused))
+                    .map_err(Failed::Memory),
             };
             match computed {
                 Ok(blocks) => return Some(blocks),
