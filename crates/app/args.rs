@@ -326,9 +326,12 @@ pub(crate) struct LimitArgs {
 pub(crate) struct EngineArgs {
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
-    /// Where to compute: auto, cpu, cuda; never changes the result
+    /// Where to compute: auto, cpu, cuda, cuda:0,1 (several GPUs share the tiles); never changes the result
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: Device,
+    /// Most memory to take of each GPU, as 4GiB [default: nine tenths of what is free]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub(crate) gpu_memory: Option<u64>,
     /// Compute tile; one number for all space axes, or z,y,x; never changes the result [default: by cost]
     #[arg(long, value_name = "SIZES")]
     pub(crate) tile: Option<Sizes>,

@@ -28,7 +28,7 @@ pub mod made;
 pub mod op;
 
 pub use damage::OnDamage;
-pub use device::Device;
+pub use device::{Device, Gpus};
 pub use error::Error;
 pub use images::Images;
 pub use made::{Made, MadeOf};

@@ -184,6 +184,9 @@ impl EngineArgs {
     fn apply(&self, pipeline: Pipeline) -> Pipeline {
         let mut pipeline = pipeline.memory(self.limits.memory()).workers(self.limits.workers());
         pipeline = pipeline.device(self.device).on_damage(self.on_damage).made_at(now());
+        if let Some(bytes) = self.gpu_memory {
+            pipeline = pipeline.gpu_memory(bytes);
+        }
         if let Some(tile) = &self.tile {
             pipeline = pipeline.tile(&tile.0);
         }

@@ -68,6 +68,7 @@ pub struct Pipeline {
     on_damage: OnDamage,
     /// When the run is said to have begun.
     made_at: Option<u64>,
+    gpu_memory: Option<u64>,
     hooks: Hooks,
     /// Where the objects of the result are listed, besides.
     table: Option<PathBuf>,
@@ -118,6 +119,7 @@ impl Pipeline {
             device: Device::default(),
             on_damage: OnDamage::default(),
             made_at: None,
+            gpu_memory: None,
             hooks: Hooks::default(),
             table: None,
         }
@@ -227,6 +229,13 @@ impl Pipeline {
         Ok(Some(Made { time, ..Made::new(recipe.to_string(), input, self.border, self.on_damage) }))
     }
 
+    /// The most memory to take of each GPU, in bytes; by default nine tenths of what is free. Tiles that do not fit are
+    /// computed in parts.
+    #[must_use]
+    pub fn gpu_memory(self, bytes: u64) -> Self {
+        Self { gpu_memory: Some(bytes), ..self }
+    }
+
     /// Takes threads and memory from earlier pipelines and leaves them for later ones: for many small images, one after
     /// the other.
     pub fn workshop(mut self, workshop: &Workshop) -> Self {
@@ -293,12 +302,14 @@ impl Pipeline {
         }
         let result = graph.output_meta().clone();
         let tile = spread("--tile", &self.tile, result.axes)?;
+        let image_bytes = voxels(&input.shape).saturating_mul(input.dtype.size() as u64);
         let options = Options {
             memory: self.memory.unwrap_or_else(machine::default_memory),
             workers: self.workers.unwrap_or_else(machine::default_workers),
             tile,
             joins: Joins { components: voxtile_merge::components },
-            device: self.device.find()?,
+            device: self.device.find(self.gpu_memory, image_bytes)?,
+            always: self.device != Device::Auto,
         };
         let place = match &self.target {
             Target::Image(output) if output.is_placed() => Some(output),
