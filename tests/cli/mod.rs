@@ -13,6 +13,7 @@ mod preview;
 mod pyramid;
 mod replace;
 mod sample;
+mod slides;
 
 use crate::house;
 use ndarray::ArrayD;

@@ -11,6 +11,7 @@ mod codec;
 pub mod contract;
 mod error;
 mod flat;
+mod foreign;
 #[doc(hidden)]
 pub mod fuzzing;
 mod info;
@@ -32,14 +33,15 @@ mod zarr;
 pub use bytes::{
     ByteRange, ByteStore, ByteWriter, Coming, FaultCounts, FaultStore, Faults, LocalStore, MemoryStore,
 };
-pub use codec::{BadCodec, CODEC_FORMS, Codec, Shuffle};
+pub use codec::{BadCodec, CODEC_FORMS, Chroma, Codec, Shuffle};
 pub use error::{Damage, Feature, IoError};
 pub use flat::{BadRawType, RawOptions, RawType};
-pub use info::{Info, LevelInfo, OpenOptions, Opened, open, open_in};
+pub use info::{AssociatedImage, Info, LevelInfo, OpenOptions, Opened, open, open_in};
 pub use memory::{MemoryError, MemorySink, MemorySource};
 pub use output::{Format, OutputOptions, check_apart};
 pub use planes::names_planes;
 pub use scratch::Buffer;
 pub use spill::SpillDir;
 pub use table::{TableFormat, TableOptions};
+pub use tiff::{KeepJpeg, Kept};
 pub use whole::WholeFile;
