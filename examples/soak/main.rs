@@ -90,7 +90,6 @@ struct Row {
 
 fn soak(options: &Options) -> std::io::Result<u64> {
     std::fs::create_dir_all(&options.work)?;
-    let bench = Bench::new(&options.work, &options.voxtile)?;
     let mut csv = String::from("kind,number,seed,job,stops,after_ms,fault\n");
     let (mut faults, mut stops) = (0, 0);
     let mut note = |number: u64, seed: u64, row: &Row| -> std::io::Result<()> {
@@ -112,15 +111,16 @@ fn soak(options: &Options) -> std::io::Result<u64> {
         options.csv.as_ref().map_or(Ok(()), |path| std::fs::write(path, &csv))
     };
     let seeds = |kind: u64, n: u64| options.seed.wrapping_mul(1_000_003).wrapping_add((kind << 40) + n);
-    for n in 0..options.kills {
-        let seed = seeds(0, n);
-        note(n, seed, &killed(&bench, None, seed)?)?;
-    }
-    if options.power > 0 {
-        let mut disk = Disk::new(&options.work)?;
+    if options.kills + options.power > 0 {
+        let bench = Bench::new(&options.work, &options.voxtile)?;
+        for n in 0..options.kills {
+            let seed = seeds(0, n);
+            note(n, seed, &killed(&bench, None, seed)?)?;
+        }
+        let mut disk = if options.power > 0 { Some(Disk::new(&options.work)?) } else { None };
         for n in 0..options.power {
             let seed = seeds(1, n);
-            note(n, seed, &killed(&bench, Some(&mut disk), seed)?)?;
+            note(n, seed, &killed(&bench, disk.as_mut(), seed)?)?;
         }
     }
     for n in 0..options.faulty {
