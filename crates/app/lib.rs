@@ -31,7 +31,7 @@ pub use damage::OnDamage;
 pub use device::{Device, Gpus};
 pub use error::Error;
 pub use images::Images;
-pub use made::{Made, MadeOf};
+pub use made::{Made, MadeOf, MadeOfFiles};
 pub use output::Output;
 pub use pipeline::{Pipeline, Plan, Value};
 pub use pyramid::{Pyramid, Reduction};

@@ -2,8 +2,8 @@
 
 use crate::{OnDamage, OpenOptions};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 use voxtile_sched::model::{AxisSet, Border};
 
 /// The record of an output: what makes it again.
@@ -40,21 +40,51 @@ pub struct MadeOf {
     /// Axes that were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub axes: Option<String>,
-    /// Files, their bytes and times, by which a change is noticed.
+    /// Its files, by which a change is noticed.
     #[serde(default)]
-    pub files: Value,
+    pub files: MadeOfFiles,
+}
+
+/// What is known of files without reading them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeOfFiles {
+    /// How many there are.
+    pub count: u64,
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// When the last of them was changed, in nanoseconds since 1970.
+    pub newest_ns: u64,
+}
+
+impl MadeOfFiles {
+    /// The files at a path; none where nothing can be seen.
+    pub(crate) fn at(path: &Path) -> Self {
+        let mut out = Self::default();
+        let mut open = vec![path.to_owned()];
+        while let Some(at) = open.pop() {
+            if let Ok(entries) = std::fs::read_dir(&at) {
+                open.extend(entries.flatten().map(|entry| entry.path()));
+            } else if let Ok(there) = std::fs::metadata(&at) {
+                let since = there.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+                out.count += 1;
+                out.bytes += there.len();
+                out.newest_ns = out.newest_ns.max(since.map_or(0, |since| since.as_nanos() as u64));
+            }
+        }
+        out
+    }
 }
 
 impl MadeOf {
     /// An image that was opened; `None` for bare voxels, which the record has no words for.
-    pub(crate) fn new(path: &Path, options: &OpenOptions, files: Value) -> Option<Self> {
+    pub(crate) fn new(path: &Path, options: &OpenOptions) -> Option<Self> {
         let OpenOptions { level, array, axes, raw } = options;
         raw.is_none().then(|| Self {
             path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             level: *level,
             array: array.clone(),
             axes: axes.map(|axes| axes.to_string()),
-            files,
+            files: MadeOfFiles::at(path),
         })
     }
 

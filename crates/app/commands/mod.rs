@@ -14,10 +14,13 @@ mod verify;
 
 use crate::args::{Cli, Command, EngineArgs, LimitArgs, ReadArgs, RecipeArgs, WriteArgs};
 use clap::CommandFactory;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 use voxtile::op::{Axis, AxisSet, Dtype};
 use voxtile::{Error, Images, OpenOptions, Output, Pipeline, Pyramid, RawOptions, Recipe, machine};
+
+/// Bytes that a recipe file may have.
+const MOST_RECIPE: u64 = 256 << 10;
 
 /// How a command that did its work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,8 +151,16 @@ impl LimitArgs {
 impl RecipeArgs {
     fn recipe(&self) -> Result<Recipe, Failure> {
         if let Some(path) = &self.file {
-            let toml = std::fs::read_to_string(path)
-                .map_err(|source| Failure::RecipeFile { path: path.clone(), source })?;
+            let failed = |source| Failure::RecipeFile { path: path.clone(), source };
+            let mut bytes = Vec::new();
+            let file = std::fs::File::open(path).map_err(failed)?;
+            file.take(MOST_RECIPE + 1).read_to_end(&mut bytes).map_err(failed)?;
+            if bytes.len() as u64 > MOST_RECIPE {
+                let words = format!("it has more than {} KiB, which no recipe has", MOST_RECIPE >> 10);
+                return Err(failed(std::io::Error::new(ErrorKind::FileTooLarge, words)));
+            }
+            let toml = String::from_utf8(bytes)
+                .map_err(|_| failed(std::io::Error::new(ErrorKind::InvalidData, "it is no UTF-8 text")))?;
             return Ok(Recipe::from_toml(&toml, &path.display().to_string()).map_err(Error::from)?);
         }
         // clap asks for one of the two.

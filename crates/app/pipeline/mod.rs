@@ -56,6 +56,8 @@ pub struct Pipeline {
     info: Info,
     /// Where the image lies, if it has a path.
     input: Option<PathBuf>,
+    /// As what it was opened.
+    opened: OpenOptions,
     /// The steps, or what is wrong with the first bad one.
     recipe: Result<Recipe, RecipeError>,
     target: Target,
@@ -97,7 +99,8 @@ impl Pipeline {
     pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
         let path = path.as_ref();
         let Opened { source, info } = voxtile_io::open(path, options)?;
-        Ok(Self { input: Some(path.to_path_buf()), info, ..Self::from_source(source) })
+        let (input, opened) = (Some(path.to_path_buf()), options.clone());
+        Ok(Self { input, opened, info, ..Self::from_source(source) })
     }
 
     /// Reads any store: one of yours, or a part of something larger.
@@ -109,6 +112,7 @@ impl Pipeline {
             source,
             info,
             input: None,
+            opened: OpenOptions::default(),
             recipe: Ok(Recipe::default()),
             target: Target::Image(Output::nowhere()),
             dtype: None,
@@ -219,12 +223,11 @@ impl Pipeline {
     /// What an output records of itself: the recipe, and of what it was made. `None` where the image has no path.
     ///
     /// # Errors
-    /// Those of the recipe, and [`Error::Io`] if the input is gone.
+    /// Those of the recipe.
     pub fn made(&self) -> Result<Option<Made>, Error> {
         let Some(path) = &self.input else { return Ok(None) };
         let recipe = self.recipe.as_ref().map_err(Clone::clone)?;
-        let files = serde_json::Value::Null;
-        let Some(input) = MadeOf::new(path, &OpenOptions::default(), files) else { return Ok(None) };
+        let Some(input) = MadeOf::new(path, &self.opened) else { return Ok(None) };
         let time = self.made_at.map(crate::made::time_in_words);
         Ok(Some(Made { time, ..Made::new(recipe.to_string(), input, self.border, self.on_damage) }))
     }
@@ -290,7 +293,8 @@ impl Pipeline {
         }
         let on_damage = mended.map(|mended| (mended, self.on_damage));
         let mut graph = Graph::new(vec![input.clone()]);
-        let made = self.made();
+        let records = matches!(&self.target, Target::Image(output) if output.is_placed());
+        let made = if records { self.made() } else { Ok(None) };
         let mut recipe = self.recipe?;
         recipe.lower(&mut graph, Input::Source(0), self.border)?;
         if let Some(dtype) = self.dtype
