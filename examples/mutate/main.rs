@@ -2,7 +2,7 @@
 //! its budget: `cargo run --release --example mutate -- FOLDER --count 1000 --seed 1 --csv result.csv`.
 //!
 //! Every image goes through `info`, `convert` and `run` in processes of their own, with `--memory 256MiB` and an address
-//! space of 4 GiB. A panic, a signal, another exit code than 0, 1 and 2, a minute without an end, more memory than
+//! space of 4 GiB. A panic, a signal, another exit code than 0, 1 and 2, five minutes without an end, more memory than
 //! allowed, or a failure without a message is a fault: the image is kept, and the exit code is 1.
 
 mod mutation;

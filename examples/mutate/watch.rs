@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// KiB of address space.
 const ADDRESS_SPACE_KIB: u64 = 4 << 20;
 /// How long a command may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How a program ended.
 pub(crate) struct Outcome {
