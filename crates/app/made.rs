@@ -4,7 +4,7 @@ use crate::{OnDamage, OpenOptions};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
-use voxtile_sched::model::{AxisSet, Border};
+use voxtile_sched::model::{Axis, AxisSet, Border};
 
 /// The record of an output: what makes it again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct MadeOf {
     /// Axes that were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub axes: Option<String>,
+    /// The axis along which its files were one image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack: Option<String>,
     /// Its files, by which a change is noticed.
     #[serde(default)]
     pub files: MadeOfFiles,
@@ -78,12 +81,13 @@ impl MadeOfFiles {
 impl MadeOf {
     /// An image that was opened; `None` for bare voxels, which the record has no words for.
     pub(crate) fn new(path: &Path, options: &OpenOptions) -> Option<Self> {
-        let OpenOptions { level, array, axes, raw } = options;
+        let OpenOptions { level, array, axes, raw, stack } = options;
         raw.is_none().then(|| Self {
             path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             level: *level,
             array: array.clone(),
             axes: axes.map(|axes| axes.to_string()),
+            stack: stack.map(|axis| axis.name().to_owned()),
             files: MadeOfFiles::at(path),
         })
     }
@@ -92,7 +96,13 @@ impl MadeOf {
     #[must_use]
     pub fn options(&self) -> OpenOptions {
         let axes = self.axes.as_deref().and_then(AxisSet::parse);
-        OpenOptions { level: self.level, array: self.array.clone(), axes, raw: None }
+        OpenOptions {
+            level: self.level,
+            array: self.array.clone(),
+            axes,
+            raw: None,
+            stack: self.stack.as_deref().and_then(Axis::from_name),
+        }
     }
 }
 
