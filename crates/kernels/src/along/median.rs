@@ -6,7 +6,8 @@
 use super::reduced;
 use crate::pointwise::{Sample, for_rows};
 use std::cmp::Ordering;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Axis, AxisSet, Dtype, Meta, Shape, Tile, TileMut};
 
@@ -91,6 +92,11 @@ impl Op for Median {
         if !output.is_empty() {
             dispatch!(inputs[0].dtype(), T => self.fill::<T>(&inputs[0], &mut output, scratch));
         }
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let axis = vec![Argument::U32(self.axis.index() as u32)];
+        Some(Sweep::over(format!("project_median_{}", inputs[0]), axis).into())
     }
 }
 

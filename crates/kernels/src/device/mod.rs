@@ -16,8 +16,8 @@ mod table;
 
 pub use card::Info;
 pub use error::{Code, DeviceError};
-pub(crate) use sweeps::{Along, copy, separable};
-pub(crate) use table::{CHANNELS, TAPS};
+pub(crate) use sweeps::{Along, constants, copy, separable, sweep};
+pub(crate) use table::{CHANNELS, DISTANCES, IMAGES, NUMBERS, ROWS, SPACES, STEPS, TAPS, VALUES};
 
 use self::gpu::{Gpus, Share};
 use std::collections::BTreeMap;

@@ -1,12 +1,22 @@
 //! What operations share when they say which kernels do their work.
 
 use voxtile_sched::contract::Kernels;
-use voxtile_sched::contract::device::{Argument, Buffer, Slot, Sweep};
-use voxtile_sched::model::{Dtype, Shape};
+use voxtile_sched::contract::device::{Argument, Buffer, Constants, Slot, Sweep};
+use voxtile_sched::model::{Dtype, Element, Shape};
 
 /// A plain copy of samples.
 pub(crate) fn copy(dtype: Dtype) -> Kernels {
     Sweep::over(format!("copy_{}", dtype.size()), Vec::new()).into()
+}
+
+/// One kernel that reads several tiles.
+pub(crate) fn sweep(kernel: String, from: Vec<Slot>, to: Slot, arguments: Vec<Argument>) -> Sweep {
+    Sweep::new(kernel, from, vec![to], arguments)
+}
+
+/// Numbers that are the same for all tiles.
+pub(crate) fn constants<T: Element>(values: &[T]) -> Constants {
+    Constants { dtype: T::DTYPE, bytes: bytemuck::cast_slice(values).into() }
 }
 
 /// One axis of a separable filter.
