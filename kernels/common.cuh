@@ -120,3 +120,10 @@ template <> struct Keys<f32> {
         return __uint_as_float(ordered ^ (ordered >> 31 ? 0x80000000u : 0xffffffffu));
     }
 };
+
+// A number that sorts as the sample does; of floats, every bit pattern has its own.
+template <class T> __device__ __forceinline__ u32 order(T v) { return v; }
+template <> __device__ __forceinline__ u32 order<f32>(f32 v) {
+    const u32 bits = __float_as_uint(v);
+    return bits >> 31 ? ~bits : bits | 0x80000000u;
+}

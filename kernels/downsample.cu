@@ -53,12 +53,7 @@ __device__ __forceinline__ void pool_extreme(const Tile<const T>& in, const Tile
     });
 }
 
-// A word that sorts as the sample does, and its inverse.
-template <class T> __device__ __forceinline__ u32 mode_key(T v) { return v; }
-template <> __device__ __forceinline__ u32 mode_key<f32>(f32 v) {
-    const u32 bits = __float_as_uint(v);
-    return bits >> 31 ? ~bits : bits | 0x80000000u;
-}
+// The sample of a number that sorts as it does.
 template <class T> __device__ __forceinline__ T mode_sample(u32 k) { return (T)k; }
 template <> __device__ __forceinline__ f32 mode_sample<f32>(u32 k) { return __uint_as_float(k >> 31 ? k & 0x7fffffffu : ~k); }
 
@@ -68,9 +63,9 @@ __device__ __forceinline__ void pool_mode(const Tile<const T>& in, const Tile<T>
     each(out, [&](const At& v) {
         u32 best = 0, most = 0;
         auto look = [&](T sample) {
-            const u32 key = mode_key(sample);
+            const u32 key = order(sample);
             u32 count = 0;
-            auto same = [&](T other) { count += mode_key(other) == key; };
+            auto same = [&](T other) { count += order(other) == key; };
             columns(in, v, fz, fy, fx, same, same, [](u32) {});
             if (count > most || (count == most && key < best)) most = count, best = key;
         };

@@ -12,11 +12,6 @@ template <class T, class F> __device__ __forceinline__ void each_sample(const Ti
 }
 
 __device__ __forceinline__ bool is_finite(f32 v) { return (__float_as_uint(v) & F32_INFINITY) != F32_INFINITY; }
-__device__ __forceinline__ u32 order(f32 v) {
-    const u32 bits = __float_as_uint(v);
-    return bits >> 31 ? ~bits : bits | 0x80000000u;
-}
-
 // The keys of the lowest and of the highest sample; `low` begins as all ones, `high` as 0.
 KERNEL_OF(256, 4, extent_f32, const Tile<const f32> in, const Tile<u32> low, const Tile<u32> high) {
     __shared__ u32 ends[2];

@@ -10,6 +10,7 @@ pub(crate) use focus::Focus;
 pub(crate) use median::Median;
 pub(crate) use position::Position;
 
+use crate::device::numbers;
 use voxtile_sched::contract::device::{Argument, Buffer, Slot, Sweep};
 use voxtile_sched::contract::{Kernels, Refused};
 use voxtile_sched::model::{Axis, Dtype, Kind, Meta, Shape};
@@ -62,9 +63,7 @@ pub(crate) fn of_state(kernel: String, axis: Axis, buffer: Buffer, more: &[Argum
 /// Sums of slabs, added.
 pub(crate) fn add<T: bytemuck::Pod>(next: &[u8], state: &mut [u8], add: impl Fn(T, T) -> T) {
     let states = bytemuck::cast_slice_mut::<u8, T>(state).iter_mut();
-    states
-        .zip(bytemuck::pod_collect_to_vec::<u8, T>(next))
-        .for_each(|(state, next)| *state = add(*state, next));
+    states.zip(numbers::<T>(next)).for_each(|(state, next)| *state = add(*state, next));
 }
 
 /// The values along the axis of every output voxel, reduced one by one: the form of the oracles here.

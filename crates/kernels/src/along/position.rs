@@ -3,6 +3,7 @@
 //! The first of equal values; the first NaN, if there is one. Gives u32. 12 to 16 bytes of state per output voxel.
 
 use super::{of_state, reduced};
+use crate::device::numbers;
 use crate::pointwise::{Sample, for_rows};
 use crate::vectorised;
 use voxtile_sched::contract::device::{Argument, Buffer};
@@ -188,7 +189,7 @@ impl Fold for Position {
     fn join(&self, next: &[u8], state: &mut [u8]) {
         dispatch!(self.dtype, T => {
             // The CPU's lists are aligned; what comes from a device need not be.
-            let mut next = bytemuck::pod_collect_to_vec::<u8, u64>(next);
+            let mut next = numbers::<u64>(next);
             let bytes = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut next)[..state.len()];
             let (next, state) = (cut::<T>(bytes), cut::<T>(state));
             let Some(before) = state.seen.first().copied() else { return };

@@ -157,7 +157,7 @@ impl<F: OfMatrix> Op for Matrices<F> {
         let arguments = vec![Argument::F64s(vec![number, f64::from(self.f.sign()), a, b], 4)];
         let family = if inputs.len() == 3 { "plane" } else { "volume" };
         let from = (0..inputs.len()).map(Slot::Input).collect();
-        Some(sweep(format!("{family}_{}", inputs[0]), from, Slot::Output, arguments).into())
+        Some(sweep(format!("{family}_{}", inputs[0]), from, Slot::Output, arguments).weighing(5.0).into())
     }
 }
 

@@ -134,6 +134,7 @@ impl Separable {
                 reach: (lo + hi) as u64,
                 kernel: format!("{family}_{from}"),
                 arguments,
+                weight: 1.0 + 0.1 * (lo + hi) as f64,
             });
         }
         if passes.is_empty() {

@@ -163,7 +163,8 @@ impl<S: Statistic> Op for Moments<S> {
             let numbers = [axis as u32, self.size[axis] as u32].map(Argument::U32);
             let arguments = [&numbers[..], &[Argument::F64(voxels as f64)]].concat();
             let reach = self.size[axis] - 1;
-            passes.push(Along { axis, reach, kernel: format!("moments_{from}"), arguments });
+            let weight = 1.0 + 0.3 * reach as f64;
+            passes.push(Along { axis, reach, kernel: format!("moments_{from}"), arguments, weight });
             voxels *= self.size[axis];
         }
         // Means and sums, one after the other along the channels.

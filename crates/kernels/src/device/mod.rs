@@ -16,7 +16,7 @@ mod table;
 
 pub use card::Info;
 pub use error::{Code, DeviceError};
-pub(crate) use sweeps::{Along, constants, copy, separable, sweep};
+pub(crate) use sweeps::{Along, constants, copy, numbers, separable, sweep};
 pub(crate) use table::{CHANNELS, DISTANCES, IMAGES, NUMBERS, ROWS, SPACES, STEPS, TAPS, VALUES};
 
 use self::gpu::{Gpus, Share};

@@ -181,6 +181,14 @@ struct Together {
 
 const TOGETHER: &[Together] = &[
     Together {
+        family: "peaks",
+        types: &NATIVE,
+        reads: &[None],
+        writes: &[Some(Dtype::U32); 6],
+        arguments: &[4, 4, 4, 8, 4],
+        threads: 256,
+    },
+    Together {
         family: "extent",
         types: FLOAT,
         reads: &[None],

@@ -206,7 +206,8 @@ impl Op for Bilateral {
         let mut arguments = [rz, ry, rx].map(|n| Argument::U32(n as u32)).to_vec();
         arguments.push(Argument::F64(-0.5 / (self.color * self.color)));
         arguments.push(Argument::F64s(distances, DISTANCES));
-        Some(Sweep::over(format!("bilateral_{}", inputs[0]), arguments).into())
+        let window: f64 = self.radius.iter().map(|r| (2 * r + 1) as f64).product();
+        Some(Sweep::over(format!("bilateral_{}", inputs[0]), arguments).weighing(2.0 * window).into())
     }
 }
 

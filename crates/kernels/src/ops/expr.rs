@@ -123,7 +123,8 @@ impl Op for Expr {
         let program = [Argument::I64s(words), Argument::F64s(numbers.to_vec(), NUMBERS)];
         let to = if self.mask { scratch(&mut kernels, Dtype::F32) } else { Slot::Output };
         let kernel = format!("formula_{dtype}");
-        kernels.sweeps.push(sweep(kernel, from, to, [&lengths[..], &program[..]].concat()));
+        let sweep_all = sweep(kernel, from, to, [&lengths[..], &program[..]].concat());
+        kernels.sweeps.push(sweep_all.weighing(1.0 + steps.len() as f64));
         if self.mask {
             kernels.sweeps.push(sweep(format!("cast_f32_{output}"), vec![to], Slot::Output, Vec::new()));
         }

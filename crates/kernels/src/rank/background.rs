@@ -177,7 +177,8 @@ impl Op for RollingBall {
     fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
         let size = [2, 3, 4].map(|a| Argument::U32((self.halo.lo[a] + self.halo.hi[a] + 1) as u32));
         let from = vec![Slot::Input(0), Slot::Constants(0)];
-        let sweeps = vec![sweep(format!("rolled_{}", inputs[0]), from, Slot::Output, size.to_vec())];
+        let rolled = sweep(format!("rolled_{}", inputs[0]), from, Slot::Output, size.to_vec());
+        let sweeps = vec![rolled.weighing(1.0 + 0.4 * self.heights.len() as f64)];
         Some(Kernels { constants: vec![self.heights.clone()], sweeps, ..Kernels::default() })
     }
 }

@@ -114,7 +114,8 @@ impl Op for Extremum {
         let pass = |(axis, size): (usize, usize)| {
             let largest = u32::from(self.extreme == Extreme::Max);
             let arguments = [axis as u32, size as u32, largest].map(Argument::U32).to_vec();
-            Along { axis, reach: size as u64 - 1, kernel: format!("extreme_{}", inputs[0]), arguments }
+            let kernel = format!("extreme_{}", inputs[0]);
+            Along { axis, reach: size as u64 - 1, kernel, arguments, weight: 1.5 }
         };
         let passes: Vec<Along> = axes.map(pass).collect();
         if passes.is_empty() {
@@ -140,7 +141,8 @@ impl Extremum {
                 kernels.scratch.push((dtype, std::array::from_fn(|a| shape[a] + more(a))).into());
             }
             let arguments = vec![Argument::U32(largest), Argument::U32(count), words(&rows)];
-            kernels.sweeps.push(sweep(format!("extreme_over_{dtype}"), vec![from], to, arguments));
+            let sweep = sweep(format!("extreme_over_{dtype}"), vec![from], to, arguments);
+            kernels.sweeps.push(sweep.weighing(1.0 + 0.2 * self.window.count() as f64));
         }
         Some(kernels)
     }

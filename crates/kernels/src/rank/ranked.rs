@@ -127,13 +127,16 @@ impl Op for Ranked {
             _ => None,
         };
         if let Some(family) = network.filter(|_| middle) {
-            return Some(Sweep::over(format!("{family}_{dtype}"), Vec::new()).into());
+            let weight = 0.3 * self.window.count() as f64;
+            return Some(Sweep::over(format!("{family}_{dtype}"), Vec::new()).weighing(weight).into());
         }
         let (rows, _) = self.window.packed()?;
         let [z, y, x] = self.window.size;
         let mut arguments = [self.rank, z, y, x, rows.len()].map(|n| Argument::U32(n as u32)).to_vec();
         arguments.push(words(&rows));
-        Some(Sweep::over(format!("rank_{dtype}"), arguments).into())
+        // A look at the whole window for each bit.
+        let weight = 1.2 * dtype.size() as f64 * self.window.count() as f64;
+        Some(Sweep::over(format!("rank_{dtype}"), arguments).weighing(weight).into())
     }
 }
 

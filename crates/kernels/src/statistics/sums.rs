@@ -1,6 +1,7 @@
 //! The mean, of an exact sum: so it does not depend on which tile is added to which.
 
 use super::counting;
+use crate::device::numbers;
 use crate::pointwise::{Sample, for_rows};
 use std::any::Any;
 use voxtile_sched::contract::device::{Buffer, Slot};
@@ -89,7 +90,7 @@ impl Statistic for Sums {
     }
 
     fn take(&mut self, results: &[&[u8]], _region: &Region) -> bool {
-        let words: Vec<i64> = bytemuck::pod_collect_to_vec(results[0]);
+        let words: Vec<i64> = numbers(results[0]);
         let (sums, count) = (&words[..TOLD], words[TOLD]);
         for (part, sum) in self.by_exponent[FIRST..].iter_mut().zip(sums) {
             *part += i128::from(*sum) << SHORTER;
