@@ -478,6 +478,16 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_has_every_kernel() {
+        let readme = include_str!("../../cu/README.md");
+        let plain = KERNELS.iter().map(|kernel| kernel.family);
+        for family in plain.chain(TOGETHER.iter().map(|kernel| kernel.family)) {
+            let named = ["_T`", "_N`", "_T_U`"].iter().any(|end| readme.contains(&format!("`{family}{end}")));
+            assert!(named, "kernels/README.md does not say what `{family}` is for");
+        }
+    }
+
+    #[test]
     fn every_kernel_that_is_listed_is_in_the_sources_and_the_other_way_round() {
         let mut listed: Vec<String> = all().into_iter().map(|(name, ..)| name).collect();
         listed.sort();
