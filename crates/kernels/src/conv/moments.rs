@@ -155,6 +155,10 @@ impl<S: Statistic> Op for Moments<S> {
     }
 
     fn kernels(&self, inputs: &[Dtype], _output: Dtype, shape: &Shape) -> Option<Kernels> {
+        // Between passes lie two numbers for each voxel, which an image of f64 has not.
+        if inputs[0] == Dtype::F64 {
+            return None;
+        }
         let mut passes: Vec<Along> = Vec::new();
         let mut voxels = 1;
         let last = (2..5).rev().find(|&axis| self.size[axis] > 1).unwrap_or(4);

@@ -147,7 +147,7 @@ const KERNELS: &[Kernel] = &[
     Kernel { family: "cumsum", takes: Takes::ToOf(COUNTED, Dtype::U64), others: &[], arguments: &[4] },
     Kernel { family: "cumsum", takes: Takes::ToOf(FLOAT, Dtype::F64), others: &[], arguments: &[4] },
     Kernel { family: "rolled", takes: Takes::Same, others: &[Some(Dtype::F64)], arguments: &[4, 4, 4] },
-    Kernel { family: "project_extreme", takes: Takes::Same, others: &[], arguments: &[4, 4, 8] },
+    Kernel { family: "project_extreme", takes: Takes::Same, others: &[], arguments: &[4, 4] },
     Kernel { family: "project_sum", takes: Takes::ToOf(COUNTED, Dtype::U64), others: &[], arguments: &[4] },
     Kernel { family: "project_sum", takes: Takes::ToOf(FLOAT, Dtype::F64), others: &[], arguments: &[4] },
     Kernel {
@@ -233,7 +233,7 @@ const TOGETHER: &[Together] = &[
         types: &NATIVE,
         reads: &[None],
         writes: &[Some(Dtype::U32)],
-        arguments: &[],
+        arguments: &[4],
         threads: 128,
     },
 ];

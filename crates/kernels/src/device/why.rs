@@ -10,3 +10,7 @@ pub(crate) const JOINED: &str = "components of several values are joined from th
 pub(crate) const TABLE: &str = "exact sums of more than 64 bits are kept for each object and channel";
 /// The nearest of all objects around.
 pub(crate) const NEAREST: &str = "the nearest object is found line by line, with a list for each";
+/// Where objects end, for their measurements.
+pub(crate) const OUTLINE: &str = "outlines are of objects that are measured on the CPU";
+/// A median of floats along an axis.
+pub(crate) const ZEROS: &str = "which of the zeros of both signs is the median of floats is the CPU's choice";

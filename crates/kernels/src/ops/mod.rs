@@ -245,13 +245,16 @@ mod tests {
     }
 
     /// What is computed without a device whatever is done: all else has kernels, of images of 8 and 16 bits and f32.
-    const WITHOUT_KERNELS: [&str; 8] = [
-        "expand distance=5: the nearest object is found line by line, with a list for each",
+    const WITHOUT_KERNELS: [&str; 11] = [
+        "clear-border: objects are found by their values, in hash tables",
+        "expand distance=3: the nearest object is found line by line, with a list for each",
         "gaussian sigma=3 method=recursive: each voxel of a line follows from the one before it",
-        "keep \"area > 50 and eccentricity < 0.9\": objects are found by their values, in hash tables",
-        "max-size 1000: objects are found by their values, in hash tables",
-        "measure: exact sums of more than 64 bits are kept for each object and channel",
-        "min-size 20: objects are found by their values, in hash tables",
+        "keep \"area > 50 and equivalent_diameter < 20\": objects are found by their values, in hash tables",
+        "keep \"area > 50 and equivalent_diameter < 20\": outlines are of objects that are measured on the CPU",
+        "max-size 5000: objects are found by their values, in hash tables",
+        "measure intensity=input: exact sums of more than 64 bits are kept for each object and channel",
+        "measure intensity=input: outlines are of objects that are measured on the CPU",
+        "min-size 50: objects are found by their values, in hash tables",
         "relabel: objects are found by their values, in hash tables",
         "stats percentiles=1,50,99.8: exact sums of more than 64 bits are kept for each object and channel",
     ];
@@ -299,9 +302,13 @@ mod tests {
         let list: Vec<&str> = without.iter().map(String::as_str).collect();
         assert_eq!(list, WITHOUT_KERNELS);
         let readme = include_str!("../../../../README.md");
-        let gpus = readme.lines().skip_while(|line| !line.starts_with("**GPUs.**")).take(4).collect::<String>();
+        let gpus =
+            readme.lines().skip_while(|line| !line.starts_with("**GPUs.**")).take(4).collect::<String>();
         for name in list.iter().map(|step| step.split([' ', ':']).next().unwrap_or_default()) {
-            assert!(gpus.contains(&format!("`{name}")), "README.md does not say that `{name}` has no kernels");
+            assert!(
+                gpus.contains(&format!("`{name}")),
+                "README.md does not say that `{name}` has no kernels"
+            );
         }
     }
 
