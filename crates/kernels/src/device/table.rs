@@ -514,7 +514,7 @@ mod tests {
                 (_, Some((_, rest))) => rest.split(',').nth(2),
                 _ => None,
             };
-            match name.map(str::trim).filter(|_| !line.contains("define KERNEL")) {
+            match name.map(str::trim).filter(|_| !line.starts_with("#define")) {
                 Some(name) if name.contains("##") => names.push(name.to_owned()),
                 Some(name) => out.push(name.to_owned()),
                 None => {}
