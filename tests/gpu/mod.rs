@@ -1,8 +1,6 @@
 //! GPUs. Without one, and without the emulated driver of this folder, only that is checked which needs none; the rest says
 //! that it was skipped. `.ci/gpu.sh` builds the driver and runs everything.
 
-mod random;
-
 use crate::house::{collect, from_memory, read, voxtile};
 use std::path::Path;
 use std::process::{Command, Output};
