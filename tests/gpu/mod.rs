@@ -126,16 +126,20 @@ fn a_stage_without_all_kernels_runs_on_the_cpu_and_the_plan_says_so() {
         let mut command = emulated(&["plan", input, recipe, "--device", "cuda"], &[])?;
         Some(done(&mut command))
     };
-    let Some(said) = plan("gaussian 1 | median 3") else { return };
-    assert!(said.contains("runs    on the CPU: `median 3` has no kernel from f32 to f32"), "{said}");
+    let recursive = "gaussian 1 | gaussian sigma=3 method=recursive";
+    let Some(said) = plan(recursive) else { return };
+    assert!(
+        said.contains("on the CPU: `gaussian sigma=3 method=recursive` has no kernel from f32 to f32: each voxel of a line"),
+        "{said}"
+    );
     let said = plan("cast i32 | gaussian 1").unwrap();
     assert!(said.contains("on the CPU: `cast i32` has no kernel from u16 to i32"), "{said}");
     // What is found in the image is not known yet, but what is done with it.
     let said = plan("gaussian 1 | threshold otsu").unwrap();
     assert_eq!(said.matches("runs    on Emulated GPU").count(), 2, "{said}");
-    let said = plan("gaussian 1 | normalize").unwrap();
-    assert!(said.contains("runs    on Emulated GPU") && said.contains("`normalize` has no kernel"), "{said}");
-    let args = ["run", input, output, "gaussian 1 | median 3", "--device", "cuda"];
+    let said = plan("label | min-size 5").unwrap();
+    assert!(said.contains("`min-size 5` has no kernels: objects are found by their values"), "{said}");
+    let args = ["run", input, output, recursive, "--device", "cuda"];
     done(&mut emulated(&args, &[]).unwrap());
 }
 
@@ -250,7 +254,8 @@ fn the_gpu_has_what_the_plan_says_and_tiles_are_cut_to_fit() {
         }
     }
     // From whole tiles to small parts.
-    assert!(seen[0] == 1 && seen.is_sorted() && seen[6] > 4, "{seen:?}");
+    let of_the_chain: Vec<u64> = seen.into_iter().step_by(2).collect();
+    assert!(of_the_chain[0] == 1 && of_the_chain.is_sorted() && of_the_chain[3] > 4, "{of_the_chain:?}");
 }
 
 #[test]
@@ -322,13 +327,10 @@ fn a_trace_has_copies_and_kernels_beside_reads_and_writes() {
         let named = events.iter().filter(|event| event["name"] == name);
         named.map(|event| event["tid"].as_u64().unwrap()).collect::<Vec<u64>>()
     };
-    let tiles = 27;
+    let tiles = rows("upload").len();
     for phase in ["upload", "kernels", "download"] {
-        assert!(
-            rows(phase).len() == tiles && rows(phase).iter().all(|row| *row >= 1000),
-            "{phase}: {:?}",
-            rows(phase)
-        );
+        let rows = rows(phase);
+        assert!(tiles > 1 && rows.len() == tiles && rows.iter().all(|row| *row >= 1000), "{phase}: {rows:?}");
     }
     for work in ["read", "write"] {
         assert!(!rows(work).is_empty() && rows(work).iter().all(|row| *row < 1000), "{work}");
