@@ -40,6 +40,9 @@ pub struct MadeOf {
     /// Axes that were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub axes: Option<String>,
+    /// Whether its colours were asked for as red, green and blue.
+    #[serde(default)]
+    pub rgb: bool,
     /// The axis along which its files were one image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack: Option<String>,
@@ -81,12 +84,13 @@ impl MadeOfFiles {
 impl MadeOf {
     /// An image that was opened; `None` for bare voxels, which the record has no words for.
     pub(crate) fn new(path: &Path, options: &OpenOptions) -> Option<Self> {
-        let OpenOptions { level, array, axes, raw, stack } = options;
+        let OpenOptions { level, array, axes, raw, stack, rgb } = options;
         raw.is_none().then(|| Self {
             path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             level: *level,
             array: array.clone(),
             axes: axes.map(|axes| axes.to_string()),
+            rgb: *rgb,
             stack: stack.map(|axis| axis.name().to_owned()),
             files: MadeOfFiles::at(path),
         })
@@ -101,6 +105,7 @@ impl MadeOf {
             array: self.array.clone(),
             axes,
             raw: None,
+            rgb: self.rgb,
             stack: self.stack.as_deref().and_then(Axis::from_name),
         }
     }
