@@ -5,11 +5,14 @@ mod compare;
 mod convert;
 mod demo;
 mod interrupt;
+mod labels;
 mod many;
 mod planes;
+mod plates;
 mod preview;
 mod pyramid;
 mod replace;
+mod verify;
 
 use crate::house;
 use ndarray::ArrayD;

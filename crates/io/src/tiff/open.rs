@@ -118,6 +118,7 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
             _ => None,
         },
         chunk5,
+        ..Info::default()
     };
     Ok(Opened { source: Arc::new(source), info })
 }
