@@ -6,12 +6,15 @@
 import hashlib
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 from ome_zarr.io import parse_url
 from ome_zarr.reader import Reader
 
-image = next(iter(Reader(parse_url(sys.argv[1], mode="r"))()))
+# Of a label image, the image that it belongs to comes first.
+nodes = Reader(parse_url(sys.argv[1], mode="r"))()
+image = next(node for node in nodes if node.zarr.basename() == Path(sys.argv[1]).name)
 steps = image.metadata["coordinateTransformations"]
 print(
     json.dumps(

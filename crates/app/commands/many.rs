@@ -192,7 +192,8 @@ impl Job<'_> {
             None => pipeline,
         };
         let place = output.map_or_else(Output::nowhere, Output::to);
-        let place = if self.plate.is_some() && output.is_some() { place.ome(self.version()) } else { place };
+        let is_field = self.plate.is_some() && output.is_some_and(|path| path.starts_with(self.output));
+        let place = if is_field { place.ome(self.version()) } else { place };
         pipeline.write_to(self.write.apply(place))?.cancel_with(progress::interrupt()).run()
     }
 

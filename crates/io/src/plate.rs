@@ -65,7 +65,12 @@ impl Plate {
         let store: Arc<dyn ByteStore> = Arc::new(LocalStore::new(path));
         let name = path.display().to_string();
         let group = |at: &str| node::ome(&store, &name, at);
-        let Some(plate) = group("")?.and_then(|mut ome| ome.remove("plate")) else { return Ok(None) };
+        let root = match group("") {
+            // What is damaged is no plate; opening it as an image says what is wrong.
+            Err(IoError::Header { .. }) => None,
+            other => other?,
+        };
+        let Some(plate) = root.and_then(|mut ome| ome.remove("plate")) else { return Ok(None) };
         let bad = |field: &str, problem: String| IoError::Header {
             store: name.clone(),
             field: field.to_owned(),

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use voxtile::error::IoError;
-use voxtile_io::survey::Finding;
+use voxtile_io::survey::{Finding, Rule, StructureFault};
 use voxtile_sched::contract::StoreError;
 use voxtile_sched::model::Region;
 
@@ -32,6 +32,8 @@ struct Found {
     what: String,
     /// Whether it is only worth knowing.
     advice: bool,
+    /// Whether it is a key that is not there and need not be.
+    optional: bool,
 }
 
 impl Report {
@@ -48,12 +50,15 @@ impl Report {
     }
 
     fn push(&mut self, place: &str, what: String, advice: bool) {
-        self.findings.push(Found { place: place.to_owned(), what, advice });
+        self.findings.push(Found { place: place.to_owned(), what, advice, optional: false });
     }
 
     pub(super) fn structure(&mut self, findings: Vec<Finding>) {
         for finding in findings {
-            self.push(&finding.place, finding.fault.to_string(), finding.fault.is_advice());
+            let (what, advice) = (finding.fault.to_string(), finding.fault.is_advice());
+            let optional =
+                matches!(&finding.fault, StructureFault::Rule(breach) if breach.rule == Rule::Advised);
+            self.findings.push(Found { place: finding.place, what, advice, optional });
         }
     }
 
@@ -133,12 +138,11 @@ impl Report {
             ways.sort_unstable();
             ways.dedup();
             if !ways.is_empty() {
-                let _ = write!(
-                    out,
-                    "; {} are the {} of the ones before",
-                    text::counted(self.levels.len() as u64, "level"),
-                    ways.join(" or ")
-                );
+                let (count, ways) = (self.levels.len() as u64, ways.join(" or "));
+                let _ = match count {
+                    1 => write!(out, "; 1 level is the {ways} of the one before"),
+                    _ => write!(out, "; {} levels are the {ways} of the ones before", text::count(count)),
+                };
             }
             out.push('\n');
         } else {
@@ -157,7 +161,7 @@ impl Report {
             }
             self.rest(&mut out, listed.len());
         }
-        let advice = self.findings.len() - listed.len();
+        let advice = self.findings.iter().filter(|f| f.advice && !f.optional && !strict).count();
         if advice > 0 {
             let _ = writeln!(out, "{} more worth knowing: `--strict` lists them", text::count(advice as u64));
         }
