@@ -12,6 +12,7 @@ mod plates;
 mod preview;
 mod pyramid;
 mod replace;
+mod slides;
 mod verify;
 
 use crate::house;

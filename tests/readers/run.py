@@ -12,9 +12,10 @@ import labels
 import ngff
 import operations
 import outputs
+import slides
 import stains
 import thresholds
 from common import main
 
 if __name__ == "__main__":
-    raise SystemExit(main([outputs, inputs, operations, labels, ngff, thresholds, stains, corpus]))
+    raise SystemExit(main([outputs, inputs, operations, labels, ngff, thresholds, stains, slides, corpus]))
