@@ -145,7 +145,11 @@ fn needs(graph: &Graph, planned: &Planned, device: &dyn Device) -> Result<Needs,
     let tiles = kinds(stage, &planned.tiling);
     let ends = |tile: &Region| lower::ending_of(stage, tile, &*end).filter(|kernels| known(kernels, device));
     if stage.nodes.is_empty() && !tiles.iter().any(|tile| ends(tile).is_some()) {
-        return Err("nothing is computed before the end of the stage".to_owned());
+        let end = stage.end.step().map(|step| &graph.steps[step]);
+        return Err(match end.and_then(|step| Some((&step.label, step.op.no_kernels()?))) {
+            Some((step, why)) => format!("`{step}` has no kernels: {why}"),
+            None => "nothing is computed before the end of the stage".to_owned(),
+        });
     }
     for tile in &tiles {
         let demand = demand::demand(stage, tile);
@@ -157,7 +161,8 @@ fn needs(graph: &Graph, planned: &Planned, device: &dyn Device) -> Result<Needs,
                 let step = &graph.steps[node.step].label;
                 let dtypes: Vec<&str> = node.inputs.iter().map(|&i| stage.meta(i).dtype.name()).collect();
                 let (from, to) = (dtypes.join(" and "), node.meta.dtype);
-                return Err(format!("`{step}` has no kernel from {from} to {to}"));
+                let why = node.op.no_kernels().map_or_else(String::new, |why| format!(": {why}"));
+                return Err(format!("`{step}` has no kernel from {from} to {to}{why}"));
             }
         }
     }
