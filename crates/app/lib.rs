@@ -17,10 +17,12 @@ mod device;
 #[doc(hidden)]
 pub mod fuzzing;
 mod images;
+mod labels;
 mod output;
 mod pipeline;
 mod pyramid;
 mod recipe;
+mod screen;
 
 pub mod error;
 pub mod machine;
@@ -36,6 +38,7 @@ pub use output::Output;
 pub use pipeline::{Pipeline, Plan, Value};
 pub use pyramid::{Pyramid, Reduction};
 pub use recipe::Recipe;
-pub use voxtile_io::{Codec, Info, OpenOptions, RawOptions, RawType};
+pub use screen::Screen;
+pub use voxtile_io::{Codec, Info, OmeVersion, OpenOptions, RawOptions, RawType};
 pub use voxtile_sched::contract::{Column, Table, Values};
 pub use voxtile_sched::engine::{Cancel, DamagedChunk, Progress, Report, Summary, Workshop};

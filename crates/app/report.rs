@@ -238,6 +238,14 @@ fn library(error: &Error, words: &Words<'_>) -> Explained {
             error.to_string(),
             Some("end the recipe with `label`, as in `threshold otsu | label`".to_owned()),
         ),
+        Error::NoLabelImage { .. } => (
+            error.to_string(),
+            Some("end the recipe with `label`, as in `threshold otsu | label`; or leave `labels:` out".to_owned()),
+        ),
+        Error::LabelsBeside { path, .. } => (
+            error.to_string(),
+            Some(format!("labels lie on the voxels of level 0: `voxtile info {}` shows its axes and sizes", shell_word(path))),
+        ),
         Error::Device(_) => (
             format!("`--device cuda`: {error}"),
             Some("`--device cpu` needs no GPU and gives the same bits; `voxtile info --devices` shows what there is".to_owned()),
@@ -327,7 +335,7 @@ fn unsupported(feature: &Feature) -> Option<String> {
 
 fn option_hint(option: &str, words: &Words<'_>) -> Option<String> {
     let tiff = words.output.filter(|p| matches!(Format::from_path(p), Format::Tiff | Format::Npy));
-    if let (Some(output), "--shard" | "--zarr-format") = (tiff, option) {
+    if let (Some(output), "--shard" | "--zarr-format" | "--ome") = (tiff, option) {
         return Some(format!("`{}` makes a Zarr", with(output, "zarr")));
     }
     match option {
@@ -336,6 +344,13 @@ fn option_hint(option: &str, words: &Words<'_>) -> Option<String> {
         }
         "--axes" => {
             Some("give one letter of tczyx for each axis of the array, as in `--axes zyx`".to_owned())
+        }
+        "--pyramid=input" => Some("`--pyramid` makes levels anew".to_owned()),
+        "--ome" => Some(
+            "leave `--ome` or `--zarr-format` out: 0.4 is written in Zarr v2, 0.5 and 0.6 in v3".to_owned(),
+        ),
+        "labels" => {
+            Some("`labels:image.zarr/cells` is the label image `cells` of the OME-Zarr image.zarr".to_owned())
         }
         "--codec" => Some(format!("the codecs are {CODEC_FORMS}")),
         "--keep-jpeg" => Some(

@@ -7,13 +7,16 @@ mod damage;
 mod demo;
 mod full;
 mod interrupt;
+mod labels;
 mod many;
 mod planes;
+mod plates;
 mod preview;
 mod pyramid;
 mod replace;
 mod sample;
 mod slides;
+mod verify;
 
 use crate::house;
 use ndarray::ArrayD;

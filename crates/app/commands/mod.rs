@@ -12,7 +12,7 @@ mod sample;
 mod scan;
 mod verify;
 
-use crate::args::{Cli, Command, EngineArgs, LimitArgs, ReadArgs, RecipeArgs, WriteArgs};
+use crate::args::{Cli, Command, EngineArgs, Levels, LimitArgs, ReadArgs, RecipeArgs, WriteArgs};
 use clap::CommandFactory;
 use std::io::{ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -170,7 +170,13 @@ impl RecipeArgs {
 
 impl WriteArgs {
     fn apply(&self, output: Output) -> Output {
-        let mut output = output.overwrite(self.overwrite).zarr_v2(self.zarr_format.as_deref() == Some("2"));
+        let mut output = output.overwrite(self.overwrite);
+        if let Some(format) = &self.zarr_format {
+            output = output.zarr_v2(format == "2");
+        }
+        if let Some(version) = self.ome {
+            output = output.ome(version);
+        }
         if let Some(chunk) = &self.chunk {
             output = output.chunk(&chunk.0);
         }
@@ -180,11 +186,13 @@ impl WriteArgs {
         if let Some(codec) = self.codec {
             output = output.codec(codec);
         }
-        if let Some(reduction) = self.pyramid {
-            let mut pyramid = Pyramid::new().until(self.pyramid_until);
-            if let Some(reduction) = reduction {
-                pyramid = pyramid.reduction(reduction);
-            }
+        if let Some(levels) = self.pyramid {
+            let mut pyramid = match levels {
+                None => Pyramid::new(),
+                Some(Levels::By(reduction)) => Pyramid::new().reduction(reduction),
+                Some(Levels::OfInput) => Pyramid::of_input(),
+            };
+            pyramid = pyramid.until(self.pyramid_until);
             if let Some(factor) = &self.pyramid_factor {
                 pyramid = pyramid.factor(&factor.0);
             }

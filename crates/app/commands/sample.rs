@@ -1,6 +1,6 @@
 //! `verify --sample`: makes some regions of an output again, from what it records of itself, and compares them.
 
-use super::verify::Difference;
+use super::verify::compare::Difference;
 use super::{Done, Failure, Outcome, print, print_json};
 use crate::args::{Global, Verify};
 use crate::text;

@@ -1,6 +1,7 @@
 //! Pipelines: an image, what is done to it, and where the result goes.
 
 mod array;
+mod copy;
 mod name;
 mod plan;
 mod steps;
@@ -56,7 +57,7 @@ pub struct Pipeline {
     info: Info,
     /// Where the image lies, if it has a path.
     input: Option<PathBuf>,
-    /// As what it was opened.
+    /// Which part of it was asked for.
     opened: OpenOptions,
     /// The steps, or what is wrong with the first bad one.
     recipe: Result<Recipe, RecipeError>,
@@ -99,8 +100,8 @@ impl Pipeline {
     pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
         let path = path.as_ref();
         let Opened { source, info } = voxtile_io::open(path, options)?;
-        let (input, opened) = (Some(path.to_path_buf()), options.clone());
-        Ok(Self { input, opened, info, ..Self::from_source(source) })
+        let opened = options.clone();
+        Ok(Self { input: Some(path.to_path_buf()), opened, info, ..Self::from_source(source) })
     }
 
     /// Reads any store: one of yours, or a part of something larger.
@@ -296,6 +297,7 @@ impl Pipeline {
         let records = matches!(&self.target, Target::Image(output) if output.is_placed());
         let made = if records { self.made() } else { Ok(None) };
         let mut recipe = self.recipe?;
+        let copies = recipe.is_empty();
         recipe.lower(&mut graph, Input::Source(0), self.border)?;
         if let Some(dtype) = self.dtype
             && graph.output_meta().dtype != dtype
@@ -353,14 +355,26 @@ impl Pipeline {
             }
             _ => None,
         };
+        let mut copies_of = Vec::new();
         let (mut cut, target) = match self.target {
             Target::Image(output) => {
-                let options = output.options(&self.info, &input, &result)?;
-                let levels = output.pyramid.as_ref().map(|pyramid| pyramid.levels(&options, &result));
+                let options = output.options(&self.info, &input, &result, copies)?;
+                let shown = result.with_kind(output.kind(&result));
+                let copied = output.pyramid.as_ref().is_some_and(|pyramid| pyramid.copied);
+                if copied {
+                    let changed = !copies || result.dtype != input.dtype;
+                    let input = self.input.as_deref().filter(|_| !changed);
+                    copies_of = copy::levels(input, (&self.info, &self.opened), &options)?;
+                }
+                let made = output.pyramid.as_ref().filter(|pyramid| !pyramid.copied);
+                let levels = made.map(|pyramid| pyramid.levels(&options, &shown));
                 let cut = (options.layout(&result)?, levels.transpose()?.unwrap_or_default());
                 if output.is_placed() {
                     if let Some(input) = &self.input {
                         options.apart_from(input)?;
+                        if let (Some(part), Some(_)) = (&self.opened.array, &output.labels) {
+                            voxtile_io::check_apart(&input.join(part), &options.path)?;
+                        }
                     }
                     options.check()?;
                     (cut, plan::Target::Image(options))
@@ -377,6 +391,7 @@ impl Pipeline {
         let mut plan = Plan::new(graph, self.source, cut, &options, target, self.hooks)?;
         (plan.measuring, plan.on_damage) = (measuring, on_damage);
         plan.made = made?.map(|made| Made { recipe: recipe.to_string(), ..made }.text());
+        plan.copy(copies_of, options);
         Ok(plan)
     }
 

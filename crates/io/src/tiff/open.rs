@@ -129,6 +129,7 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
         },
         fill: Vec::new(),
         chunk5,
+        ..Info::default()
     };
     Ok(Opened { source, info })
 }

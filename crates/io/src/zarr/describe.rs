@@ -3,7 +3,7 @@
 use super::encode;
 use super::open::UNFINISHED;
 use crate::tiff::units;
-use crate::{Codec, Format, ome};
+use crate::{About, Codec, Format, OmeVersion, ome};
 use serde_json::{Map, Value, json};
 use voxtile_sched::contract::Layout;
 use voxtile_sched::model::{Dtype, Meta};
@@ -53,20 +53,20 @@ impl Array<'_> {
     }
 }
 
-/// The complete metadata, the root's last: of a bare array, or of a group with the levels of an image. `windows` are the
-/// values that its channels are shown from and to.
+/// The complete metadata, the root's last: of a bare array, or of a group with the levels of an image. `shown` is how it is shown.
 pub(super) fn finished(
     format: Format,
     arrays: &[Array<'_>],
-    windows: Option<&[(f64, f64)]>,
+    shown: &ome::Shown<'_>,
     codec: Codec,
+    (version, about): (OmeVersion, &About),
 ) -> Vec<Document> {
     let mut out: Vec<Document> = arrays.iter().flat_map(|a| a.documents(format, codec)).collect();
     let made = arrays.first().and_then(|a| made(a.meta));
     if arrays.iter().all(|a| !a.is_bare()) {
         let v2 = format == Format::ZarrV2;
         let levels: Vec<(&str, &Meta)> = arrays.iter().map(|a| (a.path, a.meta)).collect();
-        let mut attributes = ome::attributes(&levels, windows, v2);
+        let mut attributes = ome::attributes(&levels, shown, version, about);
         attributes.extend(made);
         out.push(if v2 {
             (".zattrs".to_owned(), Value::Object(attributes))

@@ -1,111 +1,22 @@
-//! `verify`: decodes every chunk; compares two images voxel by voxel.
+//! Two images, voxel by voxel.
 
-use super::{Done, Failure, Outcome, print, print_json, sample, scan};
+use super::super::{Done, Failure, Outcome, print, print_json, scan};
+use super::{bytes, store_failure};
 use crate::args::{Global, Verify};
 use crate::{progress, text};
-use serde_json::{Value as Json, json};
-use std::fmt::Write;
+use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
-use voxtile::Error;
-use voxtile::error::{IoError, RunError};
-use voxtile_io::{Opened, open};
-use voxtile_sched::contract::{Source, StoreError};
+use voxtile_sched::contract::Source;
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Axis, Element, Grid, NDIM, PerAxis, Region, Shape, Tile, voxels};
 
-/// Damaged chunks that are listed; the rest are counted.
-const LISTED: usize = 50;
-
-pub(super) fn verify(args: &Verify, global: Global) -> Done {
-    let a = open(&args.a, &args.read.options())?;
-    if let Some(count) = args.sample {
-        return sample::sample(&a, args, count, global);
-    }
-    let Some(b) = &args.b else { return decode_all(&a, args, global) };
-    let b = open(b, &args.read.options())?;
-    compare(&a.source, &b.source, args, global)
-}
-
-/// An error of a store as the library's own.
-pub(super) fn store_failure(error: StoreError, source: &dyn Source) -> Failure {
-    match error.downcast::<IoError>() {
-        Ok(error) => Failure::Library(Error::Io(error)),
-        Err(source_error) => {
-            let region = Region::whole(source.meta().shape);
-            Failure::Library(Error::Run(RunError::Read { region, source: source_error }))
-        }
-    }
-}
-
-fn bytes(shape: &Shape, source: &dyn Source) -> u64 {
-    voxels(shape).saturating_mul(source.meta().dtype.size() as u64)
-}
-
-fn decode_all(opened: &Opened, args: &Verify, global: Global) -> Done {
-    let source = &*opened.source;
-    let grid = Grid::new(source.meta().shape, source.chunk());
-    let workers = scan::workers(&args.limits, bytes(&grid.chunk, source).saturating_add(source.scratch()))?;
-    let states = scan::parallel(
-        workers,
-        grid.len(),
-        &progress::bar(global),
-        || (scan::Buffer::default(), Vec::new()),
-        |(buffer, damaged), n| {
-            if let Err(error) = scan::read(source, &grid, &grid.index(n), buffer) {
-                damaged.push((n, error));
-            }
-            true
-        },
-    )?;
-    // A source may present a stored chunk in parts: it is damaged if one of them is.
-    let stored = Grid::new(source.meta().shape, opened.info.chunk5);
-    let chunk = |n: u64| {
-        let start = grid.region(&grid.index(n)).start;
-        stored.linear(&std::array::from_fn(|a| start[a] as u64 / stored.chunk[a]))
-    };
-    let mut damaged: Vec<(u64, StoreError)> = states.into_iter().flat_map(|(_, d)| d).collect();
-    damaged.sort_by_key(|(n, _)| *n);
-    let mut damaged: Vec<(u64, StoreError)> = damaged.into_iter().map(|(n, e)| (chunk(n), e)).collect();
-    damaged.sort_by_key(|(n, _)| *n);
-    damaged.dedup_by_key(|(n, _)| *n);
-    report_damage(&args.a, &stored, &damaged, global)
-}
-
-fn report_damage(path: &Path, grid: &Grid, damaged: &[(u64, StoreError)], global: Global) -> Done {
-    let chunks = grid.len();
-    if global.json {
-        let chunk = |(n, error): &(u64, StoreError)| {
-            let region = grid.region(&grid.index(*n));
-            json!({ "voxels": region.to_string(), "error": error.to_string() })
-        };
-        let list: Vec<Json> = damaged.iter().map(chunk).collect();
-        print_json(&json!({ "path": path.display().to_string(), "chunks": chunks, "damaged": list }))?;
-    } else if damaged.is_empty() {
-        if !global.quiet {
-            print(&format!("{}: all {} decode\n", path.display(), text::counted(chunks, "chunk")))?;
-        }
-    } else {
-        let count = damaged.len();
-        let mut out =
-            format!("{}: {count} of {} are damaged\n", path.display(), text::counted(chunks, "chunk"));
-        for (_, error) in damaged.iter().take(LISTED) {
-            let _ = writeln!(out, "  {error}");
-        }
-        if count > LISTED {
-            let _ = writeln!(out, "  and {} more (`--json` lists all)", count - LISTED);
-        }
-        print(&out)?;
-    }
-    Ok(if damaged.is_empty() { Outcome::Done } else { Outcome::Damaged })
-}
-
 /// What two images have in common.
 #[derive(Debug, Default)]
-pub(super) struct Difference {
-    pub(super) voxels: u64,
+pub(in crate::commands) struct Difference {
+    pub(in crate::commands) voxels: u64,
     /// Largest |a − b|; NaN where one of the two is NaN.
-    pub(super) largest: f64,
+    pub(in crate::commands) largest: f64,
     /// Number in the raster, place and values of the first one.
     first: Option<(u64, PerAxis<u64>, f64, f64)>,
 }
@@ -121,7 +32,7 @@ impl Difference {
         self
     }
 
-    pub(super) fn observe(&mut self, a: &Tile<'_>, b: &Tile<'_>, region: &Region, image: &Grid) {
+    pub(in crate::commands) fn observe(&mut self, a: &Tile<'_>, b: &Tile<'_>, region: &Region, image: &Grid) {
         // Every bit counts: also the sign of zero and the payload of NaN.
         if a.bytes() == b.bytes() {
             return;
@@ -166,7 +77,7 @@ fn larger(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
 }
 
-fn compare(a: &Arc<dyn Source>, b: &Arc<dyn Source>, args: &Verify, global: Global) -> Done {
+pub(super) fn compare(a: &Arc<dyn Source>, b: &Arc<dyn Source>, args: &Verify, global: Global) -> Done {
     let (ma, mb) = (a.meta(), b.meta());
     let path_b = args.b.as_deref().unwrap_or(Path::new(""));
     let names = (args.a.display(), path_b.display());
@@ -198,7 +109,7 @@ fn compare(a: &Arc<dyn Source>, b: &Arc<dyn Source>, args: &Verify, global: Glob
         return Ok(Outcome::Done);
     };
     if global.json {
-        let place: serde_json::Map<String, Json> =
+        let place: serde_json::Map<String, serde_json::Value> =
             ma.axes.iter().map(|axis| (axis.to_string(), json!(at[axis.index()]))).collect();
         print_json(&json!({ "equal": false, "differs": "voxels", "voxels": difference.voxels,
             "largest": difference.largest, "first": { "at": place, "a": va, "b": vb } }))?;
