@@ -30,6 +30,7 @@ fn options(codec: Codec, chunk: u64) -> OutputOptions {
         codec,
         overwrite: false,
         bare: false,
+        about: Default::default(),
     }
 }
 
