@@ -249,8 +249,11 @@ fn known(kernels: &Kernels, device: &dyn Device) -> bool {
     kernels.sweeps.iter().all(|sweep| device.has(sweep))
 }
 
+/// Gives kernels for inputs of these sample types and a tile of this shape, if there are any.
+type KernelsOf<'a> = Box<dyn Fn(&[Dtype], &Shape) -> Option<Kernels> + 'a>;
+
 /// The kernels of the first pass of a stage's end.
-fn end_kernels<'a>(graph: &'a Graph, stage: &Stage) -> Box<dyn Fn(&[Dtype], &Shape) -> Option<Kernels> + 'a> {
+fn end_kernels<'a>(graph: &'a Graph, stage: &Stage) -> KernelsOf<'a> {
     let op = stage.end.step().map(|step| &graph.steps[step].op);
     match (stage.end, op.map(|op| op.pass())) {
         (End::Fold(_), Some(Pass::Fold(fold))) => Box::new(|dtypes, shape| fold.kernels(dtypes[0], shape)),
