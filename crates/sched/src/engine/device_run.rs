@@ -480,7 +480,8 @@ fn in_parts(
             let demand = demand::demand(&alone, &part);
             let Some(mut lowered) = lower(&alone, &demand, None) else { unreachable!("lowered as a whole") };
             let smaller = if lowered.job.bytes <= on.room {
-                lowered.job.room = on.room;
+                // What was refused once is not asked for again.
+                lowered.job.room = if why.is_none() { on.room } else { 0 };
                 let feeds = feeds(pool, &alone, &demand, chunks)?;
                 let mut made = tile_run::block(pool, part, alone.output.dtype)?;
                 match run(&lowered, &feeds, &mut [made.bytes_mut()], on) {
