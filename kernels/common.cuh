@@ -25,6 +25,10 @@ typedef double f64;
 // Defines a kernel. The emulated driver has its own way, which also lists it.
 #ifndef KERNEL
 #define KERNEL(name, ...) extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) name(__VA_ARGS__)
+// One with twice the registers.
+#define WIDE_KERNEL(name, ...) extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT / 2) name(__VA_ARGS__)
+#else
+#define WIDE_KERNEL KERNEL
 #endif
 // One whose threads work together, in blocks of at most so many, of which so many should fit a multiprocessor.
 #ifndef KERNEL_OF
@@ -95,3 +99,31 @@ template <class T> struct Wide {
 template <> struct Wide<f32> {
     typedef f32 type;
 };
+
+// Samples as keys that are compared: integers as they are, floats as integers in their order, -0 below 0 and every NaN above
+// all numbers.
+template <class T> struct Keys {
+    typedef T Key;
+    __device__ __forceinline__ static T key(T v) { return v; }
+    __device__ __forceinline__ static T sample(T k) { return k; }
+};
+template <> struct Keys<f32> {
+    typedef u32 Key;
+    // The key of -∞ is 0; NaN of either sign come after +∞.
+    static const u32 FLOOR = 0x007fffffu;
+    __device__ __forceinline__ static u32 key(f32 v) {
+        const u32 bits = __float_as_uint(v);
+        return (bits ^ (bits >> 31 ? 0xffffffffu : 0x80000000u)) - FLOOR;
+    }
+    __device__ __forceinline__ static f32 sample(u32 k) {
+        const u32 ordered = k + FLOOR;
+        return __uint_as_float(ordered ^ (ordered >> 31 ? 0x80000000u : 0xffffffffu));
+    }
+};
+
+// A number that sorts as the sample does; of floats, every bit pattern has its own.
+template <class T> __device__ __forceinline__ u32 order(T v) { return v; }
+template <> __device__ __forceinline__ u32 order<f32>(f32 v) {
+    const u32 bits = __float_as_uint(v);
+    return bits >> 31 ? ~bits : bits | 0x80000000u;
+}

@@ -1,40 +1,48 @@
 // The smallest or largest of some neighbours along one axis: z, y or x. A box is a pass along each: min, max, erode,
 // dilate, open, close.
-//
-// Samples are compared as keys: integers as they are, floats as integers in their order, -0 below 0 and every NaN above
-// all numbers.
 
-template <class T> struct Keys {
-    typedef T Key;
-    __device__ __forceinline__ static T key(T v) { return v; }
-    __device__ __forceinline__ static T sample(T k) { return k; }
-};
-template <> struct Keys<f32> {
-    typedef u32 Key;
-    // The key of -∞ is 0; NaN of either sign come after +∞.
-    static const u32 FLOOR = 0x007fffffu;
-    __device__ __forceinline__ static u32 key(f32 v) {
-        const u32 bits = __float_as_uint(v);
-        return (bits ^ (bits >> 31 ? 0xffffffffu : 0x80000000u)) - FLOOR;
-    }
-    __device__ __forceinline__ static f32 sample(u32 k) {
-        const u32 ordered = k + FLOOR;
-        return __uint_as_float(ordered ^ (ordered >> 31 ? 0x80000000u : 0xffffffffu));
-    }
-};
+template <class K> __device__ __forceinline__ K farthest(K a, K b, u32 largest) { return (largest ? b > a : b < a) ? b : a; }
+
+// Of windows that are not short, along z and y (and along x if they are long): a thread makes as many voxels as the window has,
+// one after the other. A window is the end of one block of samples and the beginning of the next (van Herk, Gil and Werman):
+// what the ends of the first hold is kept in the output until the beginnings of the second are known.
+#define LONG 64
 
 template <class T>
 __device__ __forceinline__ void extreme(const Tile<const T>& in, const Tile<T>& out, u32 axis, u32 size, u32 largest) {
     typedef typename Keys<T>::Key Key;
-    const u64 step = in.stride[axis];
-    each(out, [&](const At& v) {
-        const T* first = at(in, v);
-        Key best = Keys<T>::key(*first);
-        for (u32 k = 1; k < size; ++k) {
-            const Key key = Keys<T>::key(first[k * step]);
-            best = (largest ? key > best : key < best) ? key : best;
+    typedef Keys<T> K;
+    const u64 step = in.stride[axis], out_step = out.stride[axis];
+    if (size < 4 || (axis == 4 && size < LONG)) {
+        each(out, [&](const At& v) {
+            const T* first = at(in, v);
+            Key best = K::key(*first);
+            for (u32 k = 1; k < size; ++k) best = farthest(best, (Key)K::key(first[k * step]), largest);
+            *at(out, v) = K::sample(best);
+        });
+        return;
+    }
+    Tile<T> blocks = out;
+    const u32 extent = out.shape[axis];
+    blocks.shape[axis] = (extent + size - 1) / size;
+    each(blocks, [&](const At& v) {
+        const u32 begin = (axis == 2 ? v.z : axis == 3 ? v.y : v.x) * size;
+        const u32 more = begin - begin / size; // `v` is at the block's number along the axis
+        const u32 count = size < extent - begin ? size : extent - begin;
+        const T* first = at(in, v) + more * step;
+        T* to = at(out, v) + more * out_step;
+        Key best = K::key(first[(size - 1) * step]);
+        for (u32 k = size - 1; k > 0; --k) {
+            if (k < count) to[k * out_step] = K::sample(best);
+            best = farthest(best, (Key)K::key(first[(k - 1) * step]), largest);
         }
-        *at(out, v) = Keys<T>::sample(best);
+        to[0] = K::sample(best);
+        if (count < 2) return;
+        best = K::key(first[size * step]);
+        for (u32 k = 1; k < count; ++k) {
+            if (k > 1) best = farthest(best, (Key)K::key(first[(size + k - 1) * step]), largest);
+            to[k * out_step] = K::sample(farthest((Key)K::key(to[k * out_step]), best, largest));
+        }
     });
 }
 

@@ -25,7 +25,8 @@ pub(crate) fn data(name: &str) -> PathBuf {
 /// The program.
 pub(crate) fn voxtile(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_voxtile"));
-    command.args(args);
+    // Equal runs write equal files.
+    command.args(args).env("SOURCE_DATE_EPOCH", "1700000000");
     command
 }
 

@@ -4,6 +4,7 @@ mod api;
 mod cli;
 mod errors;
 mod gpu;
+mod hostile;
 mod house;
 mod labels;
 mod memory;

@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 use std::str::FromStr;
-use voxtile::{Device, Reduction};
+use voxtile::{Device, OmeVersion, OnDamage, Reduction};
 use voxtile_io::{BadCodec, CODEC_FORMS, Codec, RawType};
 use voxtile_sched::model::{Axis, AxisSet, Border, Dtype};
 
@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Plan(Plan),
     /// Show what an image is
     Info(Info),
-    /// Decode every chunk of an image; compare it with a second one voxel by voxel
+    /// Decode every chunk of an image and check its metadata, levels and labels; or compare it with a second one
     Verify(Verify),
     /// Draw a plane or a projection of an image as a PNG
     Preview(Preview),
@@ -81,8 +81,9 @@ pub(crate) struct Run {
     /// pattern, a folder, a .txt that lists them
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
-    /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr; of a recipe that ends in a table,
-    /// .csv or .parquet; of many images, `{name}` in it stands for the name of each
+    /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr; `labels:IMAGE/NAME` is the label image
+    /// NAME of the OME-Zarr IMAGE; of a recipe that ends in a table, .csv or .parquet; of many images, `{name}` in it
+    /// stands for the name of each
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
     #[command(flatten)]
@@ -175,6 +176,15 @@ pub(crate) struct Verify {
     /// Image that must have the same shape, sample type and voxels
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) b: Option<PathBuf>,
+    /// Instead make that many random regions again, by the recipe and of the input that the output records, and compare
+    #[arg(long, value_name = "N", conflicts_with_all = ["b", "strict"], value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) sample: Option<u64>,
+    /// Chooses the regions of `--sample`
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "sample")]
+    pub(crate) seed: u64,
+    /// Count as findings also what OME-Zarr advises, and chunks that are not stored
+    #[arg(long, conflicts_with = "b")]
+    pub(crate) strict: bool,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
     #[command(flatten)]
@@ -315,10 +325,13 @@ pub(crate) struct WriteArgs {
     /// Version of the Zarr format of the output
     #[arg(long, value_name = "VERSION", value_parser = ["2", "3"])]
     pub(crate) zarr_format: Option<String>,
+    /// Version of OME-Zarr that describes the output: 0.4 (in Zarr v2), 0.5, 0.6 [default: 0.5; 0.4 with --zarr-format 2]
+    #[arg(long, value_name = "VERSION", value_parser = parse_ome)]
+    pub(crate) ome: Option<OmeVersion>,
     /// Write smaller versions too, the levels of an OME-Zarr, each made of the one before by mean, max, mode or stride
-    /// [default: mean; mode for labels and masks]
+    /// [default: mean; mode for labels and masks]; or `input`, copies of the input's levels
     #[arg(long, value_name = "METHOD", num_args = 0..=1, require_equals = true)]
-    pub(crate) pyramid: Option<Option<Reduction>>,
+    pub(crate) pyramid: Option<Option<Levels>>,
     /// Voxels per block from level to level; one number for all space axes, or z,y,x [default: 2, toward voxels of equal
     /// edges]
     #[arg(long, value_name = "SIZES", requires = "pyramid")]
@@ -356,6 +369,10 @@ pub(crate) struct EngineArgs {
     /// Compute tile; one number for all space axes, or z,y,x; never changes the result [default: by cost]
     #[arg(long, value_name = "SIZES")]
     pub(crate) tile: Option<Sizes>,
+    /// What to do about a chunk of INPUT that cannot be decoded: stop; fill: its voxels count as the fill value; skip: as
+    /// fill, and output chunks made of them hold 0. Damaged chunks are listed, and the exit code is 1
+    #[arg(long, value_name = "WHAT", default_value = "stop")]
+    pub(crate) on_damage: OnDamage,
     /// What stands beyond the image's edge, for steps without border=: reflect, constant, nearest, mirror, wrap
     #[arg(long, value_name = "MODE", value_parser = parse_border)]
     pub(crate) border: Option<Border>,
@@ -385,6 +402,24 @@ pub(crate) struct Bench {
     pub(crate) plot: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+}
+
+/// How smaller versions are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Levels {
+    By(Reduction),
+    OfInput,
+}
+
+impl FromStr for Levels {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "input" => Ok(Self::OfInput),
+            other => other.parse().map(Self::By).map_err(|why: String| format!("{why}; `input` copies them")),
+        }
+    }
 }
 
 /// Sizes in voxels: one for all space axes, or one for each of the last axes.
@@ -474,6 +509,12 @@ fn parse_codec(text: &str) -> Result<Codec, String> {
 fn parse_dtype(text: &str) -> Result<Dtype, String> {
     Dtype::from_name(text)
         .ok_or_else(|| format!("sample types are {}", Dtype::ALL.map(Dtype::name).join(", ")))
+}
+
+fn parse_ome(text: &str) -> Result<OmeVersion, String> {
+    OmeVersion::ALL.into_iter().find(|v| v.name() == text).ok_or_else(|| {
+        format!("versions of OME-Zarr are {}", OmeVersion::ALL.map(OmeVersion::name).join(", "))
+    })
 }
 
 fn parse_border(text: &str) -> Result<Border, String> {

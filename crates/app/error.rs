@@ -58,6 +58,22 @@ pub enum Error {
     /// A table was asked for beside a result that has no objects.
     #[error("the result is neither a label image nor a mask: nothing to measure")]
     NoLabels,
+    /// A result that is no label image, and an output that is one.
+    #[error("the result has {is}, and the output is a label image")]
+    NoLabelImage {
+        /// What it has instead.
+        is: String,
+    },
+    /// A label image that does not lie on its image.
+    #[error("the labels are {labels}, and `{}` is {image}", path.display())]
+    LabelsBeside {
+        /// Axes and sizes.
+        labels: String,
+        /// Axes and sizes.
+        image: String,
+        /// The image.
+        path: PathBuf,
+    },
     /// A table of a format that is not written.
     #[error("`{}`: a table is a .csv or a .parquet", table.display())]
     TableFormat {

@@ -1,6 +1,6 @@
 //! One image or many: what the input of a command names.
 
-use crate::Error;
+use crate::{Error, Screen};
 use std::path::{Path, PathBuf};
 use voxtile_io::IoError;
 
@@ -13,7 +13,7 @@ pub enum Images {
     /// One image, which need not exist; or a pattern that numbers its files (`slices/z{z}.tif`).
     One(PathBuf),
     /// Several, in the order of their names: of a pattern (`plate/*.tif`), of a folder that is no image itself, or of
-    /// a text file with a path on each line. A list keeps its own order.
+    /// a text file with a path on each line. A list keeps its own order. Of a plate, its fields.
     Many(Vec<PathBuf>),
 }
 
@@ -25,6 +25,9 @@ impl Images {
     /// [`Error::NoImages`] where there are none, [`Error::Io`] if a folder or list cannot be read.
     pub fn of(input: &Path) -> Result<Self, Error> {
         let none = || Error::NoImages { input: input.to_path_buf() };
+        if let Some(screen) = Screen::of(input)? {
+            return Ok(Self::Many(screen.images));
+        }
         let found = if input.is_dir() && !is_zarr(input) {
             folder(input)?
         } else if input.is_file() && has_extension(input, &["txt"]) {

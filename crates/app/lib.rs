@@ -12,24 +12,33 @@
 //!
 //! A [`Recipe`] is the same as text, as the command line takes it. [`op`] has what an operation of your own needs.
 
+mod damage;
 mod device;
+#[doc(hidden)]
+pub mod fuzzing;
 mod images;
+mod labels;
 mod output;
 mod pipeline;
 mod pyramid;
 mod recipe;
+mod screen;
 
 pub mod error;
 pub mod machine;
+pub mod made;
 pub mod op;
 
+pub use damage::OnDamage;
 pub use device::{Device, Gpus};
 pub use error::Error;
 pub use images::Images;
+pub use made::{Made, MadeOf, MadeOfFiles};
 pub use output::Output;
 pub use pipeline::{Pipeline, Plan, Value};
 pub use pyramid::{Pyramid, Reduction};
 pub use recipe::Recipe;
-pub use voxtile_io::{Codec, Info, OpenOptions, RawOptions, RawType};
+pub use screen::Screen;
+pub use voxtile_io::{Codec, Info, OmeVersion, OpenOptions, RawOptions, RawType};
 pub use voxtile_sched::contract::{Column, Table, Values};
-pub use voxtile_sched::engine::{Cancel, DeviceTimes, Progress, Report, Summary, Workshop};
+pub use voxtile_sched::engine::{Cancel, DamagedChunk, DeviceTimes, Progress, Report, Summary, Workshop};

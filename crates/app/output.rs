@@ -1,9 +1,10 @@
 //! Where a result goes and how it is cut and encoded.
 
+use crate::labels::LabelsOf;
 use crate::{Error, Pyramid};
 use std::path::{Path, PathBuf};
-use voxtile_io::{Codec, Format, Info, IoError, OutputOptions, Shuffle};
-use voxtile_sched::model::{AxisSet, Meta, NDIM, PerAxis, Shape};
+use voxtile_io::{About, Codec, Format, Info, IoError, OmeVersion, OutputOptions, Shuffle};
+use voxtile_sched::model::{AxisSet, Kind, Meta, NDIM, PerAxis, Shape};
 
 /// An image to be written. What is not set here follows the input.
 ///
@@ -18,23 +19,30 @@ pub struct Output {
     chunk: Vec<u64>,
     shard: Option<Vec<u64>>,
     codec: Option<Codec>,
-    zarr_v2: bool,
+    zarr_v2: Option<bool>,
+    ome: Option<OmeVersion>,
+    /// The image that a label image belongs to.
+    pub(crate) labels: Option<LabelsOf>,
     pub(crate) overwrite: bool,
     /// Smaller versions that are written with it.
     pub(crate) pyramid: Option<Pyramid>,
 }
 
 impl Output {
-    /// An image at `path`: TIFF if it ends in `.tif` or `.tiff`, else Zarr v3.
+    /// An image at `path`: TIFF if it ends in `.tif` or `.tiff`, else Zarr v3; or the label image `cells` of an OME-Zarr,
+    /// `labels:image.zarr/cells`.
     #[must_use]
     pub fn to(path: impl AsRef<Path>) -> Self {
-        let path = path.as_ref().to_path_buf();
+        let labels = LabelsOf::parse(path.as_ref());
+        let path = labels.as_ref().map_or_else(|| path.as_ref().to_path_buf(), LabelsOf::path);
         Self {
             path,
             chunk: Vec::new(),
             shard: None,
             codec: None,
-            zarr_v2: false,
+            zarr_v2: None,
+            ome: None,
+            labels,
             overwrite: false,
             pyramid: None,
         }
@@ -75,7 +83,13 @@ impl Output {
     /// Writes Zarr v2 instead of v3.
     #[must_use]
     pub fn zarr_v2(self, yes: bool) -> Self {
-        Self { zarr_v2: yes, ..self }
+        Self { zarr_v2: Some(yes), ..self }
+    }
+
+    /// Version of OME-Zarr that describes it: 0.4 is Zarr v2, later ones are v3. By default 0.5.
+    #[must_use]
+    pub fn ome(self, version: OmeVersion) -> Self {
+        Self { ome: Some(version), ..self }
     }
 
     /// Writes smaller versions of the image too, in the same pass: the levels of an OME-Zarr.
@@ -91,17 +105,43 @@ impl Output {
     }
 
     /// Fills in what was not set, from what is known of the input and of the result.
-    pub(crate) fn options(&self, info: &Info, input: &Meta, result: &Meta) -> Result<OutputOptions, Error> {
-        let format = match Format::from_path(&self.path) {
-            other @ (Format::Tiff | Format::Npy) if self.zarr_v2 => {
-                let kind = if other == Format::Tiff { "a TIFF" } else { "a .npy file" };
-                let why = format!("`{}` is {kind} by its name", self.path.display());
-                return Err(IoError::Option { option: "--zarr-format", why }.into());
+    /// `copies` says that there are no steps in between.
+    pub(crate) fn options(
+        &self,
+        info: &Info,
+        input: &Meta,
+        result: &Meta,
+        copies: bool,
+    ) -> Result<OutputOptions, Error> {
+        let same_values = copies && result.dtype == input.dtype;
+        let mut about = About { ome: self.ome, same_values, ..About::default() };
+        let format = match &self.labels {
+            None => {
+                about.carried.clone_from(&info.attributes);
+                self.format()?
             }
-            other @ (Format::Tiff | Format::Npy) => other,
-            _ if self.zarr_v2 => Format::ZarrV2,
-            zarr => zarr,
+            Some(labels) => {
+                let image = labels.check(result, copies)?;
+                let asked =
+                    self.ome.or(self.zarr_v2.map(|v2| if v2 { OmeVersion::V04 } else { OmeVersion::V05 }));
+                if let Some(asked) = asked.filter(|asked| Some(*asked) != image.ome) {
+                    let why = format!(
+                        "`{}` is {}, and its labels as well; not {asked}",
+                        labels.image.display(),
+                        image.format
+                    );
+                    return Err(IoError::Option { option: "--ome", why }.into());
+                }
+                about.ome = image.ome;
+                about.labels_of = Some("../../".to_owned());
+                if image.zarr_format == Some(2) { Format::ZarrV2 } else { Format::ZarrV3 }
+            }
         };
+        match &self.pyramid {
+            Some(pyramid) if pyramid.copied => about.same_levels = true,
+            Some(pyramid) => about.method = Some(pyramid.method(self.kind(result)).name()),
+            None => {}
+        }
         let inherited = inherited_chunk(info, input, result, format);
         let chunk = if self.chunk.is_empty() {
             inherited
@@ -122,9 +162,46 @@ impl Output {
             Format::Npy => Codec::None,
             Format::ZarrV2 | Format::ZarrV3 => Codec::BloscZstd { level: 3, shuffle: Shuffle::Bit },
         });
-        let bare = info.bare && self.pyramid.is_none() && matches!(format, Format::ZarrV2 | Format::ZarrV3);
+        let described = self.pyramid.is_some() || self.ome.is_some() || self.labels.is_some();
+        let bare = info.bare && !described && matches!(format, Format::ZarrV2 | Format::ZarrV3);
         let (path, overwrite) = (self.path.clone(), self.overwrite);
-        Ok(OutputOptions { path, format, chunk, shard, codec, overwrite, bare })
+        Ok(OutputOptions { path, format, chunk, shard, codec, overwrite, bare, about })
+    }
+}
+
+impl Output {
+    /// What the name and the versions ask for.
+    fn format(&self) -> Result<Format, Error> {
+        let v2 = self.zarr_v2 == Some(true);
+        let refuse = |option: &'static str, why: String| Err(IoError::Option { option, why }.into());
+        let found = Format::from_path(&self.path);
+        let kind = match found {
+            Format::Tiff => "a TIFF",
+            Format::Npy => "a .npy file",
+            Format::ZarrV2 | Format::ZarrV3 => "",
+        };
+        if !kind.is_empty() && (v2 || self.ome.is_some()) {
+            let option = if v2 { "--zarr-format" } else { "--ome" };
+            return refuse(option, format!("`{}` is {kind} by its name", self.path.display()));
+        }
+        match (found, self.ome) {
+            (Format::Tiff | Format::Npy, _) => Ok(found),
+            (_, Some(OmeVersion::V04)) if self.zarr_v2 == Some(false) => refuse(
+                "--ome",
+                "OME-Zarr 0.4 is written in Zarr v2, and `--zarr-format` asks for 3".to_owned(),
+            ),
+            (_, Some(OmeVersion::V04)) => Ok(Format::ZarrV2),
+            (_, Some(later)) if v2 => refuse(
+                "--ome",
+                format!("OME-Zarr {later} is written in Zarr v3, and `--zarr-format` asks for 2"),
+            ),
+            (zarr, _) => Ok(if v2 { Format::ZarrV2 } else { zarr }),
+        }
+    }
+
+    /// What the values of a result mean where they are written.
+    pub(crate) fn kind(&self, result: &Meta) -> Kind {
+        if self.labels.is_some() { Kind::Labels } else { result.kind }
     }
 }
 
@@ -220,7 +297,7 @@ mod tests {
     #[test]
     fn an_output_is_cut_as_its_input() {
         let (image, info) = (volume([300, 300, 300]), zarr([64, 128, 128]));
-        let options = Output::to("o.zarr").options(&info, &image, &image).unwrap();
+        let options = Output::to("o.zarr").options(&info, &image, &image, true).unwrap();
         assert_eq!(options.chunk, Some([1, 1, 64, 128, 128]));
         assert!(options.bare);
         assert_eq!(options.codec.to_string(), "blosc-zstd:3:bitshuffle");
@@ -229,7 +306,7 @@ mod tests {
     #[test]
     fn a_smaller_result_has_no_larger_chunk() {
         let (image, info) = (volume([300, 300, 300]), zarr([64, 128, 128]));
-        let options = Output::to("o.zarr").options(&info, &image, &volume([300, 300, 50])).unwrap();
+        let options = Output::to("o.zarr").options(&info, &image, &volume([300, 300, 50]), true).unwrap();
         assert_eq!(options.chunk, Some([1, 1, 64, 128, 50]));
     }
 
@@ -238,10 +315,10 @@ mod tests {
         let mut info = zarr([1, 8, 300]);
         info.format = "TIFF".to_owned();
         let image = volume([10, 300, 300]);
-        assert_eq!(Output::to("o.zarr").options(&info, &image, &image).unwrap().chunk, None);
+        assert_eq!(Output::to("o.zarr").options(&info, &image, &image, true).unwrap().chunk, None);
         info.chunk5 = [1, 1, 1, 240, 240];
         assert_eq!(
-            Output::to("o.zarr").options(&info, &image, &image).unwrap().chunk,
+            Output::to("o.zarr").options(&info, &image, &image, true).unwrap().chunk,
             Some([1, 1, 1, 240, 240])
         );
     }
@@ -258,7 +335,7 @@ mod tests {
     fn a_codec_goes_where_the_format_has_it() {
         let (image, mut info) = (volume([300, 300, 300]), zarr([64, 128, 128]));
         info.output_codec = Some(Codec::Gzip { level: 5 });
-        let codec = |path: &str| Output::to(path).options(&info, &image, &image).unwrap().codec;
+        let codec = |path: &str| Output::to(path).options(&info, &image, &image, true).unwrap().codec;
         assert_eq!(codec("o.zarr"), Codec::Gzip { level: 5 });
         assert_eq!(codec("o.tif"), Codec::Deflate { level: 6 });
     }

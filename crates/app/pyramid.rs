@@ -11,7 +11,7 @@ use voxtile_kernels::ops;
 use voxtile_kernels::spec::Args;
 use voxtile_sched::contract::Op;
 use voxtile_sched::engine::Level;
-use voxtile_sched::model::{Axis, Kind, Meta, NDIM, PerAxis, Shape, Spacing};
+use voxtile_sched::model::{Axis, Dtype, Kind, Meta, NDIM, PerAxis, Region, Shape, Spacing, Tile, TileMut};
 
 /// Levels end where no space axis is longer than this.
 const UNTIL: u64 = 256;
@@ -57,6 +57,24 @@ impl Reduction {
         (op, meta)
     }
 
+    /// One piece of a level, of a piece of the level above it that begins with a whole block: sample type, shape, and
+    /// voxels, in words for alignment.
+    #[must_use]
+    pub fn reduce(self, above: &Meta, factor: &Shape, piece: &Tile<'_>) -> (Dtype, [usize; NDIM], Vec<u64>) {
+        let mut meta = above.clone();
+        meta.shape = piece.shape().map(|n| n as u64);
+        let (op, made) = self.apply(&meta, factor);
+        let shape = made.shape.map(|n| n as usize);
+        let bytes = shape.iter().product::<usize>() * made.dtype.size();
+        let mut voxels = vec![0u64; bytes.div_ceil(8)];
+        let scratched = usize::try_from(op.scratch(&made.shape)).unwrap_or(0);
+        let mut scratch = vec![0u64; scratched.div_ceil(8)];
+        let out = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut voxels)[..bytes];
+        let scratch = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut scratch)[..scratched];
+        op.cpu(&[piece.part(&Region::whole(meta.shape))], TileMut::new(made.dtype, shape, out), scratch);
+        (made.dtype, shape, voxels)
+    }
+
     /// What suits an image that nobody said more about: labels and masks have no means.
     fn suiting(kind: Kind) -> Self {
         match kind {
@@ -92,11 +110,13 @@ pub struct Pyramid {
     reduction: Option<Reduction>,
     factor: Vec<u64>,
     until: u64,
+    /// Whether levels are copied from the input.
+    pub(crate) copied: bool,
 }
 
 impl Default for Pyramid {
     fn default() -> Self {
-        Self { reduction: None, factor: Vec::new(), until: UNTIL }
+        Self { reduction: None, factor: Vec::new(), until: UNTIL, copied: false }
     }
 }
 
@@ -106,6 +126,12 @@ impl Pyramid {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Levels that are those of the input, copied as they are: for Zarr, and without steps.
+    #[must_use]
+    pub fn of_input() -> Self {
+        Self { copied: true, ..Self::default() }
     }
 
     /// How a block becomes a voxel.
@@ -126,6 +152,11 @@ impl Pyramid {
         Self { until: voxels.max(1), ..self }
     }
 
+    /// How levels are made of an image of that kind.
+    pub(crate) fn method(&self, kind: Kind) -> Reduction {
+        self.reduction.unwrap_or_else(|| Reduction::suiting(kind))
+    }
+
     /// The levels of an image that is written as `options` say.
     pub(crate) fn levels(&self, options: &OutputOptions, image: &Meta) -> Result<Vec<Level>, Error> {
         options.takes_levels(image)?;
@@ -143,7 +174,7 @@ impl Pyramid {
                 return Err(IoError::Option { option: "--pyramid-factor", why }.into());
             }
         }
-        let reduction = self.reduction.unwrap_or_else(|| Reduction::suiting(image.kind));
+        let reduction = self.method(image.kind);
         if image.kind == Kind::Labels && reduction == Reduction::Mean {
             let why = "the mean of two object numbers is a third object; labels take mode, max or stride"
                 .to_owned();
@@ -215,7 +246,7 @@ mod tests {
 
     fn shapes(pyramid: &Pyramid, meta: &Meta) -> Vec<Vec<u64>> {
         let info = voxtile_io::Info::default();
-        let options = Output::to("o.zarr").options(&info, meta, meta).unwrap();
+        let options = Output::to("o.zarr").options(&info, meta, meta, true).unwrap();
         pyramid.levels(&options, meta).unwrap().iter().map(|l| l.meta.dims()).collect()
     }
 
@@ -244,7 +275,8 @@ mod tests {
     fn labels_keep_their_numbers() {
         let mut labels = volume([8, 512, 512], [1.0; 3]);
         labels.kind = Kind::Labels;
-        let options = Output::to("o.zarr").options(&voxtile_io::Info::default(), &labels, &labels).unwrap();
+        let options =
+            Output::to("o.zarr").options(&voxtile_io::Info::default(), &labels, &labels, true).unwrap();
         let levels = Pyramid::new().levels(&options, &labels).unwrap();
         assert_eq!(levels[0].meta.kind, Kind::Labels);
         let place = levels[0].meta.spacing[4].as_ref().map(|s| (s.scale, s.origin));
@@ -255,7 +287,7 @@ mod tests {
     fn an_image_without_voxel_size_counts_in_voxels() {
         let axes = AxisSet::parse("yx").unwrap();
         let meta = Meta::new([1, 1, 1, 1000, 300], axes, Dtype::U8);
-        let options = Output::to("o.zarr").options(&voxtile_io::Info::default(), &meta, &meta).unwrap();
+        let options = Output::to("o.zarr").options(&voxtile_io::Info::default(), &meta, &meta, true).unwrap();
         let levels = Pyramid::new().levels(&options, &meta).unwrap();
         let scales: Vec<f64> = levels.iter().map(|l| l.meta.spacing[3].as_ref().unwrap().scale).collect();
         assert_eq!(scales, [2.0, 4.0]);

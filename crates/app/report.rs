@@ -188,6 +188,19 @@ fn explain(failure: &Failure, cli: &Cli) -> Explained {
             failure.to_string(),
             Some("make numbers of objects first, as with a recipe that ends in `label`".to_owned()),
         ),
+        Failure::NoRecord { .. } => (
+            failure.to_string(),
+            Some(
+                "images that `voxtile run` and `voxtile convert` write do, but not .npy files and tables"
+                    .to_owned(),
+            ),
+        ),
+        Failure::MadeOfDamage { .. } => {
+            (failure.to_string(), Some("`--on-damage stop` makes outputs that can be".to_owned()))
+        }
+        Failure::InputChanged { .. } | Failure::OtherResult { .. } => {
+            (failure.to_string(), Some(format!("`voxtile info {}` shows how it was made", words.input())))
+        }
         Failure::Interrupted | Failure::Stdout(_) | Failure::Closed => (failure.to_string(), None),
     }
 }
@@ -226,6 +239,14 @@ fn library(error: &Error, words: &Words<'_>) -> Explained {
             error.to_string(),
             Some("end the recipe with `label`, as in `threshold otsu | label`".to_owned()),
         ),
+        Error::NoLabelImage { .. } => (
+            error.to_string(),
+            Some("end the recipe with `label`, as in `threshold otsu | label`; or leave `labels:` out".to_owned()),
+        ),
+        Error::LabelsBeside { path, .. } => (
+            error.to_string(),
+            Some(format!("labels lie on the voxels of level 0: `voxtile info {}` shows its axes and sizes", shell_word(path))),
+        ),
         Error::Device(_) => (
             format!("`--device cuda`: {error}"),
             Some("`--device cpu` needs no GPU and gives the same bits; `voxtile info --devices` shows what there is".to_owned()),
@@ -250,7 +271,9 @@ fn store(error: &IoError, words: &Words<'_>) -> Explained {
                 true => format!("{chunk} of `{store}` is damaged\n  voxels {region}: {problem}"),
                 false => format!("chunk `{chunk}` of `{store}` is damaged\n  voxels {region}: {problem}"),
             },
-            Some(format!("`voxtile verify {input}` lists every damaged chunk")),
+            Some(format!(
+                "`voxtile verify {input}` lists every damaged chunk; `--on-damage fill` goes on with the fill value"
+            )),
         ),
         IoError::Missing { path } => {
             let parent_of_output = words.output.and_then(Path::parent).is_some_and(|dir| dir == path);
@@ -313,7 +336,7 @@ fn unsupported(feature: &Feature) -> Option<String> {
 
 fn option_hint(option: &str, words: &Words<'_>) -> Option<String> {
     let tiff = words.output.filter(|p| matches!(Format::from_path(p), Format::Tiff | Format::Npy));
-    if let (Some(output), "--shard" | "--zarr-format") = (tiff, option) {
+    if let (Some(output), "--shard" | "--zarr-format" | "--ome") = (tiff, option) {
         return Some(format!("`{}` makes a Zarr", with(output, "zarr")));
     }
     match option {
@@ -322,6 +345,13 @@ fn option_hint(option: &str, words: &Words<'_>) -> Option<String> {
         }
         "--axes" => {
             Some("give one letter of tczyx for each axis of the array, as in `--axes zyx`".to_owned())
+        }
+        "--pyramid=input" => Some("`--pyramid` makes levels anew".to_owned()),
+        "--ome" => Some(
+            "leave `--ome` or `--zarr-format` out: 0.4 is written in Zarr v2, 0.5 and 0.6 in v3".to_owned(),
+        ),
+        "labels" => {
+            Some("`labels:image.zarr/cells` is the label image `cells` of the OME-Zarr image.zarr".to_owned())
         }
         "--codec" => Some(format!("the codecs are {CODEC_FORMS}")),
         "--keep-jpeg" => Some(
@@ -430,6 +460,7 @@ fn recipe(error: &RecipeError) -> Option<String> {
         Problem::Argument(
             ArgError::Missing { op, .. } | ArgError::Value { op, .. } | ArgError::TooMany { op, .. },
         ) => example(op),
+        Problem::TooMany { .. } => "cut the recipe in two, and store what lies between".to_owned(),
         Problem::As => "for example `gaussian sigma=4 as blurred`".to_owned(),
         Problem::Unclosed => "end it with the quote that begins it".to_owned(),
         Problem::Toml { .. } => {

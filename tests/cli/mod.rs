@@ -3,14 +3,20 @@
 mod basics;
 mod compare;
 mod convert;
+mod damage;
 mod demo;
+mod full;
 mod interrupt;
+mod labels;
 mod many;
 mod planes;
+mod plates;
 mod preview;
 mod pyramid;
 mod replace;
+mod sample;
 mod slides;
+mod verify;
 
 use crate::house;
 use ndarray::ArrayD;
@@ -47,7 +53,11 @@ impl Place {
     #[cfg(unix)]
     pub(crate) fn shell(&self, line: &str) -> Answer {
         let mut shell = std::process::Command::new("sh");
-        shell.args(["-c", line]).env("VOXTILE", env!("CARGO_BIN_EXE_voxtile")).current_dir(self.0.path());
+        shell
+            .args(["-c", line])
+            .env("VOXTILE", env!("CARGO_BIN_EXE_voxtile"))
+            .env("SOURCE_DATE_EPOCH", "1700000000")
+            .current_dir(self.0.path());
         Answer::of(&shell.output().expect("sh starts"))
     }
 

@@ -113,6 +113,41 @@ fn a_tiff_has_its_levels_below_each_page() {
 }
 
 #[test]
+fn levels_of_the_input_are_copied() {
+    let place = Place::new();
+    place.volume("in.zarr");
+    let pyramid = ["--pyramid=max", "--pyramid-until", "8", "--chunk", "8"];
+    place.ok(&[&["convert", "in.zarr", "a.zarr"], &pyramid[..]].concat());
+    // Voxels that no method makes of level 0 show that they are copied.
+    std::fs::remove_file(place.path("a.zarr/1/c/0/0/0")).unwrap();
+    for (n, more) in [&["--shard", "16"][..], &["--ome", "0.4"], &["--ome", "0.6", "--codec", "none"]]
+        .into_iter()
+        .enumerate()
+    {
+        let out = format!("{n}.zarr");
+        place.ok(&[&["convert", "a.zarr", &out, "--pyramid=input"], more].concat());
+        for level in ["0", "1", "2", "3"] {
+            place.ok(&["convert", "a.zarr", "want.zarr", "--level", level, "--overwrite"]);
+            place.ok(&["convert", &out, "got.zarr", "--level", level, "--overwrite"]);
+            place.ok(&["verify", "got.zarr", "want.zarr"]);
+        }
+        let seen = place.run(&["verify", &out]);
+        assert!(seen.stdout.contains("level 1 is not the max of level 0"), "{}", seen.stdout);
+    }
+    let refused = |args: &[&str], words: &str| {
+        let answer = place.run(&[args, &["--pyramid=input"]].concat());
+        assert_eq!(answer.code, Some(2), "{args:?}");
+        assert!(answer.stderr.contains(words), "{}", answer.stderr);
+        assert!(answer.stderr.contains("hint: `--pyramid` makes levels anew"), "{}", answer.stderr);
+    };
+    refused(&["run", "a.zarr", "b.zarr", "invert"], "not those of another image");
+    refused(&["convert", "a.zarr", "b.zarr", "--dtype", "f32"], "not those of another image");
+    refused(&["convert", "in.zarr", "b.zarr"], "has no smaller levels");
+    refused(&["convert", "a.zarr", "b.tif"], "from Zarr to Zarr");
+    assert!(!place.path("b.zarr").exists());
+}
+
+#[test]
 fn a_plan_shows_the_levels() {
     let place = Place::new();
     place.volume("in.zarr");

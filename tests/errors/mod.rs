@@ -2,6 +2,7 @@
 
 mod files;
 mod machine;
+mod ome;
 mod options;
 mod recipes;
 

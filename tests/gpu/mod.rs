@@ -128,16 +128,20 @@ fn a_stage_without_all_kernels_runs_on_the_cpu_and_the_plan_says_so() {
         let mut command = emulated(&["plan", input, recipe, "--device", "cuda"], &[])?;
         Some(done(&mut command))
     };
-    let Some(said) = plan("gaussian 1 | median 3") else { return };
-    assert!(said.contains("runs    on the CPU: `median 3` has no kernel from f32 to f32"), "{said}");
+    let recursive = "gaussian 1 | gaussian sigma=3 method=recursive";
+    let Some(said) = plan(recursive) else { return };
+    assert!(
+        said.contains("on the CPU: `gaussian sigma=3 method=recursive` has no kernel from f32 to f32: each voxel of a line"),
+        "{said}"
+    );
     let said = plan("cast i32 | gaussian 1").unwrap();
     assert!(said.contains("on the CPU: `cast i32` has no kernel from u16 to i32"), "{said}");
     // What is found in the image is not known yet, but what is done with it.
     let said = plan("gaussian 1 | threshold otsu").unwrap();
     assert_eq!(said.matches("runs    on Emulated GPU").count(), 2, "{said}");
-    let said = plan("gaussian 1 | normalize").unwrap();
-    assert!(said.contains("runs    on Emulated GPU") && said.contains("`normalize` has no kernel"), "{said}");
-    let args = ["run", input, output, "gaussian 1 | median 3", "--device", "cuda"];
+    let said = plan("label | min-size 5").unwrap();
+    assert!(said.contains("`min-size 5` has no kernels: objects are found by their values"), "{said}");
+    let args = ["run", input, output, recursive, "--device", "cuda"];
     done(&mut emulated(&args, &[]).unwrap());
 }
 

@@ -9,6 +9,7 @@ contains one of them.
 import corpus
 import inputs
 import labels
+import ngff
 import operations
 import outputs
 import slides
@@ -17,4 +18,4 @@ import thresholds
 from common import main
 
 if __name__ == "__main__":
-    raise SystemExit(main([outputs, inputs, operations, labels, thresholds, stains, slides, corpus]))
+    raise SystemExit(main([outputs, inputs, operations, labels, ngff, thresholds, stains, slides, corpus]))

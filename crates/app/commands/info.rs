@@ -6,7 +6,7 @@ use crate::{progress, text};
 use serde_json::{Value as Json, json};
 use std::fmt::Write;
 use std::path::Path;
-use voxtile::Images;
+use voxtile::{Images, Made};
 use voxtile_io::{Info, Opened, open};
 use voxtile_kernels::statistics::{Ranks, Step};
 use voxtile_sched::contract::Source;
@@ -15,7 +15,11 @@ use voxtile_sched::model::{Axis, Channel, Element, Grid, Meta, Region, Tile, vox
 
 pub(super) fn info(args: &Args, global: Global) -> Done {
     let one = |input: &Path| -> Result<(Json, String), Failure> {
-        let Opened { source, info } = open(input, &args.read.options())?;
+        let Opened { source, mut info } = open(input, &args.read.options())?;
+        if info.ome.is_some() {
+            info.arrays
+                .extend(voxtile_io::survey::labels(input, args.read.array.as_deref().unwrap_or_default()));
+        }
         let stats = if args.stats { Some(statistics(&*source, args, global)?) } else { None };
         let json = as_json(&info, source.meta(), stats.as_ref());
         Ok((json, as_text(&info, source.meta(), stats.as_ref())))
@@ -305,6 +309,9 @@ fn as_json(info: &Info, meta: &Meta, stats: Option<&Stats>) -> Json {
     out["bytes"] = json!(meta.bytes());
     out["details"] =
         info.details.iter().map(|(k, v)| (k.clone(), json!(v))).collect::<serde_json::Map<_, _>>().into();
+    if let Some(made) = meta.made.as_deref().and_then(Made::parse) {
+        out["made"] = json!(made);
+    }
     if let Some(stats) = stats {
         let channel = |c: &ChannelStats| {
             let mut out = moments_json(&c.moments);
@@ -358,6 +365,11 @@ fn as_text(info: &Info, meta: &Meta, stats: Option<&Stats>) -> String {
     }
     for (key, value) in &info.details {
         line(key, value.clone());
+    }
+    if let Some(made) = meta.made.as_deref().and_then(Made::parse) {
+        let what = if made.recipe.is_empty() { "convert".to_owned() } else { made.recipe };
+        let of = made.input.path.file_name().unwrap_or_default();
+        line("made", format!("by voxtile {}: {what}, of {}", made.version, of.display()));
     }
     if let Some(stats) = stats {
         line("values", moments_text(&stats.all));

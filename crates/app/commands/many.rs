@@ -12,7 +12,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use voxtile::error::{IoError, PlanError};
 use voxtile::{Column, Error, Output, Pipeline, Recipe, Report, Table, Values, Workshop};
-use voxtile_io::TableOptions;
+use voxtile_io::plate::{Plate, PlateWriter, field_of};
+use voxtile_io::{Format, OmeVersion, TableOptions, check_apart};
 
 /// What stands for an image's name, without its extension, in the path of an output.
 const NAME: &str = "{name}";
@@ -26,6 +27,8 @@ pub(super) struct Job<'a> {
     pub(super) write: &'a WriteArgs,
     pub(super) engine: &'a EngineArgs,
     pub(super) global: Global,
+    /// The plate whose fields the images are.
+    pub(super) plate: Option<Plate>,
 }
 
 /// Where the results of all images go.
@@ -34,11 +37,19 @@ enum Place {
     Together(TableOptions),
     /// Each to a path of its own.
     Each(Vec<PathBuf>),
+    /// Each to its field of a plate.
+    Fields(Vec<PathBuf>),
 }
 
 pub(super) fn run(images: &[PathBuf], job: &Job<'_>) -> Done {
     let started = Instant::now();
     let place = job.place(images)?;
+    let writer = match (&place, &job.plate) {
+        (Place::Fields(_), Some(plate)) => {
+            Some(PlateWriter::begin(job.output, plate, job.version(), job.write.overwrite)?)
+        }
+        _ => None,
+    };
     let bar = progress::bar(job.global);
     bar.set_length(images.len() as u64);
     let all = All { images, job, place: &place, bar: &bar, done: Mutex::new(BTreeMap::new()) };
@@ -51,6 +62,9 @@ pub(super) fn run(images: &[PathBuf], job: &Job<'_>) -> Done {
     all.each(&large, 1, Share { workers: job.engine.limits.workers(), images: 1 });
     bar.finish_and_clear();
     let done = std::mem::take(&mut *all.done.lock().unwrap_or_else(PoisonError::into_inner));
+    if let (Some(writer), Some(plate)) = (writer, &job.plate) {
+        job.fields(writer, plate.clone(), &done)?;
+    }
     job.conclude(images, &place, done, started)
 }
 
@@ -105,7 +119,7 @@ impl Place {
     fn of(&self, n: usize) -> Option<&Path> {
         match self {
             Self::Together(_) => None,
-            Self::Each(paths) => Some(&paths[n]),
+            Self::Each(paths) | Self::Fields(paths) => Some(&paths[n]),
         }
     }
 }
@@ -123,7 +137,39 @@ impl Job<'_> {
             options.check().map_err(Error::from)?;
             return Ok(Place::Together(options));
         }
+        let is_zarr = matches!(Format::from_path(self.output), Format::ZarrV2 | Format::ZarrV3);
+        if !each && is_zarr && self.plate.is_some() {
+            for image in images {
+                check_apart(image, self.output)?;
+            }
+            let fields = self.plate.iter().flat_map(Plate::fields);
+            return Ok(Place::Fields(fields.map(|field| self.output.join(field)).collect()));
+        }
         Ok(Place::Each(outputs(images, self.output)?))
+    }
+
+    /// The version of OME-Zarr of a plate that is written.
+    fn version(&self) -> OmeVersion {
+        let v2 = self.write.zarr_format.as_deref() == Some("2");
+        self.write.ome.unwrap_or(if v2 { OmeVersion::V04 } else { OmeVersion::V05 })
+    }
+
+    /// Makes a plate complete, of the fields that were written; of a run that was stopped, or without any, nothing is left.
+    fn fields(
+        &self,
+        writer: PlateWriter,
+        mut plate: Plate,
+        done: &BTreeMap<usize, Result<Report, Error>>,
+    ) -> Result<(), Failure> {
+        if done.values().any(|r| r.as_ref().is_err_and(Error::is_cancelled))
+            || done.values().all(Result::is_err)
+        {
+            writer.abort();
+            return Ok(());
+        }
+        let fields = plate.fields();
+        plate.keep(&done.iter().filter(|(_, r)| r.is_ok()).map(|(n, _)| fields[*n].clone()).collect());
+        Ok(writer.finish(&plate)?)
     }
 
     fn one(
@@ -146,6 +192,8 @@ impl Job<'_> {
             None => pipeline,
         };
         let place = output.map_or_else(Output::nowhere, Output::to);
+        let is_field = self.plate.is_some() && output.is_some_and(|path| path.starts_with(self.output));
+        let place = if is_field { place.ome(self.version()) } else { place };
         pipeline.write_to(self.write.apply(place))?.cancel_with(progress::interrupt()).run()
     }
 
@@ -164,9 +212,15 @@ impl Job<'_> {
         }
         let mut joined = Table::default();
         let mut failed: Vec<(String, String)> = Vec::new();
+        let mut damaged: Vec<(String, String)> = Vec::new();
         let mut finished = 0;
         for (n, result) in done {
             let image = images[n].display().to_string();
+            if let Ok(report) = &result
+                && !report.damaged.is_empty()
+            {
+                damaged.push((image.clone(), super::run::damage(&report.damaged, &images[n])));
+            }
             let result =
                 result.map_err(|e| report::cause(&e)).and_then(|report| match (place, report.table) {
                     (Place::Together(_), Some(table)) => append(&mut joined, table),
@@ -186,16 +240,22 @@ impl Job<'_> {
         for (image, why) in &failed {
             report::say(&format!("failed: {image}: {why}"));
         }
+        for (_, list) in &damaged {
+            report::say(list);
+        }
         if self.global.json {
             let failed: Vec<_> =
                 failed.iter().map(|(image, why)| json!({ "image": image, "error": why })).collect();
+            let damaged: Vec<_> =
+                damaged.iter().map(|(image, list)| json!({ "image": image, "damage": list })).collect();
             print_json(
-                &json!({ "images": finished, "failed": failed, "seconds": seconds, "rows": joined.rows() }),
+                &json!({ "images": finished, "failed": failed, "damaged": damaged, "seconds": seconds,
+                    "rows": joined.rows() }),
             )?;
         } else if !self.global.quiet {
             let rows = match place {
                 Place::Together(_) => format!(", {}", text::counted(joined.rows() as u64, "row")),
-                Place::Each(_) => String::new(),
+                Place::Each(_) | Place::Fields(_) => String::new(),
             };
             let of = if failed.is_empty() { String::new() } else { format!(" of {}", images.len()) };
             report::say(&format!(
@@ -205,7 +265,8 @@ impl Job<'_> {
                 text::seconds(seconds)
             ));
         }
-        Ok(if failed.is_empty() { Outcome::Done } else { Outcome::Damaged })
+        let whole = failed.is_empty() && damaged.is_empty();
+        Ok(if whole { Outcome::Done } else { Outcome::Damaged })
     }
 }
 
@@ -269,8 +330,11 @@ pub(super) fn each(
     Ok(outcome)
 }
 
-/// The name of an image without its extension: `a.ome.zarr` is `a`.
+/// The name of an image without its extension: `a.ome.zarr` is `a`. Of a field of a plate, its well and field: `B3_0`.
 fn name(image: &Path) -> String {
+    if let Some((well, field)) = field_of(image) {
+        return format!("{well}_{field}");
+    }
     let name = image.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
     let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
     stem.strip_suffix(".ome").unwrap_or(stem).to_owned()

@@ -9,15 +9,19 @@ mod many;
 mod ops;
 mod preview;
 mod run;
+mod sample;
 mod scan;
 mod verify;
 
-use crate::args::{Cli, Command, EngineArgs, LimitArgs, ReadArgs, RecipeArgs, WriteArgs};
+use crate::args::{Cli, Command, EngineArgs, Levels, LimitArgs, ReadArgs, RecipeArgs, WriteArgs};
 use clap::CommandFactory;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 use voxtile::op::{Axis, AxisSet, Dtype};
 use voxtile::{Error, Images, OpenOptions, Output, Pipeline, Pyramid, RawOptions, Recipe, machine};
+
+/// Bytes that a recipe file may have.
+const MOST_RECIPE: u64 = 256 << 10;
 
 /// How a command that did its work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +60,14 @@ pub(crate) enum Failure {
     LabelType { path: PathBuf, dtype: Dtype },
     #[error("`{}` has {labels:?} voxels, which do not lie on the image's {image:?}", path.display())]
     LabelShape { path: PathBuf, labels: Vec<u64>, image: Vec<u64> },
+    #[error("`{}` does not say how it was made", path.display())]
+    NoRecord { path: PathBuf },
+    #[error("`{}` was made of damaged chunks, and cannot be made again", path.display())]
+    MadeOfDamage { path: PathBuf },
+    #[error("`{}` was made of `{}`, which has changed since", path.display(), input.display())]
+    InputChanged { path: PathBuf, input: PathBuf },
+    #[error("`{}` holds {is:?} voxels, and its recipe makes {makes:?}", path.display())]
+    OtherResult { path: PathBuf, is: Vec<u64>, makes: Vec<u64> },
     #[error("interrupted")]
     Interrupted,
     #[error("cannot write to stdout: {0}")]
@@ -141,8 +153,16 @@ impl LimitArgs {
 impl RecipeArgs {
     fn recipe(&self) -> Result<Recipe, Failure> {
         if let Some(path) = &self.file {
-            let toml = std::fs::read_to_string(path)
-                .map_err(|source| Failure::RecipeFile { path: path.clone(), source })?;
+            let failed = |source| Failure::RecipeFile { path: path.clone(), source };
+            let mut bytes = Vec::new();
+            let file = std::fs::File::open(path).map_err(failed)?;
+            file.take(MOST_RECIPE + 1).read_to_end(&mut bytes).map_err(failed)?;
+            if bytes.len() as u64 > MOST_RECIPE {
+                let words = format!("it has more than {} KiB, which no recipe has", MOST_RECIPE >> 10);
+                return Err(failed(std::io::Error::new(ErrorKind::FileTooLarge, words)));
+            }
+            let toml = String::from_utf8(bytes)
+                .map_err(|_| failed(std::io::Error::new(ErrorKind::InvalidData, "it is no UTF-8 text")))?;
             return Ok(Recipe::from_toml(&toml, &path.display().to_string()).map_err(Error::from)?);
         }
         // clap asks for one of the two.
@@ -152,7 +172,13 @@ impl RecipeArgs {
 
 impl WriteArgs {
     fn apply(&self, output: Output) -> Output {
-        let mut output = output.overwrite(self.overwrite).zarr_v2(self.zarr_format.as_deref() == Some("2"));
+        let mut output = output.overwrite(self.overwrite);
+        if let Some(format) = &self.zarr_format {
+            output = output.zarr_v2(format == "2");
+        }
+        if let Some(version) = self.ome {
+            output = output.ome(version);
+        }
         if let Some(chunk) = &self.chunk {
             output = output.chunk(&chunk.0);
         }
@@ -162,11 +188,13 @@ impl WriteArgs {
         if let Some(codec) = self.codec {
             output = output.codec(codec);
         }
-        if let Some(reduction) = self.pyramid {
-            let mut pyramid = Pyramid::new().until(self.pyramid_until);
-            if let Some(reduction) = reduction {
-                pyramid = pyramid.reduction(reduction);
-            }
+        if let Some(levels) = self.pyramid {
+            let mut pyramid = match levels {
+                None => Pyramid::new(),
+                Some(Levels::By(reduction)) => Pyramid::new().reduction(reduction),
+                Some(Levels::OfInput) => Pyramid::of_input(),
+            };
+            pyramid = pyramid.until(self.pyramid_until);
             if let Some(factor) = &self.pyramid_factor {
                 pyramid = pyramid.factor(&factor.0);
             }
@@ -176,10 +204,17 @@ impl WriteArgs {
     }
 }
 
+/// The time in seconds since 1970, or what stands for it where builds are to be equal.
+fn now() -> u64 {
+    let said = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    said.unwrap_or_else(|| since.map_or(0, |since| since.as_secs()))
+}
+
 impl EngineArgs {
     fn apply(&self, pipeline: Pipeline) -> Pipeline {
         let mut pipeline = pipeline.memory(self.limits.memory()).workers(self.limits.workers());
-        pipeline = pipeline.device(self.device);
+        pipeline = pipeline.device(self.device).on_damage(self.on_damage).made_at(now());
         if let Some(bytes) = self.gpu_memory {
             pipeline = pipeline.gpu_memory(bytes);
         }

@@ -6,16 +6,17 @@ use crate::{progress, report, text};
 use serde_json::json;
 use std::path::Path;
 use voxtile::op::voxels;
-use voxtile::{Error, Images, Output, Pipeline, Recipe, Report};
+use voxtile::{DamagedChunk, Error, Images, Output, Pipeline, Recipe, Report, Screen};
+use voxtile_io::plate::Plate;
 use voxtile_sched::dispatch;
 use voxtile_sched::model::Element as _;
 
 pub(super) fn run(args: &Run, global: Global) -> Done {
     let recipe = args.recipe.recipe()?;
-    if let Images::Many(images) = args.read.images(&args.input)? {
+    if let (Images::Many(images), plate) = images(&args.input, &args.read)? {
         let (output, table) = (args.output.as_path(), args.table.as_deref());
         let (read, write, engine) = (&args.read, &args.write, &args.engine);
-        return many::run(&images, &many::Job { recipe, output, table, read, write, engine, global });
+        return many::run(&images, &many::Job { recipe, output, table, read, write, engine, global, plate });
     }
     let mut pipeline = pipeline(&args.input, recipe, &args.read, &args.write, &args.engine)?;
     if let Some(table) = &args.table {
@@ -29,10 +30,10 @@ pub(super) fn convert(args: &Convert, global: Global) -> Done {
         return keep::keep(args, global);
     }
     let recipe = changes(args)?;
-    if let Images::Many(images) = args.read.images(&args.input)? {
+    if let (Images::Many(images), plate) = images(&args.input, &args.read)? {
         let (output, table) = (args.output.as_path(), None);
         let (read, write, engine) = (&args.read, &args.write, &args.engine);
-        return many::run(&images, &many::Job { recipe, output, table, read, write, engine, global });
+        return many::run(&images, &many::Job { recipe, output, table, read, write, engine, global, plate });
     }
     let pipeline = pipeline(&args.input, recipe, &args.read, &args.write, &args.engine)?;
     process(pipeline, &args.input, &args.output, &args.write, global)
@@ -76,6 +77,14 @@ pub(super) fn plan(args: &Plan, global: Global) -> Done {
     many::each(&images, global, |image| {
         let plan = one(image)?;
         Ok((json!({ "plan": plan.summary() }), format!("{plan}\n")))
+    })
+}
+
+/// What an input names, and the plate that it is.
+fn images(input: &Path, read: &ReadArgs) -> Result<(Images, Option<Plate>), Failure> {
+    Ok(match Screen::of(input)? {
+        Some(Screen { plate, images }) => (Images::Many(images), Some(plate)),
+        None => (read.images(input)?, None),
     })
 }
 
@@ -128,7 +137,24 @@ fn process(pipeline: Pipeline, input: &Path, output: &Path, write: &WriteArgs, g
         };
         report::say(&format!("{from} → {to}: {what}, {}", last_line(&report, in_voxels)));
     }
-    Ok(Outcome::Done)
+    if report.damaged.is_empty() {
+        return Ok(Outcome::Done);
+    }
+    if !global.json {
+        report::say(&damage(&report.damaged, input));
+    }
+    Ok(Outcome::Damaged)
+}
+
+/// The chunks that a run went on without.
+pub(super) fn damage(chunks: &[DamagedChunk], input: &Path) -> String {
+    let count = text::counted(chunks.len() as u64, "chunk");
+    let verb = if chunks.len() == 1 { "was" } else { "were" };
+    let mut out = format!("{count} of {} {verb} damaged:", input.display());
+    for DamagedChunk { chunk, region, problem } in chunks {
+        out += &format!("\n  `{chunk}`, voxels {region}: {problem}");
+    }
+    out
 }
 
 /// What a run took, in one line.

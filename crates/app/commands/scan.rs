@@ -33,11 +33,21 @@ pub(super) fn read<'a>(
     index: &Shape,
     buffer: &'a mut Buffer,
 ) -> Result<TileMut<'a>, StoreError> {
+    Ok(read_counted(source, grid, index, buffer)?.0)
+}
+
+/// Decodes one chunk, and says how many bytes of it are stored: 0 if it is not.
+pub(super) fn read_counted<'a>(
+    source: &dyn Source,
+    grid: &Grid,
+    index: &Shape,
+    buffer: &'a mut Buffer,
+) -> Result<(TileMut<'a>, u64), StoreError> {
     let mut tile = buffer.tile(source.meta().dtype, &grid.region(index).shape);
     // Local stores are read by the worker itself; there are no others yet.
     let Fetch::InWorker = source.fetch(index) else { unreachable!("verify and info read local stores") };
-    source.read(index, None, tile.reborrow())?;
-    Ok(tile)
+    let bytes = source.read(index, None, tile.reborrow())?;
+    Ok((tile, bytes))
 }
 
 /// Decodes all chunks that touch a region into one tile.

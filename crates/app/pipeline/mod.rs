@@ -1,6 +1,7 @@
 //! Pipelines: an image, what is done to it, and where the result goes.
 
 mod array;
+mod copy;
 mod name;
 mod plan;
 mod steps;
@@ -13,10 +14,11 @@ pub use plan::Plan;
 pub use steps::Value;
 
 use self::table::{Measuring, NoImage};
+use crate::damage::{Mended, OnDamage};
 use crate::machine;
 use crate::output::{Output, spread};
 use crate::recipe::{Recipe, RecipeError};
-use crate::{Cancel, Device, Error, Progress, Report};
+use crate::{Cancel, Device, Error, Made, MadeOf, Progress, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxtile_io::{Info, OpenOptions, Opened, TableOptions};
@@ -55,6 +57,8 @@ pub struct Pipeline {
     info: Info,
     /// Where the image lies, if it has a path.
     input: Option<PathBuf>,
+    /// Which part of it was asked for.
+    opened: OpenOptions,
     /// The steps, or what is wrong with the first bad one.
     recipe: Result<Recipe, RecipeError>,
     target: Target,
@@ -64,6 +68,9 @@ pub struct Pipeline {
     workers: Option<usize>,
     tile: Vec<u64>,
     device: Device,
+    on_damage: OnDamage,
+    /// When the run is said to have begun.
+    made_at: Option<u64>,
     gpu_memory: Option<u64>,
     hooks: Hooks,
     /// Where the objects of the result are listed, besides.
@@ -93,7 +100,8 @@ impl Pipeline {
     pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
         let path = path.as_ref();
         let Opened { source, info } = voxtile_io::open(path, options)?;
-        Ok(Self { input: Some(path.to_path_buf()), info, ..Self::from_source(source) })
+        let opened = options.clone();
+        Ok(Self { input: Some(path.to_path_buf()), opened, info, ..Self::from_source(source) })
     }
 
     /// Reads any store: one of yours, or a part of something larger.
@@ -105,6 +113,7 @@ impl Pipeline {
             source,
             info,
             input: None,
+            opened: OpenOptions::default(),
             recipe: Ok(Recipe::default()),
             target: Target::Image(Output::nowhere()),
             dtype: None,
@@ -113,6 +122,8 @@ impl Pipeline {
             workers: None,
             tile: Vec::new(),
             device: Device::default(),
+            on_damage: OnDamage::default(),
+            made_at: None,
             gpu_memory: None,
             hooks: Hooks::default(),
             table: None,
@@ -198,6 +209,30 @@ impl Pipeline {
         Self { device, ..self }
     }
 
+    /// What happens when a chunk of the input cannot be decoded; by default the run ends. What was damaged is listed in
+    /// the [`Report`].
+    pub fn on_damage(self, on_damage: OnDamage) -> Self {
+        Self { on_damage, ..self }
+    }
+
+    /// When the run is said to have begun, in seconds since 1970, in what an output records of itself; by default nothing
+    /// is said, so that equal runs write equal files.
+    pub fn made_at(self, seconds: u64) -> Self {
+        Self { made_at: Some(seconds), ..self }
+    }
+
+    /// What an output records of itself: the recipe, and of what it was made. `None` where the image has no path.
+    ///
+    /// # Errors
+    /// Those of the recipe.
+    pub fn made(&self) -> Result<Option<Made>, Error> {
+        let Some(path) = &self.input else { return Ok(None) };
+        let recipe = self.recipe.as_ref().map_err(Clone::clone)?;
+        let Some(input) = MadeOf::new(path, &self.opened) else { return Ok(None) };
+        let time = self.made_at.map(crate::made::time_in_words);
+        Ok(Some(Made { time, ..Made::new(recipe.to_string(), input, self.border, self.on_damage) }))
+    }
+
     /// The most memory to take of each GPU, in bytes; by default nine tenths of what is free. Tiles that do not fit are
     /// computed in parts.
     #[must_use]
@@ -250,10 +285,19 @@ impl Pipeline {
     /// [`Error::Recipe`] for a step that is wrong or does not fit the image, [`Error::Plan`] for a budget that is
     /// too small, [`Error::Io`] for an output that exists, cannot be made, or lies in the input, [`Error::Sizes`],
     /// [`Error::Device`] without the GPU that was asked for.
-    pub fn plan(self) -> Result<Plan, Error> {
+    pub fn plan(mut self) -> Result<Plan, Error> {
         let input = self.source.meta().clone();
+        let mended = (self.on_damage != OnDamage::Stop)
+            .then(|| Mended::new(self.source.clone(), self.info.fill.clone()));
+        if let Some(mended) = &mended {
+            self.source = mended.clone();
+        }
+        let on_damage = mended.map(|mended| (mended, self.on_damage));
         let mut graph = Graph::new(vec![input.clone()]);
+        let records = matches!(&self.target, Target::Image(output) if output.is_placed());
+        let made = if records { self.made() } else { Ok(None) };
         let mut recipe = self.recipe?.with_digests();
+        let copies = recipe.is_empty();
         recipe.lower(&mut graph, Input::Source(0), self.border)?;
         if let Some(dtype) = self.dtype
             && graph.output_meta().dtype != dtype
@@ -292,7 +336,9 @@ impl Pipeline {
             as_table.as_ref().map_or(Ok(()), TableOptions::check)?;
             let layout = NoImage::layout(self.source.chunk());
             let target = plan::Target::Table { place: as_table, image: self.input };
-            return Plan::new(graph, self.source, (layout, Vec::new()), &options, target, self.hooks);
+            let mut plan = Plan::new(graph, self.source, (layout, Vec::new()), &options, target, self.hooks)?;
+            plan.on_damage = on_damage;
+            return Ok(plan);
         }
         if let (Some(output), Some(_)) = (place, &as_table) {
             return Err(Error::MakesImage { output: output.path.clone() });
@@ -312,14 +358,26 @@ impl Pipeline {
             }
             _ => None,
         };
-        let (cut, target) = match self.target {
+        let mut copies_of = Vec::new();
+        let (mut cut, target) = match self.target {
             Target::Image(output) => {
-                let options = output.options(&self.info, &input, &result)?;
-                let levels = output.pyramid.as_ref().map(|pyramid| pyramid.levels(&options, &result));
+                let options = output.options(&self.info, &input, &result, copies)?;
+                let shown = result.with_kind(output.kind(&result));
+                let copied = output.pyramid.as_ref().is_some_and(|pyramid| pyramid.copied);
+                if copied {
+                    let changed = !copies || result.dtype != input.dtype;
+                    let input = self.input.as_deref().filter(|_| !changed);
+                    copies_of = copy::levels(input, (&self.info, &self.opened), &options)?;
+                }
+                let made = output.pyramid.as_ref().filter(|pyramid| !pyramid.copied);
+                let levels = made.map(|pyramid| pyramid.levels(&options, &shown));
                 let cut = (options.layout(&result)?, levels.transpose()?.unwrap_or_default());
                 if output.is_placed() {
                     if let Some(input) = &self.input {
                         options.apart_from(input)?;
+                        if let (Some(part), Some(_)) = (&self.opened.array, &output.labels) {
+                            voxtile_io::check_apart(&input.join(part), &options.path)?;
+                        }
                     }
                     options.check()?;
                     (cut, plan::Target::Image(options))
@@ -329,8 +387,14 @@ impl Pipeline {
             }
             Target::Sink(sink) => ((sink.layout().clone(), Vec::new()), plan::Target::Sink(sink)),
         };
+        if self.on_damage == OnDamage::Skip {
+            // A chunk of zeros in the place of one that is spoilt.
+            cut.0.scratch += voxels(&cut.0.chunk).saturating_mul(result.dtype.size() as u64);
+        }
         let mut plan = Plan::new(graph, self.source, cut, &options, target, self.hooks)?;
-        plan.measuring = measuring;
+        (plan.measuring, plan.on_damage) = (measuring, on_damage);
+        plan.made = made?.map(|made| Made { recipe: recipe.to_string(), ..made }.text());
+        plan.copy(copies_of, options);
         Ok(plan)
     }
 

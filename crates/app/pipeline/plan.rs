@@ -1,6 +1,8 @@
 //! A planned run.
 
+use super::copy::Copied;
 use super::table::{Measuring, NoImage, named};
+use crate::damage::{Mended, OnDamage, Skipping};
 use crate::{Error, Report, Summary};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,8 +22,14 @@ pub struct Plan {
     levels: Vec<Meta>,
     target: Target,
     hooks: Hooks,
+    /// Levels of the input that are copied before, and with what means.
+    copied: Option<(Vec<Copied>, Options)>,
     /// What follows when the result is written.
     pub(super) measuring: Option<Measuring>,
+    /// Damage that the run is to survive, and how.
+    pub(super) on_damage: Option<(Arc<Mended>, OnDamage)>,
+    /// What the output records of itself.
+    pub(super) made: Option<String>,
 }
 
 /// Where the result goes.
@@ -48,7 +56,18 @@ impl Plan {
         let sources = vec![source];
         let plan = engine::Plan::with_levels(graph, &sources, &layout, &levels, options)?;
         let levels = levels.into_iter().map(|level| level.meta).collect();
-        Ok(Self { plan, sources, layout, levels, target, hooks, measuring: None })
+        Ok(Self {
+            plan,
+            sources,
+            layout,
+            levels,
+            target,
+            hooks,
+            copied: None,
+            measuring: None,
+            on_damage: None,
+            made: None,
+        })
     }
 
     /// Stages, tiles, bytes and time, as data.
@@ -75,8 +94,9 @@ impl Plan {
     /// [`Error::NoOutput`], [`Error::Io`] if the output cannot be made, [`Error::Run`] for what happens on the way.
     pub fn run(self) -> Result<Report, Error> {
         let (sink, spill) = self.stores()?;
+        let copied = self.copies(&sink, &spill)?;
         let report = self.plan.run(&self.sources, sink, &spill, &self.hooks)?;
-        self.conclude(report)
+        self.conclude(with(report, copied))
     }
 
     /// As [`run`](Self::run), for async code on a tokio runtime: the work happens on threads of its own, the future
@@ -86,8 +106,29 @@ impl Plan {
     /// Those of [`run`](Self::run).
     pub async fn run_async(self) -> Result<Report, Error> {
         let (sink, spill) = self.stores()?;
+        let copied = self.copies(&sink, &spill)?;
         let report = self.plan.run_async(&self.sources, sink, &spill, &self.hooks).await?;
-        self.conclude(report)
+        self.conclude(with(report, copied))
+    }
+
+    /// Also copies levels of the input.
+    pub(super) fn copy(&mut self, levels: Vec<Copied>, options: Options) {
+        if !levels.is_empty() {
+            self.levels = levels.iter().map(|level| level.meta().clone()).collect();
+            self.copied = Some((levels, options));
+        }
+    }
+
+    /// Copies levels of the input; if one fails, nothing is left of the output.
+    fn copies(&self, sink: &Arc<dyn Sink>, spill: &SpillDir) -> Result<Vec<Report>, Error> {
+        let Some((levels, options)) = &self.copied else { return Ok(Vec::new()) };
+        let copy =
+            |(level, to): (&Copied, &Arc<dyn Sink>)| level.run(to.clone(), spill, (options, &self.hooks));
+        let copied: Result<Vec<Report>, Error> = levels.iter().zip(sink.levels()).map(copy).collect();
+        if copied.is_err() {
+            sink.abort();
+        }
+        copied
     }
 
     /// Writes the table, or makes the one that follows.
@@ -101,6 +142,9 @@ impl Plan {
         }
         if let Some(measuring) = self.measuring.take() {
             report.table = measuring.run(&self.hooks)?.table;
+        }
+        if let Some((mended, _)) = &self.on_damage {
+            report.damaged = mended.damaged();
         }
         Ok(report)
     }
@@ -121,14 +165,29 @@ impl Plan {
         match &self.target {
             Target::Nowhere => Err(Error::NoOutput),
             Target::Image(options) => {
-                let spill = SpillDir::new(parent(&options.path));
-                Ok((options.create(self.result(), &self.levels)?, spill))
+                // Nothing is put into the image that a label image belongs to.
+                let beside = match &options.about.labels_of {
+                    Some(_) => options.path.ancestors().nth(2).unwrap_or(&options.path),
+                    None => &options.path,
+                };
+                let spill = SpillDir::new(parent(beside));
+                let meta = Meta { made: self.made.clone(), ..self.result().clone() };
+                let sink = options.create(&meta, &self.levels)?;
+                Ok((self.skipping(sink), spill))
             }
             Target::Table { place, .. } => {
                 let dir = place.as_ref().map_or_else(std::env::temp_dir, |p| parent(p.path()));
                 Ok((NoImage::sink(self.result(), &self.layout), SpillDir::new(dir)))
             }
-            Target::Sink(sink) => Ok((sink.clone(), SpillDir::new(std::env::temp_dir()))),
+            Target::Sink(sink) => Ok((self.skipping(sink.clone()), SpillDir::new(std::env::temp_dir()))),
+        }
+    }
+
+    /// The sink, or one that leaves out what damage has spoilt.
+    fn skipping(&self, sink: Arc<dyn Sink>) -> Arc<dyn Sink> {
+        match &self.on_damage {
+            Some((mended, OnDamage::Skip)) => Skipping::new(sink, mended.clone(), self.plan.reach()),
+            _ => sink,
         }
     }
 }
@@ -137,6 +196,17 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.summary().fmt(f)
     }
+}
+
+/// The report of an image and of the levels that were copied before.
+fn with(mut report: Report, copied: Vec<Report>) -> Report {
+    for level in copied {
+        report.bytes_read += level.bytes_read;
+        report.bytes_written += level.bytes_written;
+        report.seconds += level.seconds;
+        report.tiles += level.tiles;
+    }
+    report
 }
 
 /// The directory of a path.

@@ -52,11 +52,18 @@ impl Sink for NoImage {
     fn abort(&self) {}
 }
 
-/// A table with the name of its image in front.
+/// A table with the name of its image in front, and where on a plate it lies.
 pub(super) fn named(table: Table, image: Option<&Path>) -> Table {
-    let name = image.and_then(Path::file_name).map_or(String::new(), |n| n.to_string_lossy().into_owned());
+    let field = image.and_then(voxtile_io::plate::field_of);
+    // Of a field of a plate, the plate.
+    let file = if field.is_some() { image.and_then(|path| path.ancestors().nth(3)) } else { image };
+    let name = file.and_then(Path::file_name).map_or(String::new(), |n| n.to_string_lossy().into_owned());
     let mut out = Table::default();
     out.push("image", Values::Text(vec![name; table.rows()]));
+    if let Some((well, field)) = field {
+        out.push("well", Values::Text(vec![well; table.rows()]));
+        out.push("field", Values::Text(vec![field; table.rows()]));
+    }
     out.columns.extend(table.columns);
     out
 }

@@ -162,6 +162,14 @@ pub enum Problem {
         /// The operation.
         op: &'static str,
     },
+    /// More steps, or more inputs of one, than are planned.
+    #[error("there are more than {most} {what}")]
+    TooMany {
+        /// `steps`, `inputs`.
+        what: &'static str,
+        /// How many are read.
+        most: usize,
+    },
     /// A result that no later step reads.
     #[error("nothing reads the result of this step")]
     Unused,

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use voxtile_kernels::ops;
 use voxtile_kernels::spec::{SEVERAL, Spec};
 
+/// Steps of a recipe, and inputs of one step, beyond which nothing is planned.
+const MOST: usize = 300;
+
 /// A word and the bytes of the text where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
@@ -37,6 +40,9 @@ impl Recipe {
             |span: &Range<usize>| Place { file: file.cloned(), text: text.clone(), span: span.clone() };
         let fail = |problem, span: &Range<usize>| Err(RecipeError::new(problem, place(span)));
 
+        if self.steps.len() >= MOST {
+            return fail(Problem::TooMany { what: "steps", most: MOST }, &raw.span);
+        }
         let Some(word) = raw.op else { return fail(Problem::EmptyStep, &raw.span) };
         let Some(spec) = ops::find(&word.text) else {
             let nearest = suggest(&word.text, ops::TABLE.iter().map(|s| s.name));
@@ -66,6 +72,9 @@ impl Recipe {
             None => Vec::new(),
             Some(names) if spec.inputs == 0 => {
                 return fail(Problem::InputsInFormula { op: spec.name }, &names[0].span);
+            }
+            Some(names) if names.len() > MOST => {
+                return fail(Problem::TooMany { what: "inputs", most: MOST }, &word.span);
             }
             Some(names) => {
                 names.iter().map(|n| self.find(&n.text, place(&n.span))).collect::<Result<_, _>>()?

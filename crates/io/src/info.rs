@@ -1,8 +1,11 @@
 //! What is known of an opened image besides its voxels, and how one is opened.
 
 use crate::bytes::read_at;
-use crate::{ByteStore, Codec, IoError, RawOptions, flat, foreign, npy, picture, planes, tiff, zarr};
+use crate::{
+    ByteStore, Codec, IoError, OmeVersion, RawOptions, flat, foreign, npy, picture, planes, tiff, zarr,
+};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -75,9 +78,21 @@ pub struct Info {
     pub codec: String,
     /// Anything else worth showing, name and value.
     pub details: Vec<(String, String)>,
+    /// Version of OME-Zarr, if that describes it and its rules are known.
+    #[serde(skip)]
+    pub ome: Option<OmeVersion>,
+    /// Version of the Zarr format.
+    #[serde(skip)]
+    pub zarr_format: Option<u8>,
+    /// Attributes of an OME-Zarr's group.
+    #[serde(skip)]
+    pub attributes: Map<String, Value>,
     /// The codec, if an output can have the same.
     #[serde(skip)]
     pub output_codec: Option<Codec>,
+    /// One sample of what was never written, in the byte order of the machine; empty where that is 0.
+    #[serde(skip)]
+    pub fill: Vec<u8>,
     /// `chunk` along `t, c, z, y, x`.
     #[serde(skip)]
     pub chunk5: Shape,

@@ -12,6 +12,8 @@ pub mod contract;
 mod error;
 mod flat;
 mod foreign;
+#[doc(hidden)]
+pub mod fuzzing;
 mod info;
 mod jpeg;
 mod memory;
@@ -21,19 +23,25 @@ mod ome;
 mod output;
 mod picture;
 mod planes;
+pub mod plate;
 mod scratch;
 mod spill;
+pub mod survey;
 mod table;
 mod tiff;
 mod whole;
 mod zarr;
 
-pub use bytes::{ByteRange, ByteStore, ByteWriter, Coming, LocalStore, MemoryStore};
+pub use bytes::{
+    ByteRange, ByteStore, ByteWriter, Coming, FaultCounts, FaultStore, Faults, LocalStore, MemoryStore,
+};
 pub use codec::{BadCodec, CODEC_FORMS, Chroma, Codec, Shuffle};
 pub use error::{Damage, Feature, IoError};
 pub use flat::{BadRawType, RawOptions, RawType};
 pub use info::{AssociatedImage, Info, LevelInfo, OpenOptions, Opened, open, open_in};
 pub use memory::{MemoryError, MemorySink, MemorySource};
+pub use ome::about::About;
+pub use ome::rules::OmeVersion;
 pub use output::{Format, OutputOptions, check_apart};
 pub use planes::names_planes;
 pub use scratch::Buffer;

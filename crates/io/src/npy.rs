@@ -292,6 +292,7 @@ mod tests {
                 codec: Codec::None,
                 overwrite: true,
                 bare: false,
+                about: crate::About::default(),
             };
             Ok(options.create(meta, &[])?)
         }

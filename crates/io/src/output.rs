@@ -1,6 +1,6 @@
 //! What the user says about an output, and how that becomes a sink.
 
-use crate::{ByteStore, Codec, IoError, LocalStore, npy, tiff, zarr};
+use crate::{About, ByteStore, Codec, IoError, LocalStore, OmeVersion, npy, tiff, zarr};
 use std::ffi::CString;
 use std::fs::Metadata;
 use std::io::ErrorKind;
@@ -53,9 +53,18 @@ pub struct OutputOptions {
     pub overwrite: bool,
     /// Zarr: a bare array at the root, instead of an OME-Zarr group with level `0`.
     pub bare: bool,
+    /// What is written about it besides.
+    pub about: About,
 }
 
 impl OutputOptions {
+    /// The version of OME-Zarr that describes it, if the format is Zarr.
+    #[must_use]
+    pub fn ome_version(&self) -> OmeVersion {
+        let usual = if self.format == Format::ZarrV2 { OmeVersion::V04 } else { OmeVersion::V05 };
+        self.about.ome.unwrap_or(usual)
+    }
+
     /// How an image of that shape will be cut. Touches no file.
     ///
     /// # Errors
@@ -98,10 +107,11 @@ impl OutputOptions {
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => return Err(IoError::io("create", path)(e)),
         }
-        let parent = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
+        let mut parent = directory(path);
+        // The group of label images is made where it is missing.
+        if self.about.labels_of.is_some() && !parent.exists() {
+            parent = directory(parent);
+        }
         let there = std::fs::metadata(parent).map_err(IoError::io("read", parent))?;
         if !there.is_dir() {
             let source = std::io::Error::from(ErrorKind::NotADirectory);
@@ -110,11 +120,18 @@ impl OutputOptions {
         writable(parent).map_err(IoError::io("create", path))
     }
 
-    /// Refuses an output that is the input, lies in it, or contains it.
+    /// Refuses an output that is the input, lies in it, or contains it. A label image may lie in the image that it is made
+    /// of.
     ///
     /// # Errors
     /// [`IoError::Option`].
     pub fn apart_from(&self, input: &Path) -> Result<(), IoError> {
+        if self.about.labels_of.is_some() {
+            let image = directory(directory(&self.path));
+            if resolve(input) == resolve(image) {
+                return Ok(());
+            }
+        }
         check_apart(input, &self.path)
     }
 
@@ -130,22 +147,38 @@ impl OutputOptions {
         }
         self.check()?;
         match self.format {
-            Format::ZarrV3 | Format::ZarrV2 => {
-                let aside = self.set_aside()?;
-                match (self.create_in(Arc::new(LocalStore::new(&self.path)), meta, levels), aside) {
-                    (Ok(sink), None) => Ok(sink),
-                    (Ok(sink), Some(old)) => Ok(Arc::new(Replacing { sink, path: self.path.clone(), old })),
-                    (Err(error), old) => {
-                        if let Some(old) = old {
-                            let _ = std::fs::rename(old, &self.path);
-                        }
+            Format::ZarrV3 | Format::ZarrV2 if self.about.labels_of.is_some() => {
+                let group = directory(&self.path).to_path_buf();
+                let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let version = self.ome_version();
+                zarr::listing::begin(&group, version)?;
+                match self.create_zarr(meta, levels) {
+                    Ok(sink) => Ok(Arc::new(Listed { sink, group, name, version })),
+                    Err(error) => {
+                        zarr::listing::abandon(&group, version);
                         Err(error)
                     }
                 }
             }
+            Format::ZarrV3 | Format::ZarrV2 => self.create_zarr(meta, levels),
             // What is there stays until the new file is complete.
             Format::Tiff => Ok(Arc::new(tiff::TiffSink::create(self, meta, levels)?)),
             Format::Npy => Ok(Arc::new(npy::NpySink::create(self, meta)?)),
+        }
+    }
+
+    /// Makes a Zarr, and sets what is replaced aside until it is complete.
+    fn create_zarr(&self, meta: &Meta, levels: &[Meta]) -> Result<Arc<dyn Sink>, IoError> {
+        let aside = self.set_aside()?;
+        match (self.create_in(Arc::new(LocalStore::new(&self.path)), meta, levels), aside) {
+            (Ok(sink), None) => Ok(sink),
+            (Ok(sink), Some(old)) => Ok(Arc::new(Replacing { sink, path: self.path.clone(), old })),
+            (Err(error), old) => {
+                if let Some(old) = old {
+                    let _ = std::fs::rename(old, &self.path);
+                }
+                Err(error)
+            }
         }
     }
 
@@ -198,6 +231,46 @@ impl OutputOptions {
     }
 }
 
+/// A label image on its way, which its group lists when it is complete.
+struct Listed {
+    sink: Arc<dyn Sink>,
+    group: PathBuf,
+    name: String,
+    version: OmeVersion,
+}
+
+impl Sink for Listed {
+    fn meta(&self) -> &Meta {
+        self.sink.meta()
+    }
+
+    fn layout(&self) -> &Layout {
+        self.sink.layout()
+    }
+
+    fn name(&self) -> String {
+        self.sink.name()
+    }
+
+    fn write(&self, place: Place, data: &Tile<'_>) -> Result<u64, StoreError> {
+        self.sink.write(place, data)
+    }
+
+    fn levels(&self) -> &[Arc<dyn Sink>] {
+        self.sink.levels()
+    }
+
+    fn finish(&self) -> Result<(), StoreError> {
+        self.sink.finish()?;
+        Ok(zarr::listing::add(&self.group, self.version, &self.name)?)
+    }
+
+    fn abort(&self) {
+        self.sink.abort();
+        zarr::listing::abandon(&self.group, self.version);
+    }
+}
+
 /// A Zarr in the place of an older one, which comes back if this one is not completed.
 struct Replacing {
     sink: Arc<dyn Sink>,
@@ -235,6 +308,11 @@ impl Sink for Replacing {
         self.sink.abort();
         let _ = std::fs::rename(&self.old, &self.path);
     }
+}
+
+/// The directory that a path lies in.
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|dir| *dir != Path::new("")).unwrap_or(Path::new("."))
 }
 
 fn is_empty(dir: &Path) -> bool {
@@ -296,6 +374,7 @@ mod tests {
             codec: Codec::None,
             overwrite: false,
             bare: true,
+            about: About::default(),
         }
     }
 

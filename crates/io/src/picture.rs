@@ -125,6 +125,12 @@ fn png_header(file: File, path: &Path) -> Result<Header, IoError> {
     let reader = png_reader(file).map_err(|e| refused(path, Kind::Png, &e))?;
     let (color, depth) = reader.output_color_type();
     let info = reader.info();
+    // The decoder takes what is there for whole colours.
+    let palette = info.palette.as_ref().map_or(0, |palette| palette.len());
+    if info.color_type == png::ColorType::Indexed && (palette == 0 || !palette.is_multiple_of(3)) {
+        let problem = format!("has a palette of {palette} bytes, which are no colours");
+        return Err(refused(path, Kind::Png, &problem));
+    }
     let mut details = Vec::new();
     let mut tell = |key: &str, value: &str| details.push((key.to_owned(), value.to_owned()));
     match info.color_type {

@@ -1,10 +1,11 @@
 //! Values between voxels at places that a matrix gives: every output voxel on its own.
 
-use crate::pointwise::for_rows;
+use crate::pointwise::{Sample, for_rows};
 use crate::sampling::Method;
 use crate::vectorised;
 use std::ops::Range;
-use voxtile_sched::contract::{Footprint, Op, Pass, Placed, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Pass, Placed, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{
     Axis, Dtype, Element, Kind, Meta, PerAxis, Region, Shape, Spacing, Tile, TileMut, View,
@@ -383,6 +384,22 @@ impl Placed for Affine {
             Method::Nearest => self.nearest::<T>(region, input, from, &mut output),
             _ => self.linear::<T>(region, input, from, &mut output),
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], output: Dtype, region: &Region, from: &[Region]) -> Option<Kernels> {
+        let last = [2, 3, 4].map(|a| self.input[a] as f64 - 1.0);
+        let numbers = [self.matrix.as_flattened(), &self.offset, &last].concat();
+        let starts = |region: &Region| region.start[2..].to_vec();
+        let between = [0, 1, 2].map(|a| i64::from(self.taps(a) > 1)).to_vec();
+        let places = [starts(region), starts(&from[0]), between].concat();
+        let map = [Argument::F64s(numbers, 15), Argument::I64s(places)];
+        let (kernel, outside) = if self.method == Method::Nearest {
+            let word = dispatch!(output, T => T::from_f64(self.cval).to_word());
+            (format!("affine_nearest_{}", output.size()), Argument::U64(word))
+        } else {
+            (format!("affine_{}", inputs[0]), Argument::F64(self.cval))
+        };
+        Some(Sweep::over(kernel, [&[outside], &map[..]].concat()).into())
     }
 }
 

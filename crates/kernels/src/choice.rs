@@ -1,9 +1,12 @@
 //! Voxels chosen by the voxels of another image: where that is not 0, as numpy takes it for true, also where it is NaN.
 
+use crate::device::sweep;
 use crate::pointwise::Parts;
 use crate::vectorised;
+use voxtile_sched::contract::Kernels;
+use voxtile_sched::contract::device::{Argument, Slot};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Element, Tile, TileMut, View};
+use voxtile_sched::model::{Dtype, Element, Shape, Tile, TileMut, View};
 
 /// Voxels that are decided at once.
 const MOST: usize = 1024;
@@ -39,6 +42,18 @@ pub(crate) enum Else<'a, T> {
     Tile(View<'a, T>),
     /// Always this.
     Value(T),
+}
+
+/// The mask of a choice on a device: the image that decides if it is one of bytes, else whether its voxels are 0, in scratch.
+pub(crate) fn decided(which: Dtype, input: usize, shape: &Shape, kernels: &mut Kernels) -> Slot {
+    if which == Dtype::U8 {
+        return Slot::Input(input);
+    }
+    kernels.scratch.push((Dtype::U8, *shape).into());
+    let to = Slot::Scratch(kernels.scratch.len() - 1);
+    let floating = vec![Argument::U32(u32::from(which.is_float()))];
+    kernels.sweeps.push(sweep(format!("truth_{}", which.size()), vec![Slot::Input(input)], to, floating));
+    to
 }
 
 /// Fills a tile with the voxels of `a` where `which` is not 0, and with what `else_` says elsewhere. All tiles are of one

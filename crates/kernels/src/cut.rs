@@ -1,9 +1,10 @@
 //! Parts of an image, and images put together: what selects and joins along axes.
 
-use crate::device;
+use crate::device::{self, IMAGES, sweep};
 use crate::pointwise::same_dtype;
 use crate::spec::{ArgError, Args, From, Stage};
 use std::sync::Arc;
+use voxtile_sched::contract::device::{Argument, Slot};
 use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::model::{Axis, Dtype, Meta, NDIM, PerAxis, Region, Shape, Tile, TileMut};
 
@@ -136,6 +137,15 @@ impl Op for Beside {
             output.part(&whole.with_axis(self.axis, start, extent as u64)).copy_from(input);
             start += extent as i64;
         }
+    }
+
+    fn kernels(&self, inputs: &[Dtype], output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        if inputs.len() > IMAGES {
+            return None;
+        }
+        let from = (0..IMAGES).map(|n| Slot::Input(if n < inputs.len() { n } else { 0 })).collect();
+        let arguments = [self.axis.index() as u32, inputs.len() as u32].map(Argument::U32).to_vec();
+        Some(sweep(format!("beside_{}", output.size()), from, Slot::Output, arguments).into())
     }
 }
 

@@ -2,14 +2,18 @@
 
 use crate::pointwise::{Point, Sample, line, map};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Element, Kind, Meta, Tile, TileMut};
+use voxtile_sched::model::{Dtype, Element, Kind, Meta, Shape, Tile, TileMut};
 
 /// A function of one real number. Its methods must be `#[inline(always)]`, as those of [`Point`].
 pub(crate) trait Real: Copy + Send + Sync + 'static {
     /// The value, computed in `f64`.
     fn of(self, x: f64) -> f64;
+
+    /// The same on a device: the function's number in `kernels/gamma.cu`, and what it is given.
+    fn kernel(self) -> (u32, [f64; 3]);
 
     /// The value for a voxel, rounded to `f32` once. A function that needs no `f64` for that may say so.
     #[inline(always)]
@@ -91,5 +95,11 @@ impl<F: Real> Op for Function<F> {
             [] => map::<T, f32>(Rounded(self.f), &inputs[0], output),
             table => map::<T, f32>(Listed(table), &inputs[0], output),
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let (function, [a, b, c]) = self.f.kernel();
+        let arguments = vec![Argument::U32(function), Argument::F64(a), Argument::F64(b), Argument::F64(c)];
+        Some(Sweep::over(format!("real_{}", inputs[0]), arguments).into())
     }
 }

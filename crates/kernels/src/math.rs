@@ -192,6 +192,11 @@ impl Power {
         Self { y, whole, odd: whole && (0.5 * y).floor() != 0.5 * y }
     }
 
+    /// `y`.
+    pub(crate) fn exponent(self) -> f64 {
+        self.y
+    }
+
     /// `xʸ`.
     #[inline(always)]
     pub(crate) fn of(self, x: f64) -> f64 {

@@ -2,9 +2,10 @@
 
 use crate::pointwise::for_rows;
 use crate::vectorised;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, Element, Meta, PerAxis, Region, Shape, Tile, TileMut};
+use voxtile_sched::model::{Axis, Dtype, Element, Meta, PerAxis, Region, Shape, Tile, TileMut};
 
 /// A turned or mirrored image: along each axis, the input's axis that is walked, and whether backwards.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -187,5 +188,11 @@ impl Op for Turn {
 
     fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, _scratch: &mut [u8]) {
         dispatch!(output.dtype(), T => self.fill::<T>(&inputs[0], &mut output));
+    }
+
+    fn kernels(&self, _inputs: &[Dtype], output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let walk = |&(axis, backwards): &(Axis, bool)| axis.index() as u32 | u32::from(backwards) << 3;
+        let axes = self.from.iter().enumerate().fold(0, |axes, (a, from)| axes | walk(from) << (4 * a));
+        Some(Sweep::over(format!("turn_{}", output.size()), vec![Argument::U32(axes)]).into())
     }
 }

@@ -1,12 +1,14 @@
 //! Peaks of a whole image, chosen when all of it has been seen: for tables of them and for images that mark them.
 
+use crate::device::numbers;
 use crate::maxima::Maxima;
 use crate::pointwise::Sample;
 use crate::spec::{ArgError, Args, Param, Value};
 use std::collections::{BTreeMap, HashMap};
-use voxtile_sched::contract::Footprint;
+use voxtile_sched::contract::device::{Argument, Buffer, Given, Slot, Sweep, Threads};
+use voxtile_sched::contract::{Footprint, Kernels};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, Dtype, Halo, Meta, PerAxis, Region, Tile, View};
+use voxtile_sched::model::{Axis, Dtype, Halo, Meta, PerAxis, Region, Shape, Tile, View, voxels};
 
 /// What makes a peak, as parameters.
 pub(crate) const MIN_DISTANCE: Param = Param {
@@ -117,6 +119,16 @@ impl Default for Plane {
     }
 }
 
+impl Plane {
+    /// The next voxel that is the largest around it, in raster order.
+    fn push(&mut self, [z, y, x]: [i64; 3], value: f64) {
+        match self.runs.last_mut() {
+            Some(last) if last.at == [z, y, x - last.len] && last.value == value => last.len += 1,
+            _ => self.runs.push(Run { at: [z, y, x], len: 1, value }),
+        }
+    }
+}
+
 /// Takes in what another tile holds.
 pub(crate) fn merge(planes: &mut Planes, other: Planes) {
     for (key, plane) in other {
@@ -155,14 +167,88 @@ impl Search {
         found
     }
 
-    fn typed<T: Sample>(&self, image: View<'_, T>, region: &Region, planes: &mut Planes) {
-        let reach = self.reach().map(|n| n as usize);
-        let mut maxima = Maxima::new(image, reach);
+    /// Kernels that find the largest voxels of a tile's windows: how many, their places in the tile without its halo and
+    /// their keys, then the ends of each t and c, and whether a voxel of it is no number. Places between voxels need more.
+    pub(crate) fn kernels(&self, dtype: Dtype, shape: &Shape) -> Option<Kernels> {
+        if self.refined || !matches!(dtype, Dtype::U8 | Dtype::U16 | Dtype::F32) {
+            return None;
+        }
+        let (word, any) = dispatch!(dtype, T => match self.bound::<T>().1 {
+            Some(bound) => (bound.to_word(), 0),
+            None => (0, 1),
+        });
+        let [z, y, x] = self.reach().map(|n| Argument::U32(n as u32));
+        let arguments = vec![z, y, x, Argument::U64(word), Argument::U32(any)];
+        let planes = shape[0] * shape[1];
+        let room = voxels(shape) / 16 + 256;
+        let row = |len: u64| Buffer::row(Dtype::U32, len);
+        let some = |len: u64| Given { buffer: row(len), counted: Some((0, 0)) };
+        let results = vec![
+            row(1).zeroed().into(),
+            some(room),
+            some(room),
+            Buffer { fill: Some(0xff), ..row(planes) }.into(),
+            row(planes).zeroed().into(),
+            row(planes).zeroed().into(),
+        ];
+        let to = (0..results.len()).map(Slot::Result).collect();
+        let threads = Threads::Processors { blocks: 4, threads: 256, shared: 0 };
+        let sweep = Sweep::new(format!("peaks_{dtype}"), vec![Slot::Input(0)], to, arguments);
+        Some(Kernels { results, ..sweep.by(threads).weighing(4.0).into() })
+    }
+
+    /// What [`tile`](Self::tile) would find, from what kernels found; `None` if there was no room for all.
+    pub(crate) fn found(&self, results: &[&[u8]], region: &Region) -> Option<Planes> {
+        let [count, places, keys, low, high, missing] =
+            <[&[u8]; 6]>::try_from(results).ok()?.map(numbers::<u32>);
+        let dtype = self.image.dtype;
+        let above = dispatch!(dtype, T => self.bound::<T>().0);
+        let mut found: Vec<(u32, u32)> = places.into_iter().zip(keys).collect();
+        if found.len() != count[0] as usize {
+            return None;
+        }
+        found.sort_unstable();
+        let mut planes = Planes::new();
+        let value = |key: u32| match dtype {
+            Dtype::F32 => f64::from(f32::from_bits(if key >> 31 == 1 { key & 0x7fff_ffff } else { !key })),
+            _ => f64::from(key),
+        };
+        let [_, nc, nz, ny, nx] = region.shape;
+        let key = |tc: usize| {
+            (region.start[0] + (tc as u64 / nc) as i64, region.start[1] + (tc as u64 % nc) as i64)
+        };
+        for (tc, ((low, high), missing)) in low.into_iter().zip(high).zip(missing).enumerate() {
+            let plane = planes.entry(key(tc)).or_default();
+            if low <= high {
+                (plane.min, plane.max) = (value(low), value(high));
+            }
+            plane.nan = missing != 0;
+        }
+        for (place, of) in found {
+            let place = u64::from(place);
+            let (tc, z, y, x) = (place / nx / ny / nz, place / nx / ny % nz, place / nx % ny, place % nx);
+            let at: [i64; 3] = std::array::from_fn(|a| region.start[2 + a] + [z, y, x][a] as i64);
+            let inside = Axis::ALL[2..].iter().zip(at).all(|(axis, at)| self.inside(*axis, at));
+            if inside && value(of) > above {
+                planes.entry(key(tc as usize)).or_default().push(at, value(of));
+            }
+        }
+        Some(planes)
+    }
+
+    /// What peaks are above, and the same as a sample, unless every sample is.
+    fn bound<T: Sample>(&self) -> (f64, Option<T>) {
         let above = self.rule.above.map_or(f64::NEG_INFINITY, |v| rounded::<T>(v));
         let float = matches!(T::DTYPE, Dtype::F32 | Dtype::F64);
         let bound = T::from_f64(if float { above } else { above.floor() });
         // A threshold below all values of the type is none.
-        let bound = Some(bound).filter(|bound| *bound > T::LOWEST || above >= bound.to_f64());
+        (above, Some(bound).filter(|bound| *bound > T::LOWEST || above >= bound.to_f64()))
+    }
+
+    fn typed<T: Sample>(&self, image: View<'_, T>, region: &Region, planes: &mut Planes) {
+        let reach = self.reach().map(|n| n as usize);
+        let mut maxima = Maxima::new(image, reach);
+        let (above, bound) = self.bound::<T>();
         let [nt, nc, nz, ny, _] = region.shape.map(|n| n as usize);
         for (t, c) in (0..nt).flat_map(|t| (0..nc).map(move |c| (t, c))) {
             let plane = planes.entry((region.start[0] + t as i64, region.start[1] + c as i64)).or_default();
@@ -187,14 +273,7 @@ impl Search {
                         plane.shifts.push(self.shift(&image, at, within));
                         return;
                     }
-                    match plane.runs.last_mut() {
-                        Some(last)
-                            if last.at == [place[0], place[1], x - last.len] && last.value == value =>
-                        {
-                            last.len += 1;
-                        }
-                        _ => plane.runs.push(Run { at: [place[0], place[1], x], len: 1, value }),
-                    }
+                    plane.push([place[0], place[1], x], value);
                 });
             }
         }

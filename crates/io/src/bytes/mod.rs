@@ -3,14 +3,17 @@
 //! ```text
 //! ByteStore   LocalStore    files below a directory
 //!             MemoryStore   objects in memory
+//!             FaultStore    any of these, made to fail by seed
 //! ```
 //!
 //! An object is whole or absent: [`put`](ByteStore::put) and [`begin`](ByteStore::begin) show nothing until all of it
 //! is there. Every store passes [`crate::contract::check_bytes`].
 
+mod fault;
 mod local;
 mod memory;
 
+pub use fault::{FaultCounts, FaultStore, Faults};
 pub use local::LocalStore;
 pub(crate) use local::{Unfinished, read_at};
 pub use memory::MemoryStore;

@@ -1,9 +1,13 @@
-//! OME-Zarr metadata: pyramids, axes, units, channels, and how these are shown.
+//! OME-Zarr metadata: pyramids, axes, units, channels, the rules they follow, and how channels are shown.
 
+pub(crate) mod about;
+mod colors;
 mod read;
+pub(crate) mod rules;
 mod windows;
 mod write;
 
+pub(crate) use colors::Largest;
 pub(crate) use read::{Multiscale, multiscale};
 pub(crate) use windows::Windows;
-pub(crate) use write::{attributes, can_describe};
+pub(crate) use write::{Shown, attributes, can_describe};

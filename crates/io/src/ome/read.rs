@@ -1,4 +1,4 @@
-//! Reading OME-Zarr metadata: versions 0.1 to 0.5, and of 0.6 what has one coordinate system.
+//! Reading OME-Zarr metadata: versions 0.1 to 0.6. Of several coordinate systems of 0.6, the one that the levels lead to.
 
 use serde_json::{Map, Value};
 use voxtile_sched::model::{Channel, Kind};
@@ -46,10 +46,10 @@ pub(crate) fn multiscale(attributes: &Map<String, Value>) -> Result<Option<Multi
         return Ok(None);
     };
     let version = ome.get("version").or_else(|| first.get("version")).and_then(Value::as_str);
-    let systems = first.get("coordinateSystems").and_then(Value::as_array);
-    let axes = first.get("axes").or_else(|| systems?.first()?.get("axes")).and_then(Value::as_array);
+    let axes = first.get("axes").or_else(|| system(first)?.get("axes")).and_then(Value::as_array);
     let axes = axes.map(|list| list.iter().map(axis).collect::<Result<Vec<_>, _>>()).transpose()?;
-    let outer = transform(first.get("coordinateTransformations"));
+    // Those of 0.6 lead from one coordinate system to another.
+    let outer = transform(first.get("coordinateTransformations").filter(|_| first.get("axes").is_some()));
     let datasets = first.get("datasets").and_then(Value::as_array).ok_or("datasets is missing")?;
     let mut levels = Vec::new();
     for dataset in datasets {
@@ -71,6 +71,14 @@ pub(crate) fn multiscale(attributes: &Map<String, Value>) -> Result<Option<Multi
         channels: channels(ome.get("omero")),
         kind: if ome.contains_key("image-label") { Kind::Labels } else { Kind::Image },
     }))
+}
+
+/// The coordinate system of 0.6 that the finest level leads to, else the first one.
+fn system(image: &Value) -> Option<&Value> {
+    let systems = image.get("coordinateSystems")?.as_array()?;
+    let step = image.get("datasets").and_then(|d| d.get(0)?.get("coordinateTransformations")?.get(0));
+    let name = step.and_then(|s| s.get("output")?.get("name"));
+    systems.iter().find(|s| name.is_some() && s.get("name") == name).or(systems.first())
 }
 
 fn axis(value: &Value) -> Result<OmeAxis, String> {
@@ -175,6 +183,24 @@ mod tests {
             (&m.levels[0].scale[..], &m.levels[0].translation[..]),
             (&[1., 2., 3.][..], &[4., 5., 6.][..])
         );
+    }
+
+    #[test]
+    fn version_0_6_with_several_coordinate_systems() {
+        let axes = |unit: &str| json!([{"name": "y", "unit": unit}, {"name": "x", "unit": unit}]);
+        let m = read(&json!({"ome": {"version": "0.6", "multiscales": [{
+            "coordinateSystems": [{"name": "world", "axes": axes("meter")}, {"name": "physical", "axes": axes("micrometer")}],
+            "datasets": [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [2.0, 3.0],
+                "input": {"path": "0"}, "output": {"name": "physical"}}]},
+                {"path": "1", "coordinateTransformations": [{"type": "identity"}]}],
+            "coordinateTransformations": [{"type": "scale", "scale": [1e-6, 1e-6],
+                "input": {"name": "physical"}, "output": {"name": "world"}}]
+        }]}}))
+        .unwrap()
+        .unwrap();
+        assert_eq!(m.axes.unwrap()[0].unit.as_deref(), Some("micrometer"));
+        assert_eq!(m.levels[0].scale, [2.0, 3.0]);
+        assert_eq!(m.levels[1].scale, [] as [f64; 0]);
     }
 
     #[test]

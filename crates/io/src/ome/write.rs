@@ -1,48 +1,109 @@
-//! Writing OME-Zarr metadata: 0.5 for Zarr v3, 0.4 for v2.
+//! Writing OME-Zarr metadata: 0.4, 0.5 and 0.6.
 
+use super::about::About;
+use super::rules::OmeVersion;
 use serde_json::{Map, Value, json};
 use voxtile_sched::model::{Axis, Dtype, Kind, Meta};
+
+/// Name of the coordinate system of 0.6 in which voxels have their physical size.
+const SYSTEM: &str = "physical";
 
 /// Whether OME-Zarr has words for the image: it wants two or three space axes.
 pub(crate) fn can_describe(meta: &Meta) -> bool {
     meta.axes.space().len() >= 2
 }
 
-/// The attributes of a group with these levels of an image, the finest first: paths, and what they hold. `windows` are the
-/// values that each channel is shown from and to, where they are known.
+/// How an image is shown, where that is known.
+#[derive(Default)]
+pub(crate) struct Shown<'a> {
+    /// The values that each channel is shown from and to.
+    pub(crate) windows: Option<&'a [(f64, f64)]>,
+    /// Colours of the objects of a label image, as they are written.
+    pub(crate) colors: Option<Value>,
+}
+
+/// The attributes of a group with these levels of an image, the finest first: paths, and what they hold.
 pub(crate) fn attributes(
     levels: &[(&str, &Meta)],
-    windows: Option<&[(f64, f64)]>,
-    v2: bool,
+    shown: &Shown<'_>,
+    version: OmeVersion,
+    about: &About,
 ) -> Map<String, Value> {
-    let meta = levels[0].1;
+    let (meta, windows) = (levels[0].1, shown.windows);
     let axes: Vec<Value> = meta.axes.iter().map(|a| axis(meta, a)).collect();
-    let datasets: Vec<Value> = levels
-        .iter()
-        .map(|(path, level)| json!({"path": path, "coordinateTransformations": transforms(level)}))
-        .collect();
+    let dataset = |(path, level): &(&str, &Meta)| {
+        let mut steps = transforms(level);
+        if version == OmeVersion::V06 {
+            let mut step = match steps.len() {
+                1 => steps.remove(0),
+                _ => json!({"type": "sequence", "transformations": steps}),
+            };
+            step["input"] = json!({"path": path});
+            step["output"] = json!({"name": SYSTEM});
+            steps = vec![step];
+        }
+        json!({"path": path, "coordinateTransformations": steps})
+    };
+    let datasets: Vec<Value> = levels.iter().map(dataset).collect();
     let mut multiscale = Map::new();
-    if v2 {
-        multiscale.insert("version".into(), "0.4".into());
+    if version == OmeVersion::V04 {
+        multiscale.insert("version".into(), version.name().into());
     }
     if let Some(name) = &meta.name {
         multiscale.insert("name".into(), name.as_str().into());
     }
-    multiscale.insert("axes".into(), axes.into());
+    if let Some(method) = about.method.filter(|_| levels.len() > 1) {
+        multiscale.insert("type".into(), method.into());
+        let description = "each level is made of the one before, block by block";
+        let how =
+            json!({"method": format!("voxtile downsample method={method}"), "description": description});
+        multiscale.insert("metadata".into(), how);
+    }
+    if version == OmeVersion::V06 {
+        multiscale.insert("coordinateSystems".into(), json!([{"name": SYSTEM, "axes": axes}]));
+    } else {
+        multiscale.insert("axes".into(), axes.into());
+    }
     multiscale.insert("datasets".into(), datasets.into());
     let mut ome = Map::new();
-    if !v2 {
-        ome.insert("version".into(), "0.5".into());
+    if version > OmeVersion::V04 {
+        ome.insert("version".into(), version.name().into());
     }
     ome.insert("multiscales".into(), json!([multiscale]));
-    if meta.kind == Kind::Labels {
-        let label = if v2 { json!({"version": "0.4"}) } else { json!({}) };
-        ome.insert("image-label".into(), label);
+    let is_labels = meta.kind == Kind::Labels || about.labels_of.is_some();
+    if is_labels {
+        let mut label = Map::new();
+        if version == OmeVersion::V04 {
+            label.insert("version".into(), version.name().into());
+        }
+        if let Some(colors) = &shown.colors {
+            label.insert("colors".into(), colors.clone());
+        }
+        if let Some(image) = &about.labels_of {
+            label.insert("source".into(), json!({ "image": image }));
+        }
+        ome.insert("image-label".into(), label.into());
     }
-    if windows.is_some() || meta.channels.iter().any(|c| c.name.is_some() || c.color.is_some()) {
-        ome.insert("omero".into(), omero(meta, windows, v2));
+    let (beside, carried) = about.omero();
+    let fits = carried.len() as u64 == meta.shape[Axis::C.index()] && meta.kind == Kind::Image && !is_labels;
+    let carried = if fits { &carried[..] } else { &[] };
+    let named = meta.channels.iter().any(|c| c.name.is_some() || c.color.is_some());
+    if !is_labels && (windows.is_some() || named || !carried.is_empty()) {
+        let mut omero = if fits { beside } else { Map::new() };
+        if version == OmeVersion::V04 {
+            omero.insert("version".into(), version.name().into());
+        }
+        omero.insert("channels".into(), channels(meta, windows, carried));
+        ome.insert("omero".into(), omero.into());
     }
-    if v2 { ome } else { Map::from_iter([("ome".to_owned(), Value::Object(ome))]) }
+    let mut top = Map::new();
+    about.add(&mut top, &mut ome);
+    if version == OmeVersion::V04 {
+        top.append(&mut ome);
+    } else {
+        top.insert("ome".to_owned(), Value::Object(ome));
+    }
+    top
 }
 
 /// Size and place of a level's voxels.
@@ -73,7 +134,8 @@ fn axis(meta: &Meta, axis: Axis) -> Value {
     out.into()
 }
 
-fn omero(meta: &Meta, windows: Option<&[(f64, f64)]>, v2: bool) -> Value {
+/// How each channel is shown. `carried` is what is kept of the input's, if it has as many.
+fn channels(meta: &Meta, windows: Option<&[(f64, f64)]>, carried: &[Map<String, Value>]) -> Value {
     let (low, high) = match meta.dtype {
         Dtype::F32 | Dtype::F64 => (0.0, 1.0),
         Dtype::U8 => (0.0, 255.0),
@@ -87,20 +149,19 @@ fn omero(meta: &Meta, windows: Option<&[(f64, f64)]>, v2: bool) -> Value {
     };
     let one = |n: usize| {
         let known = meta.channels.get(n);
-        let mut out = Map::new();
+        let mut out = carried.get(n).cloned().unwrap_or_default();
         if let Some(name) = known.and_then(|c| c.name.as_deref()) {
             out.insert("label".into(), name.into());
         }
         out.insert("color".into(), known.and_then(|c| c.color.as_deref()).unwrap_or("FFFFFF").into());
-        out.insert("active".into(), true.into());
+        out.entry("active").or_insert(true.into());
         let (start, end) = windows.and_then(|w| w.get(n)).copied().unwrap_or((low, high));
         let (min, max) = (start.min(low), end.max(high));
-        out.insert("window".into(), json!({"min": min, "max": max, "start": start, "end": end}));
+        out.entry("window").or_insert_with(|| json!({"min": min, "max": max, "start": start, "end": end}));
         Value::Object(out)
     };
-    let count = meta.channels.len().max(windows.map_or(0, <[_]>::len));
-    let channels: Vec<Value> = (0..count).map(one).collect();
-    if v2 { json!({"version": "0.4", "channels": channels}) } else { json!({"channels": channels}) }
+    // One for each channel that is there, whatever is known of how many.
+    (0..meta.shape[Axis::C.index()] as usize).map(one).collect()
 }
 
 #[cfg(test)]
@@ -116,24 +177,79 @@ mod tests {
         meta.channels = vec![Channel { name: Some("a".into()), color: None }, Channel::default()];
         meta.name = Some("cells".into());
         meta.kind = Kind::Labels;
-        for v2 in [true, false] {
-            let back = multiscale(&attributes(&[("0", &meta)], None, v2)).unwrap().unwrap();
-            assert_eq!(back.version, if v2 { "0.4" } else { "0.5" });
+        for version in OmeVersion::ALL {
+            let written = attributes(&[("0", &meta)], &Shown::default(), version, &About::default());
+            assert_eq!(
+                crate::ome::rules::check(&written, Some(version)).iter().find(|b| !b.rule.is_advice()),
+                None
+            );
+            let back = multiscale(&written).unwrap().unwrap();
+            assert_eq!(back.version, version.name());
             assert_eq!(back.levels[0].scale, [1.0, 0.29, 1.0, 1.0]);
             assert_eq!(back.levels[0].translation, [0.0, 1.5, 0.0, 0.0]);
             assert_eq!(back.axes.unwrap()[1].unit.as_deref(), Some("micrometer"));
             assert_eq!((back.kind, back.name.as_deref()), (Kind::Labels, Some("cells")));
-            assert_eq!(back.channels[0].name.as_deref(), Some("a"));
+            // Labels are shown by their colours.
+            assert!(back.channels.is_empty());
+            let image = attributes(
+                &[("0", &meta.with_kind(Kind::Image))],
+                &Shown::default(),
+                version,
+                &About::default(),
+            );
+            let back = multiscale(&image).unwrap().unwrap();
+            assert_eq!((back.kind, back.channels[0].name.as_deref()), (Kind::Image, Some("a")));
         }
     }
 
     #[test]
     fn channels_are_shown_in_their_windows() {
         let meta = Meta::new([1, 2, 1, 4, 5], AxisSet::parse("cyx").unwrap(), Dtype::F32);
-        let of = |windows| attributes(&[("0", &meta)], windows, true)["omero"]["channels"].clone();
+        let written = |windows| {
+            let shown = Shown { windows, colors: None };
+            attributes(&[("0", &meta)], &shown, OmeVersion::V04, &About::default())
+        };
+        let of = |windows| written(windows)["omero"]["channels"].clone();
         let channels = of(Some(&[(0.25, 0.5), (-3.0, 900.0)][..]));
         assert_eq!(channels[0]["window"], json!({"min": 0.0, "max": 1.0, "start": 0.25, "end": 0.5}));
         assert_eq!(channels[1]["window"], json!({"min": -3.0, "max": 900.0, "start": -3.0, "end": 900.0}));
-        assert!(attributes(&[("0", &meta)], None, true).get("omero").is_none());
+        assert!(written(None).get("omero").is_none());
+    }
+
+    #[test]
+    fn what_is_not_known_is_carried_over() {
+        let mut meta = Meta::new([1, 2, 1, 4, 5], AxisSet::parse("cyx").unwrap(), Dtype::U16);
+        meta.channels =
+            vec![Channel { name: Some("DAPI".into()), color: Some("0000FF".into()) }, Channel::default()];
+        let window = json!({"min": 0, "max": 900, "start": 3, "end": 70});
+        let input = json!({"ours": {"a": 1}, "plate": {}, "ome": {"version": "0.5", "_creator": "x", "labels": ["cells"],
+            "multiscales": [{"@type": "y", "axes": [], "datasets": [], "type": "gaussian"}],
+            "omero": {"id": 7, "channels": [{"label": "old", "family": "linear", "window": window}, {"color": "00FF00"}]}}});
+        let Value::Object(carried) = input else { unreachable!() };
+        let mut about = About { carried, same_values: true, ..About::default() };
+        let out = Value::Object(attributes(&[("0", &meta)], &Shown::default(), OmeVersion::V05, &about));
+        assert_eq!(out["ours"], json!({"a": 1}));
+        let ome = &out["ome"];
+        assert_eq!(
+            (&ome["_creator"], &ome["omero"]["id"], &ome["multiscales"][0]["@type"]),
+            (&json!("x"), &json!(7), &json!("y"))
+        );
+        assert!(
+            [&out["plate"], &ome["labels"], &ome["multiscales"][0]["type"]].into_iter().all(Value::is_null)
+        );
+        let first = &ome["omero"]["channels"][0];
+        assert_eq!(
+            (&first["label"], &first["family"], &first["window"]),
+            (&json!("DAPI"), &json!("linear"), &window)
+        );
+        about.same_values = false;
+        let out = Value::Object(attributes(&[("0", &meta)], &Shown::default(), OmeVersion::V04, &about));
+        assert_eq!(out["omero"]["channels"][0]["window"]["end"], json!(65_535.0));
+        assert_eq!((&out["ours"], &out["_creator"]), (&json!({"a": 1}), &json!("x")));
+        // Of another number of channels nothing holds.
+        meta.shape[1] = 1;
+        meta.channels.truncate(1);
+        let out = Value::Object(attributes(&[("0", &meta)], &Shown::default(), OmeVersion::V04, &about));
+        assert!(out["omero"]["channels"][0]["family"].is_null());
     }
 }

@@ -123,6 +123,14 @@ impl Directory {
     }
 }
 
+/// Room for so many values; a header is no reason to end the process.
+pub(super) fn room<T>(count: u64) -> Result<Vec<T>, IoError> {
+    let refused = || IoError::Memory { bytes: count.saturating_mul(size_of::<T>() as u64) };
+    let mut out = Vec::new();
+    out.try_reserve_exact(usize::try_from(count).map_err(|_| refused())?).map_err(|_| refused())?;
+    Ok(out)
+}
+
 /// Reads directories and tag values of one file.
 pub(super) struct Reader {
     /// `None` after [`close`](Self::close): then it is opened for each read.
@@ -271,7 +279,8 @@ impl Reader {
             return Err(self.header(field, &problem));
         }
         self.spend(bytes, field)?;
-        let mut out = vec![0; bytes as usize];
+        let mut out = room(bytes)?;
+        out.resize(bytes as usize, 0);
         self.read(offset, &mut out)?;
         Ok(out)
     }
@@ -279,16 +288,18 @@ impl Reader {
     /// A tag's values as whole numbers.
     pub(super) fn integers(&mut self, entry: &Entry) -> Result<Vec<u64>, IoError> {
         let bytes = self.bytes(entry)?;
-        Ok(match entry.kind {
-            1 | 7 => bytes.iter().map(|&b| u64::from(b)).collect(),
-            3 => bytes.chunks_exact(2).map(|b| u64::from(self.u16(b))).collect(),
-            4 | 13 => bytes.chunks_exact(4).map(|b| u64::from(self.u32(b))).collect(),
-            16 | 18 => bytes.chunks_exact(8).map(|b| self.u64(b)).collect(),
+        let mut out = room(entry.count)?;
+        match entry.kind {
+            1 | 7 => out.extend(bytes.iter().map(|&b| u64::from(b))),
+            3 => out.extend(bytes.chunks_exact(2).map(|b| u64::from(self.u16(b)))),
+            4 | 13 => out.extend(bytes.chunks_exact(4).map(|b| u64::from(self.u32(b)))),
+            16 | 18 => out.extend(bytes.chunks_exact(8).map(|b| self.u64(b))),
             other => {
                 return Err(self
                     .header(&tag::name(entry.tag), &format!("has the type {other}, not a whole number's")));
             }
-        })
+        }
+        Ok(out)
     }
 
     /// A tag's only or first value as a whole number; `None` where the tag is missing.

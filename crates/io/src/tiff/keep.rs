@@ -91,6 +91,7 @@ impl KeepJpeg {
             codec: Codec::None,
             overwrite: self.overwrite,
             bare: false,
+            about: crate::About::default(),
         };
         output.apart_from(&self.input)?;
         let (mut parts, directories) = Parts::open(&self.input)?;

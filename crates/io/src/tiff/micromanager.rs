@@ -59,6 +59,11 @@ pub(super) fn series(
         let at = (u64::from(t) * nc + u64::from(c)) * nz + u64::from(z);
         positions.entry(position).or_default().insert(at, page);
     }
+    let listed = (nc * nz * nt).saturating_mul(positions.len() as u64);
+    if listed > MAX_PLANES.max(pages.len() as u64) {
+        let problem = format!("names {} positions of {nt} × {nc} × {nz} planes", positions.len());
+        return Err(reader.header(field, &problem));
+    }
     let mut out = Vec::new();
     for (position, planes) in positions {
         let Some(&shown) = planes.values().min() else { continue };

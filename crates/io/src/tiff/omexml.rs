@@ -26,6 +26,9 @@ const SIZES: [(Axis, &str); 4] = [
     (Axis::T, "TimeIncrement"),
 ];
 
+/// The namespace of the annotation that says how an image was made.
+const MADE: &str = "voxtile";
+
 /// Whether a description is OME-XML.
 pub(super) fn is_ome(text: &str) -> bool {
     let text = text.trim_start_matches('\u{feff}').trim_start();
@@ -57,6 +60,8 @@ struct Data {
 struct Ome {
     uuid: Option<String>,
     images: Vec<Image>,
+    /// How they were made.
+    made: Option<String>,
     /// What the objectives magnify, by their identifiers.
     objectives: HashMap<String, f64>,
     /// The file that has the description instead.
@@ -82,11 +87,13 @@ pub(super) fn series(text: &str, parts: &mut Parts) -> Result<Vec<Series>, IoErr
     }
     let files = locate(&ome, parts)?;
     let mut all = Vec::new();
+    let mut left = MAX_PLANES.max(parts.pages.len() as u64);
     for image in &ome.images {
-        let mut series = image.series(parts, &files)?;
+        let mut series = image.series(parts, &files, &mut left)?;
         let magnified = image.objective.as_ref().and_then(|id| ome.objectives.get(id).copied());
         series.details.extend(magnified.and_then(slides::magnification).map(|m| ("objective", m)));
         series.role = image.name.as_deref().filter(|_| ome.images.len() > 1).and_then(slides::role_of);
+        series.made.clone_from(&ome.made);
         all.push(series);
     }
     Ok(all)
@@ -126,6 +133,8 @@ fn locate(ome: &Ome, parts: &mut Parts) -> Result<HashMap<String, usize>, IoErro
     }
     let own = parts.readers[0].path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let mut files = HashMap::new();
+    // Several identifiers of one file do not open it several times.
+    let mut by_path: HashMap<PathBuf, usize> = HashMap::new();
     for data in data() {
         let Some(uuid) = &data.uuid else { continue };
         if files.contains_key(uuid) {
@@ -136,8 +145,14 @@ fn locate(ome: &Ome, parts: &mut Parts) -> Result<HashMap<String, usize>, IoErro
             0
         } else {
             let path = beside(&parts.readers[0], name)?;
-            parts.add(&path)?;
-            parts.readers.len() - 1
+            match by_path.get(&path) {
+                Some(&known) => known,
+                None => {
+                    parts.add(&path)?;
+                    by_path.insert(path, parts.readers.len() - 1);
+                    parts.readers.len() - 1
+                }
+            }
         };
         files.insert(uuid.clone(), file);
     }
@@ -162,6 +177,7 @@ fn parse(text: &str, reader: &Reader) -> Result<Ome, IoError> {
     let mut xml = quick_xml::Reader::from_str(text);
     let mut ome = Ome::default();
     let mut in_uuid = false;
+    let (mut in_made, mut in_value) = (false, false);
     loop {
         let event = xml.read_event().map_err(|e| damaged(reader, &e.to_string()))?;
         match event {
@@ -181,6 +197,10 @@ fn parse(text: &str, reader: &Reader) -> Result<Ome, IoError> {
                     }
                     ("ObjectiveSettings", Some(image)) => image.objective = fields()?.remove("ID"),
                     ("BinaryOnly", _) => ome.elsewhere = fields()?.remove("MetadataFile"),
+                    ("CommentAnnotation", _) => {
+                        in_made = fields()?.get("Namespace").is_some_and(|n| n == MADE);
+                    }
+                    ("Value", _) => in_value = in_made,
                     ("Image", _) => {
                         let name = fields()?.remove("Name").filter(|n| !n.is_empty());
                         ome.images.push(Image { name, ..Image::default() });
@@ -205,7 +225,8 @@ fn parse(text: &str, reader: &Reader) -> Result<Ome, IoError> {
                     data.uuid = Some(text.trim().to_owned());
                 }
             }
-            Event::End(_) => in_uuid = false,
+            Event::Text(text) if in_value => ome.made = Some(text.trim().to_owned()),
+            Event::End(_) => (in_uuid, in_value) = (false, false),
             _ => {}
         }
     }
@@ -224,7 +245,13 @@ impl Data {
 }
 
 impl Image {
-    fn series(&self, parts: &Parts, files: &HashMap<String, usize>) -> Result<Series, IoError> {
+    /// `left`: planes that this image and those after it may name.
+    fn series(
+        &self,
+        parts: &Parts,
+        files: &HashMap<String, usize>,
+        left: &mut u64,
+    ) -> Result<Series, IoError> {
         let (reader, pages) = (&parts.readers[0], &parts.pages);
         let size = |key: &str| match self.pixels.get(key).map(|v| v.trim().parse::<u64>()) {
             Some(Ok(n)) if n > 0 => Ok(n),
@@ -254,12 +281,13 @@ impl Image {
             return Err(reader.unsupported(Feature::Other(what)));
         }
         let planes = nt.saturating_mul(nc).saturating_mul(nz);
-        if planes > MAX_PLANES.max(pages.len() as u64) {
+        let Some(rest) = left.checked_sub(planes) else {
             return Err(damaged(
                 reader,
                 &format!("SizeT × SizeC × SizeZ is {nt} × {nc} × {nz}, the file has {} pages", pages.len()),
             ));
-        }
+        };
+        *left = rest;
         let order = self.pixels.get("DimensionOrder").map_or("XYZCT", String::as_str);
         let mut axes = Vec::new();
         for letter in order.chars().skip(2).collect::<Vec<_>>().into_iter().rev() {
@@ -310,6 +338,8 @@ impl Image {
                 *place = Some(i as u32);
             }
         }
+        // A plane may be named again, but not over and over.
+        let mut named = 4 * planes + self.data.len() as u64;
         for data in &self.data {
             let get = |key: &str| {
                 number(&data.attributes, key)
@@ -341,6 +371,10 @@ impl Image {
                     ),
                 ));
             }
+            let Some(rest) = named.checked_sub(count) else {
+                return Err(damaged(reader, &format!("TiffData names the {planes} planes over and over")));
+            };
+            named = rest;
             for i in 0..count {
                 listed[(start + i) as usize] = Some((parts.starts[file] as u64 + ifd + i) as u32);
             }
@@ -431,6 +465,14 @@ pub(super) fn describe(meta: &Meta, samples: u64, objective: Option<f64>) -> Str
         }
         put(format_args!("/>"));
     }
-    put(format_args!(r#"<TiffData IFD="0" PlaneCount="{}"/></Pixels></Image></OME>"#, t * (c / samples) * z));
+    put(format_args!(r#"<TiffData IFD="0" PlaneCount="{}"/></Pixels></Image>"#, t * (c / samples) * z));
+    if let Some(made) = &meta.made {
+        // JSON has other words for what XML does not take as it is.
+        let text = made.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
+        put(format_args!(
+            r#"<StructuredAnnotations><CommentAnnotation ID="Annotation:0" Namespace="{MADE}"><Value>{text}</Value></CommentAnnotation></StructuredAnnotations>"#
+        ));
+    }
+    put(format_args!("</OME>"));
     out
 }

@@ -40,7 +40,7 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
     let cut = level.page.cut(parts.reader(&level.page))?;
     let meta = meta(series, base, &level.page, options, &store)?;
     let mut planes = gather(&mut parts, series, level, cut, &meta)?;
-    planes.recut();
+    planes.recut(parts.readers.iter().fold(0, |n, r| n.saturating_add(r.len)));
 
     let Some(coding) = planes.codings.first().cloned() else {
         return Err(parts.reader(base).header("TiffData", "names no plane that exists"));
@@ -127,7 +127,9 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
             Compression::Zstd => Some(Codec::Zstd { level: 3 }),
             _ => None,
         },
+        fill: Vec::new(),
         chunk5,
+        ..Info::default()
     };
     Ok(Opened { source, info })
 }
@@ -252,8 +254,15 @@ pub(super) fn meta(
     }
     let dtype = page.dtype().map_err(|feature| IoError::Unsupported { store: store.to_owned(), feature })?;
     let mut meta = Meta::new(shape, axes, dtype);
+    // No real image is larger, and below that no product of extents wraps.
+    if meta.bytes() > 1 << 60 {
+        let (store, field) = (store.to_owned(), "ImageWidth".to_owned());
+        let problem = format!("and all other sizes are {shape:?}, more than any image has");
+        return Err(IoError::Header { store, field, problem });
+    }
     meta.spacing = spacing;
     meta.name.clone_from(&series.name);
+    meta.made.clone_from(&series.made);
     meta.channels = channels(series, base, shape[1]);
     Ok(meta)
 }

@@ -1,7 +1,7 @@
 //! One directory as an image: its size, sample type, how it is cut and coded.
 
 use super::cut::{Coding, Compression, Cut, Form, MAX_SEGMENT, Places, Predictor, compression_name};
-use super::ifd::{Directory, Entry, Reader, tag};
+use super::ifd::{Directory, Entry, Reader, room, tag};
 use crate::{Feature, IoError};
 use std::sync::Arc;
 use voxtile_sched::model::Dtype;
@@ -316,7 +316,11 @@ impl Page {
                 lengths
             }
             // Early writers left the lengths of uncompressed strips out.
-            _ if self.compression == 1 => vec![cut.segment_bytes(); wanted as usize],
+            _ if self.compression == 1 => {
+                let mut lengths = room(wanted)?;
+                lengths.resize(wanted as usize, cut.segment_bytes());
+                lengths
+            }
             entry => {
                 return Err(reader.header(
                     count_name,

@@ -27,6 +27,8 @@ pub(super) struct Series {
     /// One per plane along `c`, or empty.
     pub(super) channels: Vec<Channel>,
     pub(super) name: Option<String>,
+    /// How it was made.
+    pub(super) made: Option<String>,
     /// Whether the three samples of a pixel are separate stains and not colours.
     pub(super) composite: bool,
     /// Pages that hold smaller copies of all planes, in the same order; finest first.
@@ -51,6 +53,7 @@ impl Series {
             spacing: [const { None }; NDIM],
             channels: Vec::new(),
             name: None,
+            made: None,
             composite: false,
             reduced: Vec::new(),
             role: None,
@@ -188,6 +191,8 @@ pub(super) fn levels(main: &Series, pages: &[Page], free: &[usize]) -> Vec<Vec<O
         let size = (pages[p].width, pages[p].height);
         match sizes.iter().position(|s| *s == size) {
             Some(n) => found[n].push(p as u32),
+            // No slide has more levels.
+            None if sizes.len() == 64 => {}
             None => {
                 sizes.push(size);
                 found.push(vec![p as u32]);

@@ -38,8 +38,8 @@ pub(super) struct Stored {
 
 impl Planes {
     /// Cuts uncompressed strips again, if those of every plane lie one behind the other, so that a chunk is one read
-    /// of a sensible size, whatever the writer chose.
-    pub(super) fn recut(&mut self) {
+    /// of a sensible size, whatever the writer chose. What files of `len` bytes cannot hold is left as it is.
+    pub(super) fn recut(&mut self, len: u64) {
         let plain = |c: &Coding| c.compression == Compression::None;
         if self.cut.tiled || !self.codings.iter().all(plain) {
             return;
@@ -59,6 +59,9 @@ impl Planes {
             return;
         }
         let rows = (CHUNK_OF_STRIPS / old.row_bytes().max(1)).clamp(1, old.height);
+        if old.height.div_ceil(rows).saturating_mul(starts.len() as u64) > len.max(1 << 20) {
+            return;
+        }
         self.cut.segment.1 = rows;
         let (_, down) = self.cut.counts();
         let step = self.cut.segment_bytes();

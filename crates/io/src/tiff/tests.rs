@@ -417,6 +417,7 @@ fn output(path: PathBuf, codec: Codec) -> OutputOptions {
         codec,
         overwrite: true,
         bare: false,
+        about: crate::About::default(),
     }
 }
 

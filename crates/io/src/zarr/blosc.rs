@@ -64,6 +64,9 @@ pub(super) fn decode(from: &[u8], out: &mut [u8], contexts: &mut Contexts) -> Re
         out.copy_from_slice(content.ok_or_else(|| truncated(frame.len(), HEADER + head.content))?);
         return Ok(head.content);
     }
+    if head.content == 0 {
+        return Ok(0);
+    }
     let stream = head.stream()?;
     for (n, block) in out.chunks_mut(head.block).enumerate() {
         let at = word(frame, HEADER + 4 * n)?;
@@ -76,7 +79,8 @@ pub(super) fn decode(from: &[u8], out: &mut [u8], contexts: &mut Contexts) -> Re
 /// Bytes that the frame which starts with `from` decodes at once: a block, or 1 where the content is not compressed.
 pub(super) fn block_bytes(from: &[u8]) -> Option<usize> {
     let head = Header::read(from).ok()?;
-    Some(if head.stored() { 1 } else { head.block })
+    // An empty frame has no blocks.
+    Some(if head.stored() { 1 } else { head.block }).filter(|&block| block > 0)
 }
 
 /// Reads bytes of a frame, from an offset and so many, to the front of a buffer, fewer where the frame ends, and says

@@ -3,7 +3,7 @@
 use super::encode;
 use super::open::UNFINISHED;
 use crate::tiff::units;
-use crate::{Codec, Format, ome};
+use crate::{About, Codec, Format, OmeVersion, ome};
 use serde_json::{Map, Value, json};
 use voxtile_sched::contract::Layout;
 use voxtile_sched::model::{Dtype, Meta};
@@ -39,33 +39,35 @@ impl Array<'_> {
 
     fn documents(&self, format: Format, codec: Codec) -> Vec<Document> {
         let Self { meta, layout, .. } = self;
-        let units = units(meta).filter(|_| self.is_bare());
+        let own = || units(meta).into_iter().chain(made(meta)).filter(|_| self.is_bare());
         if format == Format::ZarrV2 {
             let names: Vec<&str> = meta.axes.iter().map(voxtile_sched::model::Axis::name).collect();
             let mut attributes = Map::from_iter([("_ARRAY_DIMENSIONS".to_owned(), json!(names))]);
-            attributes.extend(units);
+            attributes.extend(own());
             return vec![
                 (self.at(".zattrs"), Value::Object(attributes)),
                 (self.at(".zarray"), array_v2(meta, layout, codec)),
             ];
         }
-        vec![(self.at("zarr.json"), array_v3(meta, layout, codec, &Map::from_iter(units)))]
+        vec![(self.at("zarr.json"), array_v3(meta, layout, codec, &Map::from_iter(own())))]
     }
 }
 
-/// The complete metadata, the root's last: of a bare array, or of a group with the levels of an image. `windows` are the
-/// values that its channels are shown from and to.
+/// The complete metadata, the root's last: of a bare array, or of a group with the levels of an image. `shown` is how it is shown.
 pub(super) fn finished(
     format: Format,
     arrays: &[Array<'_>],
-    windows: Option<&[(f64, f64)]>,
+    shown: &ome::Shown<'_>,
     codec: Codec,
+    (version, about): (OmeVersion, &About),
 ) -> Vec<Document> {
     let mut out: Vec<Document> = arrays.iter().flat_map(|a| a.documents(format, codec)).collect();
+    let made = arrays.first().and_then(|a| made(a.meta));
     if arrays.iter().all(|a| !a.is_bare()) {
         let v2 = format == Format::ZarrV2;
         let levels: Vec<(&str, &Meta)> = arrays.iter().map(|a| (a.path, a.meta)).collect();
-        let attributes = ome::attributes(&levels, windows, v2);
+        let mut attributes = ome::attributes(&levels, shown, version, about);
+        attributes.extend(made);
         out.push(if v2 {
             (".zattrs".to_owned(), Value::Object(attributes))
         } else {
@@ -74,6 +76,15 @@ pub(super) fn finished(
         });
     }
     out
+}
+
+/// The attribute that says how an image was made.
+pub(super) const MADE: &str = "voxtile";
+
+fn made(meta: &Meta) -> Option<(String, Value)> {
+    let text = meta.made.as_deref()?;
+    // What is no JSON is kept as the text that it is.
+    Some((MADE.to_owned(), serde_json::from_str(text).unwrap_or_else(|_| text.into())))
 }
 
 /// Voxel size in the form that tensorstore and Neuroglancer read: `["0.5 um", null]`.

@@ -1,7 +1,8 @@
 //! Codecs that are rare enough to leave to `zarrs`: scaling, rounding, packing, nested shards.
 
 use super::fault::Fault;
-use super::metadata::CodecSpec;
+use super::metadata::{CodecSpec, MAX_INNER_CHUNKS, Reader};
+use serde_json::Value;
 use std::num::NonZeroU64;
 use voxtile_sched::model::Dtype;
 use zarrs::array::codec::api::{ArrayToBytesCodecTraits as _, CodecOptions};
@@ -16,6 +17,20 @@ pub(super) struct Foreign {
     fill: FillValue,
 }
 
+/// Whether shards among the codecs have no more inner chunks than an index may list; `zarrs` would take room for any.
+fn shards_are_bounded(codecs: &[CodecSpec], shape: &[u64]) -> bool {
+    codecs.iter().filter(|c| c.name == "sharding_indexed").all(|codec| {
+        let inner = codec.config.get("chunk_shape").and_then(Value::as_array);
+        let inner: Option<Vec<u64>> = inner.and_then(|list| list.iter().map(Value::as_u64).collect());
+        let Some(inner) = inner.filter(|inner| inner.len() == shape.len() && !inner.contains(&0)) else {
+            return false;
+        };
+        let chunks = shape.iter().zip(&inner).fold(1u64, |n, (s, i)| n.saturating_mul(s.div_ceil(*i)));
+        let nested = Reader { store: "" }.codecs("codecs", codec.config.get("codecs"));
+        chunks <= MAX_INNER_CHUNKS && nested.is_ok_and(|nested| shards_are_bounded(&nested, &inner))
+    })
+}
+
 impl Foreign {
     /// `None` if `zarrs` does not know one of the codecs either.
     pub(super) fn new(
@@ -25,6 +40,9 @@ impl Foreign {
         is_bool: bool,
         fill: &[u8],
     ) -> Option<Self> {
+        if !shards_are_bounded(codecs, shape) {
+            return None;
+        }
         let codecs: Vec<MetadataV3> = codecs
             .iter()
             .map(|c| MetadataV3::new_with_configuration(c.full_name.clone(), c.config.clone()))

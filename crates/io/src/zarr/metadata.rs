@@ -12,6 +12,9 @@ pub(super) const MAX_INNER_CHUNKS: u64 = 1 << 24;
 /// The largest extent of an axis: coordinates are signed, and sums of some of them must fit.
 const MAX_EXTENT: u64 = 1 << 48;
 
+/// The most chunks of an array: beyond, nobody lives to see the last one.
+const MAX_CHUNKS: u64 = 1 << 48;
+
 /// One codec as Zarr v3 writes it, its name without namespace.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct CodecSpec {
@@ -141,6 +144,17 @@ impl Reader<'_> {
         Ok(shape)
     }
 
+    /// Refuses a grid that cannot be meant.
+    fn grid(&self, field: &str, shape: &[u64], chunk: &[u64]) -> Result<(), IoError> {
+        let chunks = shape.iter().zip(chunk).fold(1u64, |n, (s, c)| n.saturating_mul(s.div_ceil(*c)));
+        if chunks > MAX_CHUNKS {
+            let problem =
+                format!("{chunk:?} cuts {shape:?} into {chunks} chunks; up to {MAX_CHUNKS} are read");
+            return Err(self.header(field, problem));
+        }
+        Ok(())
+    }
+
     /// Reads `zarr.json` of an array.
     pub(super) fn v3(&self, doc: &Map<String, Value>) -> Result<ArrayHead, IoError> {
         let shape = self.shape(doc.get("shape"))?;
@@ -159,6 +173,7 @@ impl Reader<'_> {
             return Err(self.unsupported(Feature::ChunkGrid(grid.to_owned())));
         }
         let chunk = self.chunk("chunk_shape", grid_config.get("chunk_shape"), shape.len())?;
+        self.grid("chunk_shape", &shape, &chunk)?;
         if doc.get("storage_transformers").and_then(Value::as_array).is_some_and(|t| !t.is_empty()) {
             return Err(self.unsupported(Feature::Other("storage transformers".to_owned())));
         }
@@ -208,6 +223,7 @@ impl Reader<'_> {
     ) -> Result<ArrayHead, IoError> {
         let shape = self.shape(doc.get("shape"))?;
         let chunk = self.chunk("chunks", doc.get("chunks"), shape.len())?;
+        self.grid("chunks", &shape, &chunk)?;
         let type_name = match doc.get("dtype") {
             Some(Value::String(name)) => name.as_str(),
             Some(Value::Array(_)) => return Err(self.unsupported(Feature::Dtype("structured".to_owned()))),

@@ -7,13 +7,16 @@ mod encode;
 mod fault;
 mod fill;
 mod foreign;
+pub(crate) mod listing;
 mod metadata;
+pub(crate) mod node;
 mod open;
 mod shard;
 mod sink;
 mod slab;
 mod source;
 mod step;
+pub(crate) mod survey;
 #[cfg(test)]
 mod tests;
 

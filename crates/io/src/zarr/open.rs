@@ -1,12 +1,13 @@
 //! Finding the array that is meant, and what is known about it.
 
 use super::chain;
+use super::describe::MADE;
 use super::metadata::{ArrayHead, Reader};
 use super::source::ZarrSource;
 use crate::codec::{Codec, Shuffle};
 use crate::ome::{self, Multiscale};
 use crate::tiff::units;
-use crate::{ByteStore, Feature, Info, IoError, LevelInfo, LocalStore, OpenOptions, Opened};
+use crate::{ByteStore, Feature, Info, IoError, LevelInfo, LocalStore, OmeVersion, OpenOptions, Opened};
 use serde_json::{Map, Value};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,16 +15,18 @@ use voxtile_sched::contract::Source as _;
 use voxtile_sched::model::{Axis, AxisSet, Kind, Meta, Spacing};
 
 /// Metadata documents larger than this are not read.
-const MAX_DOCUMENT: u64 = 64 << 20;
+pub(super) const MAX_DOCUMENT: u64 = 64 << 20;
 /// How deep groups are searched for arrays, and how many are listed.
 const MAX_DEPTH: usize = 5;
 const MAX_LISTED: usize = 1000;
+/// How many names are looked at on the way.
+const MAX_NAMES: usize = 100_000;
 
 /// The attribute of an output that is not complete.
 pub(super) const UNFINISHED: &str = "voxtile-unfinished";
 
 /// A node of the hierarchy.
-enum Node {
+pub(super) enum Node {
     Array(Box<ArrayHead>),
     Group { attributes: Map<String, Value> },
 }
@@ -43,13 +46,13 @@ pub(crate) fn open_in(store: Arc<dyn ByteStore>, options: &OpenOptions) -> Resul
     Finder { name: store.name(), store, options }.open()
 }
 
-struct Finder<'a> {
-    store: Arc<dyn ByteStore>,
-    name: String,
-    options: &'a OpenOptions,
+pub(super) struct Finder<'a> {
+    pub(super) store: Arc<dyn ByteStore>,
+    pub(super) name: String,
+    pub(super) options: &'a OpenOptions,
 }
 
-fn join(path: &str, name: &str) -> String {
+pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
 }
 
@@ -65,7 +68,17 @@ impl Finder<'_> {
         bytes.map(|b| Reader { store: &name }.object(file, &b)).transpose()
     }
 
-    fn node(&self, path: &str) -> Result<Option<Node>, IoError> {
+    /// Whether there are metadata of a node, which may be damaged.
+    pub(super) fn is_node(&self, path: &str) -> Result<bool, IoError> {
+        for file in ["zarr.json", ".zarray", ".zgroup", ".zattrs"] {
+            if self.store.size(&join(path, file))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) fn node(&self, path: &str) -> Result<Option<Node>, IoError> {
         let name = self.full(path);
         let reader = Reader { store: &name };
         if let Some(doc) = self.document(path, "zarr.json")? {
@@ -124,7 +137,7 @@ impl Finder<'_> {
         let multiscale = ome::multiscale(attributes)
             .map_err(|problem| Reader { store: &store }.header("multiscales", problem))?;
         if let Some(multiscale) = multiscale {
-            return self.pyramid(path, &multiscale);
+            return self.pyramid(path, &multiscale, attributes);
         }
         let mut found = self.arrays(path)?;
         match found.len() {
@@ -144,13 +157,20 @@ impl Finder<'_> {
     /// Paths of the arrays below a group; a pyramid counts as one.
     fn arrays(&self, path: &str) -> Result<Vec<String>, IoError> {
         let mut found = Vec::new();
-        self.search(path, 0, &mut found)?;
+        self.search(path, 0, &mut 0, &mut found)?;
         Ok(found)
     }
 
-    fn search(&self, path: &str, depth: usize, found: &mut Vec<String>) -> Result<(), IoError> {
+    fn search(
+        &self,
+        path: &str,
+        depth: usize,
+        looked: &mut usize,
+        found: &mut Vec<String>,
+    ) -> Result<(), IoError> {
         for name in self.store.list(path)? {
-            if found.len() >= MAX_LISTED {
+            *looked += 1;
+            if found.len() >= MAX_LISTED || *looked > MAX_NAMES {
                 break;
             }
             let below = join(path, &name);
@@ -159,7 +179,7 @@ impl Finder<'_> {
                     if matches!(ome::multiscale(&attributes), Ok(Some(_))) {
                         found.push(below);
                     } else if depth < MAX_DEPTH {
-                        self.search(&below, depth + 1, found)?;
+                        self.search(&below, depth + 1, looked, found)?;
                     }
                 }
                 // An array that cannot be read is an array; opening it will say why.
@@ -192,13 +212,19 @@ impl Finder<'_> {
         for (axis, spacing) in axes.iter().zip(dimension_units(&head.attributes, head.shape.len())) {
             meta.spacing[axis.index()] = spacing;
         }
+        meta.made = made(&head.attributes);
         let scale = axes.iter().map(|a| meta.spacing[a.index()].as_ref().map_or(1.0, |s| s.scale)).collect();
         let levels = vec![LevelInfo { path: path.to_owned(), shape: head.shape.clone(), scale }];
         let format = format!("Zarr v{} array", head.version);
         self.opened(path, head, meta, Info { format, bare: true, levels, ..Info::default() })
     }
 
-    fn pyramid(&self, path: &str, ome: &Multiscale) -> Result<Opened, IoError> {
+    fn pyramid(
+        &self,
+        path: &str,
+        ome: &Multiscale,
+        attributes: &Map<String, Value>,
+    ) -> Result<Opened, IoError> {
         let group = self.full(path);
         let reader = Reader { store: &group };
         let mut heads = Vec::new();
@@ -231,6 +257,7 @@ impl Finder<'_> {
         let mut meta = Meta::new(axes.spread(&head.shape, 1), axes, head.dtype);
         meta.kind = ome.kind;
         meta.name.clone_from(&ome.name);
+        meta.made = made(attributes);
         meta.channels.clone_from(&ome.channels);
         let level = &ome.levels[chosen];
         for (i, axis) in axes.iter().enumerate() {
@@ -245,7 +272,9 @@ impl Finder<'_> {
             }
         }
         let format = format!("OME-Zarr {}", ome.version);
-        self.opened(at, head, meta, Info { format, bare: false, levels, ..Info::default() })
+        let attributes = attributes.clone();
+        let info = Info { format, levels, attributes, ..Info::default() };
+        self.opened(at, head, meta, Info { ome: OmeVersion::from_name(&ome.version), bare: false, ..info })
     }
 
     /// Which axes an array has: those asked for, those named, or the last ones of t, c, z, y, x.
@@ -291,13 +320,20 @@ impl Finder<'_> {
             chunk: meta.axes.pick(&chunk5),
             shard: source.shard(),
             codec: chain::describe(&head.codecs),
+            zarr_format: Some(head.version),
             details,
             output_codec: writable(head),
+            fill: head.fill.clone(),
             chunk5,
             ..info
         };
         Ok(Opened { source: Arc::new(source), info })
     }
+}
+
+/// How the image was made, as its attributes say.
+fn made(attributes: &Map<String, Value>) -> Option<String> {
+    attributes.get(MADE).map(|made| made.as_str().map_or_else(|| made.to_string(), str::to_owned))
 }
 
 fn is_size(scale: f64) -> bool {

@@ -151,7 +151,10 @@ impl Sharding {
         if got as u64 != len {
             return Err(Damage::Truncated { got: got as u64, want: len }.into());
         }
-        let mut entries = vec![[0u64; 2]; self.index.bytes() / 16];
+        let count = self.index.bytes() / 16;
+        let mut entries: Vec<[u64; 2]> = Vec::new();
+        entries.try_reserve_exact(count).map_err(|_| IoError::Memory { bytes: 16 * count as u64 })?;
+        entries.resize(count, [0; 2]);
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut entries);
         self.index.decode(buffer.filled(got), bytes, &mut Default::default(), contexts)?;
         self.index.swap(bytes);

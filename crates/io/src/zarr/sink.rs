@@ -7,14 +7,14 @@
 use super::describe::{self, Document};
 use super::encode;
 use super::metadata::MAX_INNER_CHUNKS;
-use crate::ome::Windows;
+use crate::ome::{Largest, Windows};
 use crate::scratch::{Work, with_work};
 use crate::tiff::rgb_channels;
-use crate::{ByteStore, ByteWriter, Codec, Format, IoError, OutputOptions, ome};
+use crate::{About, ByteStore, ByteWriter, Codec, Format, IoError, OmeVersion, OutputOptions, ome};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use voxtile_sched::contract::{Layout, Place, Sink, StoreError};
-use voxtile_sched::model::{Axis, Dtype, Grid, Meta, NDIM, Shape, Tile, voxels};
+use voxtile_sched::model::{Axis, Dtype, Grid, Kind, Meta, NDIM, Shape, Tile, voxels};
 
 /// A Zarr on its way: a bare array, or a group with the levels of an image.
 pub(crate) struct ZarrSink {
@@ -23,6 +23,7 @@ pub(crate) struct ZarrSink {
     levels: Vec<Arc<dyn Sink>>,
     codec: Codec,
     format: Format,
+    about: (OmeVersion, About),
     store: Arc<dyn ByteStore>,
 }
 
@@ -40,6 +41,8 @@ struct Array {
     shards: Option<(Grid, Shape)>,
     /// How its channels are shown, of the coarsest of several levels.
     windows: Option<Windows>,
+    /// The largest number of an object, of the finest level of a label image.
+    largest: Option<Largest>,
     open: Mutex<HashMap<Shape, Arc<Mutex<Shard>>>>,
 }
 
@@ -137,7 +140,11 @@ impl ZarrSink {
         let array = |(n, meta): (usize, &Meta)| -> Result<Arc<Array>, IoError> {
             let prefix = if bare { String::new() } else { n.to_string() };
             let mut array = Array::new(options, meta, store.clone(), prefix)?;
-            if n > 0 && n == levels.len() && !as_is {
+            if n == 0 && !bare && (meta.kind == Kind::Labels || options.about.labels_of.is_some()) {
+                array.largest = Some(Largest::default());
+            }
+            let named = meta.channels.iter().any(|c| c.name.is_some() || c.color.is_some());
+            if n == levels.len() && !bare && !as_is && (n > 0 || named) {
                 array.windows = Windows::new(meta);
             }
             Ok(Arc::new(array))
@@ -146,7 +153,8 @@ impl ZarrSink {
             std::iter::once(meta).chain(levels).enumerate().map(array).collect::<Result<Vec<_>, _>>()?;
         let levels = arrays[1..].iter().map(|a| a.clone() as Arc<dyn Sink>).collect();
         let (codec, format) = (options.codec, options.format);
-        let sink = Self { arrays, levels, codec, format, store };
+        let about = (options.ome_version(), options.about.clone());
+        let sink = Self { arrays, levels, codec, format, about, store };
         for (n, (key, content)) in describe::unfinished(sink.format).into_iter().enumerate() {
             let bytes = text(&content);
             // Of two runs that write to one place, the second is refused.
@@ -199,8 +207,20 @@ impl Array {
         let shards =
             layout.shard.map(|s| (Grid::new(meta.shape, s), std::array::from_fn(|a| s[a] / layout.chunk[a])));
         let (codec, format) = (options.codec, options.format);
-        let (windows, open) = (None, Mutex::default());
-        Ok(Self { meta: meta.clone(), layout, codec, format, store, prefix, grid, shards, windows, open })
+        let (windows, largest, open) = (None, None, Mutex::default());
+        Ok(Self {
+            meta: meta.clone(),
+            layout,
+            codec,
+            format,
+            store,
+            prefix,
+            grid,
+            shards,
+            windows,
+            largest,
+            open,
+        })
     }
 
     /// Key of an object by its index.
@@ -400,6 +420,9 @@ impl Sink for Array {
         if let Some(windows) = &self.windows {
             windows.look(&self.grid.region(&place.index), data);
         }
+        if let Some(largest) = &self.largest {
+            largest.look(data);
+        }
         Ok(with_work(|work| self.encode(place, data, work))?)
     }
 
@@ -441,7 +464,12 @@ impl Sink for ZarrSink {
             .map(|a| describe::Array { path: &a.prefix, meta: &a.meta, layout: &a.layout })
             .collect();
         let windows = self.arrays.last().and_then(|coarsest| coarsest.windows.as_ref()?.found());
-        for document in describe::finished(self.format, &described, windows.as_deref(), self.codec) {
+        let shown = ome::Shown {
+            windows: windows.as_deref(),
+            colors: self.arrays[0].largest.as_ref().and_then(Largest::colors),
+        };
+        let about = (self.about.0, &self.about.1);
+        for document in describe::finished(self.format, &described, &shown, self.codec, about) {
             self.put(document)?;
         }
         if self.format == Format::ZarrV2 && self.arrays[0].prefix.is_empty() {

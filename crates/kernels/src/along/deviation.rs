@@ -3,12 +3,12 @@
 //! Integers of up to 16 bits: exact sums of values and of squares. Other types: mean and sum of squared differences in f64,
 //! brought forward value by value (Welford), so a bright ground drowns nothing. 16 or 24 bytes of state per output voxel.
 
-use super::reduced;
+use super::{add, reduced, state};
 use crate::pointwise::{Sample, for_rows};
 use crate::vectorised;
-use voxtile_sched::contract::{Fold, Footprint, Op, Pass, Refused};
+use voxtile_sched::contract::{Fold, Footprint, Kernels, Op, Pass, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, AxisSet, Dtype, Meta, Tile, TileMut};
+use voxtile_sched::model::{Axis, AxisSet, Dtype, Meta, Shape, Tile, TileMut};
 
 pub(crate) struct Deviation {
     pub(crate) name: &'static str,
@@ -128,6 +128,26 @@ impl Fold for Deviation {
                 n += 1;
             }
         });
+    }
+
+    fn kernels(&self, slab: Dtype, shape: &Shape) -> Option<Kernels> {
+        match slab {
+            Dtype::U8 | Dtype::U16 => {
+                Some(state(format!("project_squares_{slab}"), self.axis, Dtype::U64, shape, 2, &[]))
+            }
+            Dtype::F32 if shape[self.axis.index()] == self.extent => {
+                Some(state("project_welford_f32".to_owned(), self.axis, Dtype::F64, shape, 3, &[]))
+            }
+            _ => None,
+        }
+    }
+
+    fn join(&self, next: &[u8], state: &mut [u8]) {
+        if self.is_exact() {
+            return add::<i64>(next, state, i64::wrapping_add);
+        }
+        // Only made of slabs that are all of the axis.
+        state.copy_from_slice(next);
     }
 }
 

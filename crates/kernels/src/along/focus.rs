@@ -8,9 +8,10 @@
 use super::reduced;
 use crate::pointwise::{Sample, for_rows};
 use crate::vectorised;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, Halo, Meta, Region, Shape, Tile, TileMut};
+use voxtile_sched::model::{Axis, Dtype, Halo, Meta, Region, Shape, Tile, TileMut};
 
 pub(crate) struct Focus {
     pub(crate) name: &'static str,
@@ -162,6 +163,11 @@ impl Op for Focus {
 
     fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, scratch: &mut [u8]) {
         dispatch!(inputs[0].dtype(), T => self.fill::<T>(&inputs[0], &mut output, scratch));
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let arguments = [self.axis.index() as u32, self.size as u32].map(Argument::U32).to_vec();
+        Some(Sweep::over(format!("project_focus_{}", inputs[0]), arguments).into())
     }
 }
 

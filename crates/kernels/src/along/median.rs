@@ -4,9 +4,11 @@
 //! the whole axis, in a column of a few voxels if need be.
 
 use super::reduced;
+use crate::device::why;
 use crate::pointwise::{Sample, for_rows};
 use std::cmp::Ordering;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Axis, AxisSet, Dtype, Meta, Shape, Tile, TileMut};
 
@@ -91,6 +93,19 @@ impl Op for Median {
         if !output.is_empty() {
             dispatch!(inputs[0].dtype(), T => self.fill::<T>(&inputs[0], &mut output, scratch));
         }
+    }
+
+    fn no_kernels(&self) -> Option<&'static str> {
+        Some(why::ZEROS)
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        // Which of equal zeros stands in the middle does not follow from their order.
+        if inputs[0] == Dtype::F32 {
+            return None;
+        }
+        let axis = vec![Argument::U32(self.axis.index() as u32)];
+        Some(Sweep::over(format!("project_median_{}", inputs[0]), axis).into())
     }
 }
 

@@ -10,8 +10,10 @@ pub(crate) use focus::Focus;
 pub(crate) use median::Median;
 pub(crate) use position::Position;
 
-use voxtile_sched::contract::Refused;
-use voxtile_sched::model::{Axis, Dtype, Kind, Meta};
+use crate::device::numbers;
+use voxtile_sched::contract::device::{Argument, Buffer, Slot, Sweep};
+use voxtile_sched::contract::{Kernels, Refused};
+use voxtile_sched::model::{Axis, Dtype, Kind, Meta, Shape};
 
 /// The image without one of its axes, with intensities of another type; `empty` says whether an axis without voxels has a
 /// result.
@@ -34,6 +36,34 @@ pub(crate) fn reduced(input: &Meta, axis: Axis, dtype: Dtype, empty: bool) -> Re
         meta.channels.clear();
     }
     Ok(meta)
+}
+
+/// The kernel that makes the state of a slab: `parts` lists of it behind each other, as so many times more time points.
+pub(crate) fn state(
+    kernel: String,
+    axis: Axis,
+    dtype: Dtype,
+    shape: &Shape,
+    parts: u64,
+    more: &[Argument],
+) -> Kernels {
+    let mut lines = *shape;
+    lines[axis.index()] = 1;
+    lines[0] *= parts;
+    of_state(kernel, axis, Buffer::any(dtype, lines), more)
+}
+
+/// The same, of any buffer.
+pub(crate) fn of_state(kernel: String, axis: Axis, buffer: Buffer, more: &[Argument]) -> Kernels {
+    let arguments = [&[Argument::U32(axis.index() as u32)], more].concat();
+    let sweep = Sweep::new(kernel, vec![Slot::Input(0)], vec![Slot::Result(0)], arguments);
+    Kernels { results: vec![buffer.into()], ..sweep.into() }
+}
+
+/// Sums of slabs, added.
+pub(crate) fn add<T: bytemuck::Pod>(next: &[u8], state: &mut [u8], add: impl Fn(T, T) -> T) {
+    let states = bytemuck::cast_slice_mut::<u8, T>(state).iter_mut();
+    states.zip(numbers::<T>(next)).for_each(|(state, next)| *state = add(*state, next));
 }
 
 /// The values along the axis of every output voxel, reduced one by one: the form of the oracles here.

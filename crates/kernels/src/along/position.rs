@@ -2,12 +2,14 @@
 //!
 //! The first of equal values; the first NaN, if there is one. Gives u32. 12 to 16 bytes of state per output voxel.
 
-use super::reduced;
+use super::{of_state, reduced};
+use crate::device::numbers;
 use crate::pointwise::{Sample, for_rows};
 use crate::vectorised;
-use voxtile_sched::contract::{Fold, Footprint, Op, Pass, Refused};
+use voxtile_sched::contract::device::{Argument, Buffer};
+use voxtile_sched::contract::{Fold, Footprint, Kernels, Op, Pass, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, AxisSet, Dtype, Meta, Tile, TileMut};
+use voxtile_sched::model::{Axis, AxisSet, Dtype, Meta, Shape, Tile, TileMut, voxels};
 
 pub(crate) struct Position {
     pub(crate) name: &'static str,
@@ -172,6 +174,32 @@ impl Fold for Position {
         let count = output.len();
         let from = if self.dtype.size() == 8 { 8 * count } else { 0 };
         output.copy_from(&Tile::new(Dtype::U32, output.shape(), &state[from..from + 4 * count]));
+    }
+
+    fn kernels(&self, slab: Dtype, shape: &Shape) -> Option<Kernels> {
+        if !matches!(slab, Dtype::U8 | Dtype::U16 | Dtype::F32) {
+            return None;
+        }
+        let lines = voxels(shape) / shape[self.axis.index()].max(1);
+        let buffer = Buffer::row(Dtype::U8, lines * self.state_size() as u64);
+        let largest = [Argument::U32(u32::from(self.largest))];
+        Some(of_state(format!("project_place_{slab}"), self.axis, buffer, &largest))
+    }
+
+    fn join(&self, next: &[u8], state: &mut [u8]) {
+        dispatch!(self.dtype, T => {
+            // The CPU's lists are aligned; what comes from a device need not be.
+            let mut next = numbers::<u64>(next);
+            let bytes = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut next)[..state.len()];
+            let (next, state) = (cut::<T>(bytes), cut::<T>(state));
+            let Some(before) = state.seen.first().copied() else { return };
+            for n in 0..state.best.len() {
+                if before == 0 || better(next.best[n], state.best[n], self.largest) {
+                    (state.best[n], state.position[n]) = (next.best[n], before + next.position[n]);
+                }
+            }
+            state.seen[0] = before + next.seen[0];
+        });
     }
 }
 

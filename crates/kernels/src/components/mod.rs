@@ -30,6 +30,8 @@ pub(crate) enum Mark<'a> {
     Edge(AxisSet),
     /// Those with a voxel that is not 0 in this tile.
     Where(&'a Tile<'a>),
+    /// Those with a voxel whose bit is set: 32 voxels of a row to a word, as [`Runs::of_bits`] takes them.
+    Bits(&'a [u8]),
 }
 
 /// Bytes that labelling a tile takes besides the tile, at the worst: every other voxel a run of its own, in sets of
@@ -86,6 +88,7 @@ fn part_of(
         Mark::Nothing => Vec::new(),
         Mark::Edge(axes) => at_edge(runs, &labels, count, axes, region, image),
         Mark::Where(tile) => dispatch!(tile.dtype(), T => with_any::<T>(runs, &labels, count, tile)),
+        Mark::Bits(bits) => with_any_bit(runs, &labels, count, bits),
     };
     let mut kept = Vec::new();
     kept::encode(runs, &labels, &mut kept);
@@ -119,6 +122,21 @@ fn at_edge(
         for n in range {
             let Run { start, end } = runs.runs[n];
             marked[labels[n] as usize] |= all || ends(Axis::X, start as usize, end as usize - 1);
+        }
+    });
+    marked
+}
+
+fn with_any_bit(runs: &Runs, labels: &[u32], count: usize, bits: &[u8]) -> Vec<bool> {
+    let mut marked = vec![false; count];
+    let [_, nc, nz, ny, nx] = runs.shape;
+    let across = 4 * nx.div_ceil(32);
+    each_row(runs, |[t, c, z, y], range| {
+        let row = &bits[(((t * nc + c) * nz + z) * ny + y) * across..][..across];
+        for n in range {
+            let Run { start, end } = runs.runs[n];
+            let mut places = start as usize..end as usize;
+            marked[labels[n] as usize] |= places.any(|x| row[x / 8] >> (x % 8) & 1 == 1);
         }
     });
     marked

@@ -1,6 +1,7 @@
 //! The components that stay, as numbers or as a mask.
 
 use super::{Mark, Runs, Same, paint, part, part_of, scratch};
+use crate::device::why;
 use voxtile_sched::contract::device::{Argument, Buffer, Slot, Sweep, Threads};
 use voxtile_sched::contract::{
     Footprint, Joining, Joins, Kernels, Merge, Merger, Numbers, Op, Part, Pass, Refused, Resolution,
@@ -67,6 +68,10 @@ impl Op for Selection {
         Pass::Merge(self)
     }
 
+    fn no_kernels(&self) -> Option<&'static str> {
+        matches!(self.same, Same::Value | Same::Label).then_some(why::JOINED)
+    }
+
     fn cpu(&self, _: &[Tile<'_>], _: TileMut<'_>, _: &mut [u8]) {
         unreachable!("components are merged")
     }
@@ -82,31 +87,36 @@ impl Merge for Selection {
         part(&inputs[0], self.same, self.joining.connectivity, mark, (region, image))
     }
 
-    /// The foreground as bits; runs and components are made of them here. Values and a second input need the voxels.
+    /// The foreground as bits; runs and components are made of them here. Values need the voxels.
     fn kernels(&self, inputs: &[Dtype], shape: &Shape) -> Option<Kernels> {
         let zero = match self.same {
             Same::NonZero => 0,
             Same::Zero => 1,
             Same::Value | Same::Label => return None,
         };
-        if matches!(self.marks, Marks::Second) {
-            return None;
-        }
         // A warp makes a word, four warps are a block.
         let mut words = *shape;
         words[4] = shape[4].div_ceil(32);
         let blocks = [voxels(&words).div_ceil(4).min(1 << 20) as u32, 1, 1];
         let threads = Threads::Blocks { blocks, threads: [128, 1, 1], shared: 0 };
-        let (from, to) = (vec![Slot::Input(0)], vec![Slot::Result(0)]);
-        let sweep = Sweep::new(format!("foreground_{}", inputs[0]), from, to, vec![Argument::U32(zero)]);
-        Some(Kernels { results: vec![Buffer::any(Dtype::U32, words).into()], ..sweep.by(threads).into() })
+        let bits = |n: usize, zero: u32| {
+            let (from, to) = (vec![Slot::Input(n)], vec![Slot::Result(n)]);
+            let kernel = format!("foreground_{}", inputs[n]);
+            Sweep::new(kernel, from, to, vec![Argument::U32(zero)]).by(threads)
+        };
+        let mut sweeps = vec![bits(0, zero)];
+        if matches!(self.marks, Marks::Second) {
+            sweeps.push(bits(1, 0));
+        }
+        let results = vec![Buffer::any(Dtype::U32, words).into(); sweeps.len()];
+        Some(Kernels { results, sweeps, ..Kernels::default() })
     }
 
     fn part(&self, results: &[&[u8]], region: &Region, image: &Shape) -> Option<Part> {
         let mark = match self.marks {
             Marks::Nothing => Mark::Nothing,
             Marks::Edge(axes) => Mark::Edge(axes),
-            Marks::Second => return None,
+            Marks::Second => Mark::Bits(results[1]),
         };
         let runs = Runs::of_bits(results[0], region.shape.map(|n| n as usize));
         Some(part_of(&runs, self.same, self.joining.connectivity, mark, (region, image)))

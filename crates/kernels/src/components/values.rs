@@ -3,6 +3,7 @@
 
 use super::runs::{Run, Runs};
 use super::{Same, at_edge, kept, scratch};
+use crate::device::why;
 use crate::objects::whole_numbers;
 use crate::pointwise::same_shape;
 use std::any::Any;
@@ -141,6 +142,10 @@ impl<C: Choice> Op for ByValue<C> {
 
     fn pass(&self) -> Pass<'_> {
         Pass::Merge(self)
+    }
+
+    fn no_kernels(&self) -> Option<&'static str> {
+        Some(why::VALUES)
     }
 
     fn cpu(&self, _: &[Tile<'_>], _: TileMut<'_>, _: &mut [u8]) {

@@ -5,13 +5,15 @@
 
 use super::derivative::{Order, derived};
 use super::{radius, sigmas};
+use crate::device::sweep;
 use crate::pointwise::{Parts, same_shape};
 use crate::spec::{ArgError, Args, From, Stage};
 use crate::vectorised;
 use std::f64::consts::FRAC_1_SQRT_2;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
-use voxtile_sched::model::{Border, Dtype, Kind, Meta, PerAxis, Tile, TileMut};
+use voxtile_sched::contract::device::{Argument, Slot};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
+use voxtile_sched::model::{Border, Dtype, Kind, Meta, PerAxis, Shape, Tile, TileMut};
 
 /// Where the Gaussians are cut. scikit-image cuts those up to σ = 1 at 100 σ, where their weights are 0.
 const TRUNCATE: f64 = 8.0;
@@ -98,6 +100,9 @@ pub(crate) trait OfMatrix: Copy + Send + Sync + 'static {
 
     /// Of three rows: of its eigenvalues, falling.
     fn three(self, values: [f64; 3]) -> f32;
+
+    /// The same on a device: its number in `kernels/hessian.cu`, and two more that it is given.
+    fn kernel(self) -> [f64; 3];
 }
 
 /// The operation that makes one image of the elements.
@@ -145,6 +150,14 @@ impl<F: OfMatrix> Op for Matrices<F> {
                 _ => threes(self.f, [0, 1, 2, 3, 4, 5].map(row), to),
             }
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let [number, a, b] = self.f.kernel();
+        let arguments = vec![Argument::F64s(vec![number, f64::from(self.f.sign()), a, b], 4)];
+        let family = if inputs.len() == 3 { "plane" } else { "volume" };
+        let from = (0..inputs.len()).map(Slot::Input).collect();
+        Some(sweep(format!("{family}_{}", inputs[0]), from, Slot::Output, arguments).weighing(5.0).into())
     }
 }
 

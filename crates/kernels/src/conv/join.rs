@@ -17,9 +17,25 @@ pub(crate) trait Join: Copy + Send + Sync + 'static {
     /// The output voxel.
     fn at(self, a: f32, b: f32, c: f32) -> Self::Output;
 
-    /// The family of kernels that does the same, and what they are given.
-    fn kernel(self) -> Option<(&'static str, Vec<Argument>)> {
-        None
+    /// The same on a device: of so many images.
+    fn kernel(self, images: usize) -> Joining;
+}
+
+/// Kernels that join images.
+pub(crate) struct Joining {
+    /// Their family.
+    pub(crate) family: &'static str,
+    /// How many images they read; the first takes the place of those that there are not.
+    pub(crate) images: usize,
+    /// What else they are given.
+    pub(crate) arguments: Vec<Argument>,
+}
+
+impl Joining {
+    /// One of the functions in `kernels/gradient.cu`.
+    pub(crate) fn function(number: u32, images: usize) -> Self {
+        let arguments = [number, images as u32].map(Argument::U32).to_vec();
+        Self { family: "join", images: 3, arguments }
     }
 }
 
@@ -70,8 +86,8 @@ impl<F: Join> Op for Joined<F> {
     }
 
     fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
-        let (family, arguments) = self.f.kernel()?;
-        let from = (0..inputs.len()).map(Slot::Input).collect();
+        let Joining { family, images, arguments } = self.f.kernel(inputs.len());
+        let from = (0..images).map(|n| Slot::Input(if n < inputs.len() { n } else { 0 })).collect();
         let kernel = format!("{family}_{}", inputs[0]);
         Some(Sweep::new(kernel, from, vec![Slot::Output], arguments).into())
     }

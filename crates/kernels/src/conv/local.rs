@@ -1,7 +1,8 @@
 //! Local thresholds: a voxel against its neighbourhood. The stages of `threshold local`.
 
-use super::{Join, Moments, SIZE, Separable, Statistic, blurred, join, sizes};
+use super::{Ending, Join, Joining, Moments, SIZE, Separable, Statistic, blurred, join, sizes};
 use crate::spec::{ArgError, Args, From, Param, Stage, Value};
+use voxtile_sched::contract::device::Argument;
 use voxtile_sched::dispatch;
 use voxtile_sched::model::Element;
 
@@ -101,6 +102,10 @@ impl Join for Above {
     fn at(self, voxel: f32, level: f32, _: f32) -> u8 {
         u8::from(voxel > level - self.offset)
     }
+
+    fn kernel(self, images: usize) -> Joining {
+        Joining { family: "above", images, arguments: vec![Argument::F64(f64::from(self.offset))] }
+    }
 }
 
 /// Thresholds by mean and standard deviation.
@@ -121,5 +126,13 @@ impl Statistic for Window {
             Self::Sauvola { k, r } => mean * (1.0 + k * (deviation / r - 1.0)),
         };
         u8::from(voxel > level)
+    }
+
+    fn kernel(self) -> Ending {
+        let (method, k, r) = match self {
+            Self::Niblack { k } => (0, k, 1.0),
+            Self::Sauvola { k, r } => (1, k, r),
+        };
+        Ending::Threshold { method, k, r }
     }
 }

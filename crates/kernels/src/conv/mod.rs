@@ -19,9 +19,9 @@ mod weights;
 pub(crate) use derivative::{Order, components};
 pub(crate) use edges::{Edges, Smoothing};
 pub(crate) use gaussian::{SIGMA, TRUNCATE, blurred, sigmas, truncation};
-pub(crate) use join::{Join, join};
+pub(crate) use join::{Join, Joining, join};
 pub(crate) use local::{LOCAL, above_local};
-pub(crate) use moments::{Moments, SIZE, Statistic, sizes};
+pub(crate) use moments::{Ending, Moments, SIZE, Statistic, sizes};
 pub(crate) use recursive::{LEAST_SIGMA, Recursive};
 pub(crate) use scratch::Scratch;
 pub(crate) use symmetric::Half;
@@ -116,13 +116,25 @@ impl Separable {
                     1 => continue,
                     size => ("mean", [axis as u32, size as u32].map(Argument::U32).to_vec()),
                 },
-                Self::Fast(_) => return None,
+                Self::Fast(weights) => {
+                    let Half { weights, odd } = &weights[axis - 2];
+                    if weights.len() > TAPS {
+                        return None;
+                    }
+                    if !odd && *weights == [1.0] {
+                        continue;
+                    }
+                    let numbers = [axis as u32, lo as u32, u32::from(*odd)].map(Argument::U32);
+                    let weights = weights.iter().map(|w| f64::from(*w)).collect();
+                    ("convolve_fast", [&numbers[..], &[Argument::F64s(weights, TAPS)]].concat())
+                }
             };
             passes.push(Along {
                 axis,
                 reach: (lo + hi) as u64,
                 kernel: format!("{family}_{from}"),
                 arguments,
+                weight: 1.0 + 0.1 * (lo + hi) as f64,
             });
         }
         if passes.is_empty() {

@@ -8,10 +8,12 @@
 //! All in f64, from the image rounded to f32.
 
 use super::Scratch;
+use crate::device::{Along, separable, sweep};
 use crate::spec::{ArgError, Args, Param, Value};
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Slot};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Border, Dtype, Element, Halo, Kind, Meta, PerAxis, Shape, Tile, TileMut, View};
 
@@ -39,6 +41,17 @@ pub(crate) fn sizes(args: &Args<'_>) -> Result<PerAxis<u64>, ArgError> {
     Err(args.wrong(SIZE.name, text, format!("at most {MAX_SIZE} voxels")))
 }
 
+/// What a device makes of the moments: `kernels/variance.cu`.
+pub(crate) enum Ending {
+    /// The variance, or its root.
+    Deviation {
+        /// Whether the root is taken.
+        root: bool,
+    },
+    /// Whether the voxel is above a level: 0 for Niblack's, 1 for Sauvola's.
+    Threshold { method: u32, k: f64, r: f64 },
+}
+
 /// What is made of the mean and the variance of a window.
 pub(crate) trait Statistic: Copy + Send + Sync + 'static {
     /// f32, or u8 for a mask.
@@ -46,6 +59,9 @@ pub(crate) trait Statistic: Copy + Send + Sync + 'static {
 
     /// The output voxel, from the voxel itself, the mean and the variance. `#[inline(always)]`.
     fn at(self, voxel: f64, mean: f64, variance: f64) -> Self::Output;
+
+    /// The same on a device.
+    fn kernel(self) -> Ending;
 }
 
 /// A statistic of a box as an operation: any sample type → the statistic's.
@@ -136,6 +152,48 @@ impl<S: Statistic> Op for Moments<S> {
                 }
             }
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, shape: &Shape) -> Option<Kernels> {
+        // Between passes lie two numbers for each voxel, which an image of f64 has not.
+        if inputs[0] == Dtype::F64 {
+            return None;
+        }
+        let mut passes: Vec<Along> = Vec::new();
+        let mut voxels = 1;
+        let last = (2..5).rev().find(|&axis| self.size[axis] > 1).unwrap_or(4);
+        for axis in (2..5).filter(|&axis| self.size[axis] > 1 || axis == last) {
+            let from = if passes.is_empty() { inputs[0] } else { Dtype::F64 };
+            let numbers = [axis as u32, self.size[axis] as u32].map(Argument::U32);
+            let arguments = [&numbers[..], &[Argument::F64(voxels as f64)]].concat();
+            let reach = self.size[axis] - 1;
+            let weight = 1.0 + 0.3 * reach as f64;
+            passes.push(Along { axis, reach, kernel: format!("moments_{from}"), arguments, weight });
+            voxels *= self.size[axis];
+        }
+        // Means and sums, one after the other along the channels.
+        let mut pairs = *shape;
+        pairs[1] *= 2;
+        let mut kernels = separable(passes, Dtype::F64, &pairs);
+        kernels.scratch.push((Dtype::F64, pairs).into());
+        let moments = Slot::Scratch(kernels.scratch.len() - 1);
+        if let Some(last) = kernels.sweeps.last_mut() {
+            last.to = vec![moments];
+        }
+        let count = Argument::F64(voxels as f64);
+        kernels.sweeps.push(match self.statistic.kernel() {
+            Ending::Deviation { root } => {
+                let arguments = vec![count, Argument::U32(u32::from(root))];
+                sweep("deviation_f64".to_owned(), vec![moments], Slot::Output, arguments)
+            }
+            Ending::Threshold { method, k, r } => {
+                let [.., z, y, x] = self.halo().lo.map(|n| Argument::U32(n as u32));
+                let arguments =
+                    vec![count, Argument::U32(method), Argument::F64(k), Argument::F64(r), z, y, x];
+                sweep(format!("local_{}", inputs[0]), vec![Slot::Input(0), moments], Slot::Output, arguments)
+            }
+        });
+        Some(kernels)
     }
 }
 

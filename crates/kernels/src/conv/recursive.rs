@@ -7,6 +7,7 @@
 //! as if the first value had been there for ever. A tile therefore reads up to two block lengths on each side. What the
 //! start leaves behind is less than 4·10⁻⁵ of the image's range.
 
+use crate::device::why;
 use crate::pointwise::for_rows;
 use crate::vectorised;
 use std::sync::Arc;
@@ -297,6 +298,10 @@ impl Op for Recursive {
 
     fn pass(&self) -> Pass<'_> {
         Pass::Placed(self)
+    }
+
+    fn no_kernels(&self) -> Option<&'static str> {
+        Some(why::RECURSIVE)
     }
 
     fn cpu(&self, _inputs: &[Tile<'_>], _output: TileMut<'_>, _scratch: &mut [u8]) {

@@ -13,11 +13,18 @@ mod lane;
 mod nvrtc;
 mod sweeps;
 mod table;
+pub(crate) mod why;
 
 pub use card::Info;
 pub use error::{Code, DeviceError};
-pub(crate) use sweeps::{Along, copy, separable};
-pub(crate) use table::{CHANNELS, TAPS};
+pub(crate) use sweeps::{Along, constants, copy, numbers, separable, sweep};
+pub(crate) use table::{CHANNELS, DISTANCES, IMAGES, NUMBERS, ROWS, SPACES, STEPS, TAPS, VALUES};
+
+/// Whether there is the kernel that a sweep asks for.
+#[cfg(test)]
+pub(crate) fn has(sweep: &voxtile_sched::contract::device::Sweep) -> bool {
+    table::has(sweep)
+}
 
 use self::gpu::{Gpus, Share};
 use std::collections::BTreeMap;

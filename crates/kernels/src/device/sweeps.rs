@@ -1,12 +1,29 @@
 //! What operations share when they say which kernels do their work.
 
 use voxtile_sched::contract::Kernels;
-use voxtile_sched::contract::device::{Argument, Buffer, Slot, Sweep};
-use voxtile_sched::model::{Dtype, Shape};
+use voxtile_sched::contract::device::{Argument, Buffer, Constants, Slot, Sweep};
+use voxtile_sched::model::{Dtype, Element, Shape};
 
 /// A plain copy of samples.
 pub(crate) fn copy(dtype: Dtype) -> Kernels {
     Sweep::over(format!("copy_{}", dtype.size()), Vec::new()).into()
+}
+
+/// What a device gave, as numbers: its bytes need not lie where numbers may.
+pub(crate) fn numbers<T: bytemuck::Pod>(bytes: &[u8]) -> Vec<T> {
+    let mut out = vec![T::zeroed(); bytes.len().div_ceil(size_of::<T>())];
+    bytemuck::cast_slice_mut::<T, u8>(&mut out)[..bytes.len()].copy_from_slice(bytes);
+    out
+}
+
+/// One kernel that reads several tiles.
+pub(crate) fn sweep(kernel: String, from: Vec<Slot>, to: Slot, arguments: Vec<Argument>) -> Sweep {
+    Sweep::new(kernel, from, vec![to], arguments)
+}
+
+/// Numbers that are the same for all tiles.
+pub(crate) fn constants<T: Element>(values: &[T]) -> Constants {
+    Constants { dtype: T::DTYPE, bytes: bytemuck::cast_slice(values).into() }
 }
 
 /// One axis of a separable filter.
@@ -19,6 +36,8 @@ pub(crate) struct Along {
     pub(crate) kernel: String,
     /// Its arguments.
     pub(crate) arguments: Vec<Argument>,
+    /// How many times as long as a copy it takes.
+    pub(crate) weight: f64,
 }
 
 /// Passes along axes, one after the other. Each makes what the later ones read around the output tile of that shape; in
@@ -40,8 +59,8 @@ pub(crate) fn separable(passes: Vec<Along>, between: Dtype, shape: &Shape) -> Ke
         if n + 1 < count {
             kernels.scratch.push(Buffer::any(between, shapes[n]));
         }
-        let Along { kernel, arguments, .. } = pass;
-        kernels.sweeps.push(Sweep::new(kernel, vec![from], vec![to], arguments));
+        let Along { kernel, arguments, weight, .. } = pass;
+        kernels.sweeps.push(Sweep::new(kernel, vec![from], vec![to], arguments).weighing(weight));
     }
     kernels
 }
@@ -52,7 +71,13 @@ mod tests {
 
     #[test]
     fn a_pass_makes_what_the_later_ones_read() {
-        let along = |axis, reach| Along { axis, reach, kernel: format!("a{axis}"), arguments: Vec::new() };
+        let along = |axis, reach| Along {
+            axis,
+            reach,
+            kernel: format!("a{axis}"),
+            arguments: Vec::new(),
+            weight: 1.0,
+        };
         let kernels = separable(vec![along(2, 4), along(3, 2), along(4, 6)], Dtype::F32, &[1, 1, 5, 7, 9]);
         let shapes = [[1, 1, 5, 9, 15], [1, 1, 5, 7, 15]];
         assert_eq!(kernels.scratch, shapes.map(|shape| Buffer::any(Dtype::F32, shape)));

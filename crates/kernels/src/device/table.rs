@@ -38,10 +38,29 @@ enum Takes {
 /// The sample types that kernels are made for.
 const NATIVE: [Dtype; 3] = [Dtype::U8, Dtype::U16, Dtype::F32];
 
+/// Single types that some kernels are made for.
+const FLOAT: &[Dtype] = &[Dtype::F32];
+const COUNTED: &[Dtype] = &[Dtype::U8, Dtype::U16];
+const DOUBLE: &[Dtype] = &[Dtype::F64];
+const MOMENTS: &[Dtype] = &[Dtype::U8, Dtype::U16, Dtype::F32, Dtype::F64];
+const MODES: &[Dtype] = &[Dtype::U8, Dtype::U16, Dtype::U32, Dtype::F32];
+
 /// Weights that `convolve` has room for, centre included.
 pub(crate) const TAPS: usize = 256;
 /// Weights that `gray` has room for.
 pub(crate) const CHANNELS: usize = 16;
+/// Steps and numbers of a formula, and values in it, that `formula` has room for, and images that it reads.
+pub(crate) const STEPS: usize = 64;
+pub(crate) const NUMBERS: usize = 24;
+pub(crate) const VALUES: usize = 48;
+pub(crate) const IMAGES: usize = 4;
+/// Rows of a window that `rank` and `extreme_over` have room for, two in each word.
+pub(crate) const ROWS: usize = 896;
+/// Numbers of colours that `recolour` is given.
+pub(crate) const SPACES: usize = 45;
+/// Weights of distances that `bilateral` has room for.
+pub(crate) const DISTANCES: usize = 448;
+
 const KERNELS: &[Kernel] = &[
     Kernel { family: "place", takes: Takes::Bytes, others: &[], arguments: &[200, 8, 4, 4] },
     Kernel { family: "copy", takes: Takes::Bytes, others: &[], arguments: &[] },
@@ -58,6 +77,91 @@ const KERNELS: &[Kernel] = &[
     Kernel { family: "project_extreme", takes: Takes::Same, others: &[], arguments: &[4, 4] },
     Kernel { family: "subtract", takes: Takes::Same, others: &[None], arguments: &[] },
     Kernel { family: "sharpen", takes: Takes::To(Dtype::F32), others: &[Some(Dtype::F32)], arguments: &[8] },
+    Kernel {
+        family: "convolve_fast",
+        takes: Takes::To(Dtype::F32),
+        others: &[],
+        arguments: &[4, 4, 4, 8 * TAPS],
+    },
+    Kernel { family: "real", takes: Takes::To(Dtype::F32), others: &[], arguments: &[4, 8, 8, 8] },
+    Kernel { family: "abs", takes: Takes::Bytes, others: &[], arguments: &[4] },
+    Kernel {
+        family: "formula",
+        takes: Takes::To(Dtype::F32),
+        others: &[None; 3],
+        arguments: &[4, 4, 4, 4, 8 * STEPS, 8 * NUMBERS],
+    },
+    Kernel { family: "truth", takes: Takes::BytesTo(Dtype::U8), others: &[], arguments: &[4] },
+    Kernel { family: "choose", takes: Takes::Bytes, others: &[None, Some(Dtype::U8)], arguments: &[] },
+    Kernel { family: "keep", takes: Takes::Bytes, others: &[Some(Dtype::U8)], arguments: &[8] },
+    Kernel { family: "turn", takes: Takes::Bytes, others: &[], arguments: &[4] },
+    Kernel { family: "beside", takes: Takes::Bytes, others: &[None; 3], arguments: &[4, 4] },
+    Kernel { family: "part", takes: Takes::Bytes, others: &[], arguments: &[4, 4, 4] },
+    Kernel { family: "boundaries", takes: Takes::BytesTo(Dtype::U8), others: &[], arguments: &[4, 4, 4] },
+    Kernel { family: "laplace", takes: Takes::To(Dtype::F32), others: &[], arguments: &[4] },
+    Kernel { family: "join", takes: Takes::SameOf(FLOAT), others: &[None; 2], arguments: &[4, 4] },
+    Kernel { family: "above", takes: Takes::To(Dtype::U8), others: &[Some(Dtype::F32)], arguments: &[8] },
+    Kernel { family: "plane", takes: Takes::SameOf(FLOAT), others: &[None; 2], arguments: &[32] },
+    Kernel { family: "volume", takes: Takes::SameOf(FLOAT), others: &[None; 5], arguments: &[32] },
+    Kernel { family: "vessels", takes: Takes::SameOf(FLOAT), others: &[None; 2], arguments: &[8, 4] },
+    Kernel { family: "moments", takes: Takes::ToOf(MOMENTS, Dtype::F64), others: &[], arguments: &[4, 4, 8] },
+    Kernel { family: "deviation", takes: Takes::ToOf(DOUBLE, Dtype::F32), others: &[], arguments: &[8, 4] },
+    Kernel {
+        family: "local",
+        takes: Takes::To(Dtype::U8),
+        others: &[Some(Dtype::F64)],
+        arguments: &[8, 4, 8, 8, 4, 4, 4],
+    },
+    Kernel { family: "rank", takes: Takes::Same, others: &[], arguments: &[4, 4, 4, 4, 4, 4 * ROWS] },
+    Kernel { family: "extreme_over", takes: Takes::Same, others: &[], arguments: &[4, 4, 4 * ROWS] },
+    Kernel { family: "median_square3", takes: Takes::Same, others: &[], arguments: &[] },
+    Kernel { family: "median_square5", takes: Takes::Same, others: &[], arguments: &[] },
+    Kernel { family: "median_cube3", takes: Takes::Same, others: &[], arguments: &[] },
+    Kernel {
+        family: "bilateral",
+        takes: Takes::SameOf(FLOAT),
+        others: &[],
+        arguments: &[4, 4, 4, 8, 8 * DISTANCES],
+    },
+    Kernel { family: "descend", takes: Takes::SameOf(FLOAT), others: &[None; 3], arguments: &[4] },
+    Kernel { family: "ascend", takes: Takes::SameOf(FLOAT), others: &[None], arguments: &[4, 4, 4, 8, 8] },
+    Kernel { family: "pool", takes: Takes::Same, others: &[], arguments: &[4, 4, 4] },
+    Kernel { family: "pool_f32", takes: Takes::To(Dtype::F32), others: &[], arguments: &[4, 4, 4] },
+    Kernel { family: "pool_extreme", takes: Takes::Same, others: &[], arguments: &[4, 4, 4, 4] },
+    Kernel { family: "pool_mode", takes: Takes::SameOf(MODES), others: &[], arguments: &[4, 4, 4] },
+    Kernel { family: "absorbance", takes: Takes::To(Dtype::F32), others: &[], arguments: &[4, 8 * CHANNELS] },
+    Kernel { family: "unmix", takes: Takes::To(Dtype::F32), others: &[], arguments: &[4, 96] },
+    Kernel { family: "recolour", takes: Takes::Same, others: &[], arguments: &[4, 4, 8 * SPACES] },
+    Kernel { family: "tissue", takes: Takes::SameOf(FLOAT), others: &[], arguments: &[4, 8, 8, 8] },
+    Kernel { family: "resample", takes: Takes::To(Dtype::F32), others: &[], arguments: &[4, 72, 24] },
+    Kernel { family: "nearest", takes: Takes::Bytes, others: &[], arguments: &[72, 24] },
+    Kernel { family: "affine", takes: Takes::To(Dtype::F32), others: &[], arguments: &[8, 120, 72] },
+    Kernel { family: "affine_nearest", takes: Takes::Bytes, others: &[], arguments: &[8, 120, 72] },
+    Kernel { family: "lookup", takes: Takes::To(Dtype::F32), others: &[Some(Dtype::F32)], arguments: &[8] },
+    Kernel { family: "points", takes: Takes::SameOf(FLOAT), others: &[Some(Dtype::F64)], arguments: &[8] },
+    Kernel {
+        family: "context",
+        takes: Takes::To(Dtype::F32),
+        others: &[Some(Dtype::U16)],
+        arguments: &[4, 8, 8, 8, 120],
+    },
+    Kernel { family: "cumsum", takes: Takes::ToOf(COUNTED, Dtype::U64), others: &[], arguments: &[4] },
+    Kernel { family: "cumsum", takes: Takes::ToOf(FLOAT, Dtype::F64), others: &[], arguments: &[4] },
+    Kernel { family: "rolled", takes: Takes::Same, others: &[Some(Dtype::F64)], arguments: &[4, 4, 4] },
+    Kernel { family: "project_extreme", takes: Takes::Same, others: &[], arguments: &[4, 4] },
+    Kernel { family: "project_sum", takes: Takes::ToOf(COUNTED, Dtype::U64), others: &[], arguments: &[4] },
+    Kernel { family: "project_sum", takes: Takes::ToOf(FLOAT, Dtype::F64), others: &[], arguments: &[4] },
+    Kernel {
+        family: "project_squares",
+        takes: Takes::ToOf(COUNTED, Dtype::U64),
+        others: &[],
+        arguments: &[4],
+    },
+    Kernel { family: "project_welford", takes: Takes::ToOf(FLOAT, Dtype::F64), others: &[], arguments: &[4] },
+    Kernel { family: "project_place", takes: Takes::To(Dtype::U8), others: &[], arguments: &[4, 4] },
+    Kernel { family: "project_median", takes: Takes::To(Dtype::F32), others: &[], arguments: &[4] },
+    Kernel { family: "project_focus", takes: Takes::Same, others: &[], arguments: &[4, 4] },
+    Kernel { family: "pool_stride", takes: Takes::Bytes, others: &[], arguments: &[4, 4, 4] },
 ];
 
 /// A kernel, or a family, that writes several tiles, or whose threads work together, in blocks of their own.
@@ -78,6 +182,46 @@ struct Together {
 
 const TOGETHER: &[Together] = &[
     Together {
+        family: "peaks",
+        types: &NATIVE,
+        reads: &[None],
+        writes: &[Some(Dtype::U32); 6],
+        arguments: &[4, 4, 4, 8, 4],
+        threads: 256,
+    },
+    Together {
+        family: "extent",
+        types: FLOAT,
+        reads: &[None],
+        writes: &[Some(Dtype::U32), Some(Dtype::U32)],
+        arguments: &[],
+        threads: 256,
+    },
+    Together {
+        family: "bins",
+        types: FLOAT,
+        reads: &[None, Some(Dtype::F64)],
+        writes: &[Some(Dtype::U32)],
+        arguments: &[8],
+        threads: 256,
+    },
+    Together {
+        family: "digits",
+        types: FLOAT,
+        reads: &[None, Some(Dtype::U64)],
+        writes: &[Some(Dtype::U32)],
+        arguments: &[4],
+        threads: 256,
+    },
+    Together {
+        family: "mantissas",
+        types: FLOAT,
+        reads: &[None],
+        writes: &[Some(Dtype::U64)],
+        arguments: &[],
+        threads: 256,
+    },
+    Together {
         family: "counts",
         types: &[Dtype::U8, Dtype::U16],
         reads: &[None],
@@ -90,7 +234,7 @@ const TOGETHER: &[Together] = &[
         types: &NATIVE,
         reads: &[None],
         writes: &[Some(Dtype::U32)],
-        arguments: &[],
+        arguments: &[4],
         threads: 128,
     },
 ];
@@ -347,6 +491,16 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_has_every_kernel() {
+        let readme = include_str!("../../cu/README.md");
+        let plain = KERNELS.iter().map(|kernel| kernel.family);
+        for family in plain.chain(TOGETHER.iter().map(|kernel| kernel.family)) {
+            let named = ["_T`", "_N`", "_T_U`"].iter().any(|end| readme.contains(&format!("`{family}{end}")));
+            assert!(named, "kernels/README.md does not say what `{family}` is for");
+        }
+    }
+
+    #[test]
     fn every_kernel_that_is_listed_is_in_the_sources_and_the_other_way_round() {
         let mut listed: Vec<String> = all().into_iter().map(|(name, ..)| name).collect();
         listed.sort();
@@ -373,7 +527,7 @@ mod tests {
                 (_, Some((_, rest))) => rest.split(',').nth(2),
                 _ => None,
             };
-            match name.map(str::trim).filter(|_| !line.contains("define KERNEL")) {
+            match name.map(str::trim).filter(|_| !line.starts_with("#define")) {
                 Some(name) if name.contains("##") => names.push(name.to_owned()),
                 Some(name) => out.push(name.to_owned()),
                 None => {}

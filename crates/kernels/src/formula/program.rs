@@ -9,6 +9,10 @@ use crate::{math, vectorised};
 /// Voxels of a row.
 pub(crate) const WIDTH: usize = 256;
 
+/// Functions of one value, and of two.
+const ONES: usize = One::Round as usize + 1;
+const TWOS: usize = Two::Or as usize + 1;
+
 /// Which row.
 type Row = usize;
 
@@ -96,6 +100,24 @@ impl Program {
             }
         }
         &scratch[self.result * WIDTH..][..len]
+    }
+
+    /// For a device: the steps as words, the numbers, and the row of the result. A word's bytes are what is done, from
+    /// the lowest on (as `kernels/expr.cu` numbers it), the row that is written, up to three that are read, and the whole
+    /// power. Values lie behind images and numbers. `None` if a row's number does not fit.
+    pub(crate) fn words(&self, most_rows: usize) -> Option<(Vec<u64>, &[f64], usize)> {
+        let word = |step: &Step| {
+            let (what, rows, power) = match step.what {
+                What::One(one, a) => (one as usize, [a, 0, 0], 0),
+                What::Two(two, a, b) => (ONES + two as usize, [a, b, 0], 0),
+                What::Power(n, a) => (ONES + TWOS, [a, 0, 0], n),
+                What::Where(a, b, c) => (ONES + TWOS + 1, [a, b, c], 0),
+            };
+            let bytes = [what, step.to, rows[0], rows[1], rows[2]];
+            (0..5).fold(u64::from(power) << 40, |word, n| word | (bytes[n] as u64) << (8 * n))
+        };
+        let fits = self.rows <= most_rows.min(256);
+        fits.then(|| (self.steps.iter().map(word).collect(), &self.numbers[..], self.result))
     }
 
     /// Appends the steps of a tree and returns the row of its value. `free` holds rows whose values are not needed.

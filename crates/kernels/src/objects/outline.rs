@@ -5,6 +5,7 @@
 //! Tables see voxels without their neighbours, so the boundary comes before them as an image of its own.
 
 use super::differ;
+use crate::device::why;
 use crate::pointwise::{Sample, for_rows};
 use voxtile_sched::contract::{Footprint, Op, Refused};
 use voxtile_sched::dispatch;
@@ -64,6 +65,10 @@ impl Op for Outline {
 
     fn ns_per_voxel(&self) -> f64 {
         0.5
+    }
+
+    fn no_kernels(&self) -> Option<&'static str> {
+        Some(why::OUTLINE)
     }
 
     fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, scratch: &mut [u8]) {

@@ -7,9 +7,10 @@
 use crate::pointwise::{Point, Sample, map};
 use crate::spec::{Build, Spec};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Meta, Tile, TileMut};
+use voxtile_sched::model::{Dtype, Meta, Shape, Tile, TileMut};
 
 /// `abs`.
 pub(super) static SPEC: Spec = Spec {
@@ -64,6 +65,11 @@ impl Op for Abs {
 
     fn cpu(&self, inputs: &[Tile<'_>], output: TileMut<'_>, _scratch: &mut [u8]) {
         dispatch!(output.dtype(), T => map::<T, T>(Magnitude, &inputs[0], output));
+    }
+
+    fn kernels(&self, _inputs: &[Dtype], output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let kind = if output.is_float() { 2 } else { u32::from(output.is_signed_integer()) };
+        Some(Sweep::over(format!("abs_{}", output.size()), vec![Argument::U32(kind)]).into())
     }
 }
 

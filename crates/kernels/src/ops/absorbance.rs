@@ -8,14 +8,16 @@
 //!
 //! scikit-image has no such function; the numbers within its `separate_stains` are a sixth of these.
 
+use crate::device::CHANNELS;
 use crate::functions::{Real, tabled};
 use crate::math;
 use crate::spec::{ArgError, Args, Build, Spec};
 use crate::stains::{WHITE, share, whites};
 use std::f64::consts::LOG10_E;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Pass, Placed, Refused};
-use voxtile_sched::model::{Axis, Meta, Region, Shape, Tile, TileMut};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Pass, Placed, Refused};
+use voxtile_sched::model::{Axis, Dtype, Meta, Region, Shape, Tile, TileMut};
 
 /// `absorbance`.
 pub(super) static SPEC: Spec = Spec {
@@ -31,8 +33,9 @@ fn build(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
     let one = args.text(WHITE.name).is_none_or(|text| !text.contains(','));
     let channels = if one { 1 } else { args.input().shape[Axis::C.index()] as usize };
     let of = |white| tabled(SPEC.name, 0.9, args.input().dtype, Absorbance { white });
-    let mut channels: Vec<Arc<dyn Op>> = whites(args, channels)?.into_iter().map(of).collect();
-    Ok(if one { channels.remove(0) } else { Arc::new(PerChannel { channels }) })
+    let whites = whites(args, channels)?;
+    let mut channels: Vec<Arc<dyn Op>> = whites.iter().copied().map(of).collect();
+    Ok(if one { channels.remove(0) } else { Arc::new(PerChannel { channels, whites }) })
 }
 
 #[derive(Clone, Copy)]
@@ -46,11 +49,16 @@ impl Real for Absorbance {
         // In this order full light is a positive zero.
         0.0 - math::ln(share(x, self.white)) * LOG10_E
     }
+
+    fn kernel(self) -> (u32, [f64; 3]) {
+        (4, [self.white, 0.0, 0.0])
+    }
 }
 
 /// An operation on single voxels for each channel.
 struct PerChannel {
     channels: Vec<Arc<dyn Op>>,
+    whites: Vec<f64>,
 }
 
 impl Op for PerChannel {
@@ -99,6 +107,21 @@ impl Placed for PerChannel {
             let op = &self.channels[region.start[c] as usize + n];
             op.cpu(&[inputs[0].part(&part)], output.part(&part), scratch);
         }
+    }
+
+    fn kernels(
+        &self,
+        inputs: &[Dtype],
+        _output: Dtype,
+        region: &Region,
+        _from: &[Region],
+    ) -> Option<Kernels> {
+        if self.whites.len() > CHANNELS {
+            return None;
+        }
+        let first = Argument::U32(region.start[Axis::C.index()] as u32);
+        let arguments = vec![first, Argument::F64s(self.whites.clone(), CHANNELS)];
+        Some(Sweep::over(format!("absorbance_{}", inputs[0]), arguments).into())
     }
 }
 

@@ -10,11 +10,13 @@
 //! (2) It looks differences up in 10 000 steps; we have no steps. (3) It has planes alone, and its border is `constant`
 //! unless told. (4) Without `sigma_color` it takes the standard deviation of the image.
 
+use crate::device::DISTANCES;
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, From, Param, Spec, Stage, Value};
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
-use voxtile_sched::model::{Border, Dtype, Kind, Meta, PerAxis, Tile, TileMut};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
+use voxtile_sched::model::{Border, Dtype, Kind, Meta, PerAxis, Shape, Tile, TileMut};
 
 /// `bilateral sigma-color=50`.
 pub(super) static SPEC: Spec = Spec {
@@ -188,6 +190,24 @@ impl Op for Bilateral {
                 }
             }
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let [.., rz, ry, rx] = self.radius.map(|n| n as usize);
+        if (rz + 1).saturating_mul(ry + 1).saturating_mul(rx + 1) > DISTANCES {
+            return None;
+        }
+        let mut distances = Vec::new();
+        for dz in 0..=rz {
+            for dy in 0..=ry {
+                distances.extend((0..=rx).map(|dx| f64::from(self.spatial([rz + dz, ry + dy, rx + dx]))));
+            }
+        }
+        let mut arguments = [rz, ry, rx].map(|n| Argument::U32(n as u32)).to_vec();
+        arguments.push(Argument::F64(-0.5 / (self.color * self.color)));
+        arguments.push(Argument::F64s(distances, DISTANCES));
+        let window: f64 = self.radius.iter().map(|r| (2 * r + 1) as f64).product();
+        Some(Sweep::over(format!("bilateral_{}", inputs[0]), arguments).weighing(2.0 * window).into())
     }
 }
 

@@ -12,9 +12,10 @@ use crate::pointwise::for_rows;
 use crate::spec::{Build, Param, Spec, Value};
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, AxisSet, Border, Dtype, Element, Halo, Kind, Meta, Tile, TileMut};
+use voxtile_sched::model::{Axis, AxisSet, Border, Dtype, Element, Halo, Kind, Meta, Shape, Tile, TileMut};
 
 /// `boundaries mode=inner`.
 pub(super) static SPEC: Spec = Spec {
@@ -37,6 +38,7 @@ pub(super) static SPEC: Spec = Spec {
         Ok(Arc::new(Boundaries {
             mode,
             space,
+            connectivity: connectivity(args)?,
             near: offsets(space, connectivity(args)?),
             all: offsets(space, 3),
         }))
@@ -46,6 +48,7 @@ pub(super) static SPEC: Spec = Spec {
 struct Boundaries {
     mode: &'static str,
     space: AxisSet,
+    connectivity: u8,
     /// Where neighbours lie within the input, along z, y, x; the voxel itself is one further than the tile's on each axis
     /// that exists.
     near: Vec<[usize; 3]>,
@@ -107,6 +110,18 @@ impl Op for Boundaries {
                 }
             });
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let has = |axis: Axis| u32::from(self.space.contains(axis));
+        let axes = has(Axis::Z) << 2 | has(Axis::Y) << 1 | has(Axis::X);
+        let mode = match self.mode {
+            "thick" => 0,
+            "inner" => 1,
+            _ => 2,
+        };
+        let arguments = [axes, u32::from(self.connectivity), mode].map(Argument::U32).to_vec();
+        Some(Sweep::over(format!("boundaries_{}", inputs[0].size()), arguments).into())
     }
 }
 

@@ -12,11 +12,13 @@
 //! is 0 and its highest 1, which needs the whole result; `normalize percentiles=0,100` does that. We differ: no value
 //! is rounded to 16 bits nor cut at 0 first, and channels have boxes of their own.
 
+use crate::device::{constants, sweep};
 use crate::pointwise::{Sample, for_rows};
 use crate::spec::{ArgError, Args, Build, Param, Spec, Value};
 use crate::statistics::{Boxes, Contextual, Extent, LEVELS, Scale};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Global, Op, Pass, Placed, Refused, Resolved, Statistic};
+use voxtile_sched::contract::device::{Argument, Constants, Slot};
+use voxtile_sched::contract::{Footprint, Global, Kernels, Op, Pass, Placed, Refused, Resolved, Statistic};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Axis, Dtype, Kind, Meta, Region, Shape, Tile, TileMut};
 
@@ -160,6 +162,17 @@ impl Op for Clahe {
     fn cpu(&self, _inputs: &[Tile<'_>], _output: TileMut<'_>, _scratch: &mut [u8]) {
         unreachable!("placed when it runs")
     }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let arguments = vec![
+            Argument::U32(0),
+            Argument::U64(0),
+            Argument::F64(0.0),
+            Argument::F64(0.0),
+            Argument::I64s(vec![0; 15]),
+        ];
+        Some(contrast(inputs[0], constants(&[0u16]), arguments))
+    }
 }
 
 impl Global for Clahe {
@@ -187,12 +200,13 @@ impl Global for Clahe {
             }
             Err(other) => other.downcast::<Contextual>().expect("what this asked for"),
         };
-        let maps = counted.histograms().flat_map(|counts| self.map(counts)).collect();
+        let maps: Vec<u16> = counted.histograms().flat_map(|counts| self.map(counts)).collect();
         let size = self.boxes.size[Axis::X.index()];
         Ok(Resolved::Local(Arc::new(Between {
             boxes: self.boxes,
             scale: counted.scale(),
             bins: self.bins as usize,
+            constants: constants(&maps),
             maps,
             parts: (0..size).map(|n| n as f64 / size as f64).collect(),
         })))
@@ -206,6 +220,8 @@ struct Between {
     bins: usize,
     /// Of each box, the level of each bin.
     maps: Vec<u16>,
+    /// The same for a device.
+    constants: Constants,
     /// Of the way from the middle of a box to that of the next one along x.
     parts: Vec<f64>,
 }
@@ -282,6 +298,13 @@ impl Between {
     }
 }
 
+/// The kernel of any contrast of boxes, with these maps.
+fn contrast(input: Dtype, maps: Constants, arguments: Vec<Argument>) -> Kernels {
+    let from = vec![Slot::Input(0), Slot::Constants(0)];
+    let sweeps = vec![sweep(format!("context_{input}"), from, Slot::Output, arguments)];
+    Kernels { constants: vec![maps], sweeps, ..Kernels::default() }
+}
+
 impl Placed for Between {
     fn fill(
         &self,
@@ -293,6 +316,26 @@ impl Placed for Between {
     ) {
         let row = bytemuck::cast_slice_mut(scratch);
         dispatch!(inputs[0].dtype(), T => self.fill::<T>(region, &inputs[0], output, row));
+    }
+
+    fn kernels(
+        &self,
+        inputs: &[Dtype],
+        _output: Dtype,
+        region: &Region,
+        _from: &[Region],
+    ) -> Option<Kernels> {
+        let (low, span, inverse) = self.scale.numbers();
+        let numbers = |values: [u64; 5]| values.map(|n| n as i64);
+        let places = [self.boxes.count(), self.boxes.size].map(numbers);
+        let arguments = vec![
+            Argument::U32(self.bins as u32),
+            Argument::U64(inverse),
+            Argument::F64(low),
+            Argument::F64(span),
+            Argument::I64s([places[0], places[1], region.start].concat()),
+        ];
+        Some(contrast(inputs[0], self.constants.clone(), arguments))
     }
 }
 

@@ -10,7 +10,8 @@ use crate::spec::{Build, Param, Spec, Value};
 use crate::totals::Total;
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Axis, Dtype, Element, Kind, Meta, Region, Shape, Tile, TileMut};
 
@@ -126,6 +127,11 @@ impl Op for Cumsum {
             Dtype::I64 => self.fill::<T, i64, i64>(input, output, scratch),
             _ => self.fill::<T, i64, u64>(input, output, scratch),
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let axis = vec![Argument::U32(self.axis.index() as u32)];
+        Some(Sweep::over(format!("cumsum_{}", inputs[0]), axis).into())
     }
 }
 

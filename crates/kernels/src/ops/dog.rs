@@ -8,9 +8,8 @@
 //! `skimage.filters.difference_of_gaussians(image.astype(float32), low, high, mode=border)`, whose border is `nearest`
 //! unless told. We differ as `gaussian` does.
 
-use crate::conv::{Join, TRUNCATE, blurred, join, sigmas, truncation};
+use crate::conv::{Join, Joining, TRUNCATE, blurred, join, sigmas, truncation};
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, Param, Spec, Stage, Value};
-use voxtile_sched::contract::device::Argument;
 use voxtile_sched::model::PerAxis;
 
 /// The table's entry.
@@ -72,8 +71,8 @@ impl Join for Difference {
         a - b
     }
 
-    fn kernel(self) -> Option<(&'static str, Vec<Argument>)> {
-        Some(("subtract", Vec::new()))
+    fn kernel(self, images: usize) -> Joining {
+        Joining { family: "subtract", images, arguments: Vec::new() }
     }
 }
 

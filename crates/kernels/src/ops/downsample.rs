@@ -14,7 +14,8 @@ use crate::spec::{ArgError, Args, Build, Param, Spec, Value};
 use crate::totals::Total;
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Axis, Dtype, Kind, Meta, PerAxis, Shape, Tile, TileMut};
 
@@ -244,6 +245,25 @@ impl Op for Downsample {
             Method::Mode => self.mode::<T>(input, output, scratch),
             Method::Stride => self.stride::<T>(input, output),
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        /// Voxels of a block up to which comparing all with all finds the most frequent.
+        const MODE: u64 = 4096;
+        let dtype = inputs[0];
+        let mut arguments = [2, 3, 4].map(|a| Argument::U32(self.factor[a] as u32)).to_vec();
+        let kernel = match self.method {
+            Method::Mean if output == dtype => format!("pool_{dtype}"),
+            Method::Mean => format!("pool_{output}_{dtype}"),
+            Method::Max | Method::Min => {
+                arguments.push(Argument::U32(u32::from(self.method == Method::Max)));
+                format!("pool_extreme_{dtype}")
+            }
+            Method::Mode if self.block() > MODE => return None,
+            Method::Mode => format!("pool_mode_{dtype}"),
+            Method::Stride => format!("pool_stride_{}", dtype.size()),
+        };
+        Some(Sweep::over(kernel, arguments).into())
     }
 }
 

@@ -8,13 +8,15 @@
 //!
 //! Equal to `skimage.exposure.equalize_hist(image)`, rounded to f32.
 
+use crate::device::{constants, sweep};
 use crate::pointwise::{Sample, for_rows};
 use crate::spec::{Build, Spec};
 use crate::statistics::{Deferred, Found, Histogram, Lookup, Needs};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Slot};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Kind, Meta, Tile, TileMut};
+use voxtile_sched::model::{Dtype, Kind, Meta, Shape, Tile, TileMut};
 
 /// `equalize`.
 pub(super) static SPEC: Spec = Spec {
@@ -137,6 +139,19 @@ impl Op for Equalize {
                 self.curve.row::<T>(from.row(t, c, z, y), to.row(t, c, z, y));
             });
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let Curve::Points { values, shares, slopes, per_unit } = &self.curve else {
+            let Curve::Values(table) = &self.curve else { return None };
+            return Some(table.kernels(inputs[0]));
+        };
+        // Three rows of one length: after the last point nothing rises.
+        let table = [&values[..], shares, slopes, &[0.0]].concat();
+        let from = vec![Slot::Input(0), Slot::Constants(0)];
+        let arguments = vec![Argument::F64(*per_unit)];
+        let sweeps = vec![sweep(format!("points_{}", inputs[0]), from, Slot::Output, arguments)];
+        Some(Kernels { constants: vec![constants(&table)], sweeps, ..Kernels::default() })
     }
 }
 

@@ -27,6 +27,10 @@ impl Real for Exp {
     fn of(self, x: f64) -> f64 {
         math::exp_for_f32(x)
     }
+
+    fn kernel(self) -> (u32, [f64; 3]) {
+        (2, [0.0; 3])
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! write; per voxel 0.5 ns times the
 //! sum over the axes of 2 r + 1. Scratch: 16 bytes per voxel of a plane with its halo.
 
+use crate::device::why;
 use crate::objects::whole_numbers;
 use crate::spec::{ArgError, Args, Build, Param, Spec, Value};
 use crate::vectorised;
@@ -92,6 +93,10 @@ impl Op for Expand {
 
     fn ns_per_voxel(&self) -> f64 {
         0.5 * self.reach.iter().map(|r| 2 * r + 1).sum::<usize>() as f64
+    }
+
+    fn no_kernels(&self) -> Option<&'static str> {
+        Some(why::NEAREST)
     }
 
     fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, scratch: &mut [u8]) {

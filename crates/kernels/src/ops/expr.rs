@@ -11,12 +11,14 @@
 //! max where` and comparisons in every bit; `exp ln log2 log10 **` have a relative error of up to 1e-13 before the
 //! rounding. `min`, `max`: NaN if either is. `round` goes to the even neighbour of a half. Not 0 is true, also NaN.
 
+use crate::device::{IMAGES, NUMBERS, STEPS, VALUES, sweep};
 use crate::formula::{Program, WIDTH};
 use crate::pointwise::{Parts, same_shape};
 use crate::spec::{ArgError, Args, Build, Param, Spec, Value};
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Slot};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Dtype, Element, Kind, Meta, Shape, Tile, TileMut};
 
@@ -89,6 +91,44 @@ impl Op for Expr {
                 _ => round(result, &mut output.view::<f32>().raw()[range]),
             }
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], output: Dtype, shape: &Shape) -> Option<Kernels> {
+        let count = inputs.len();
+        let (steps, numbers, result) = self.program.words(VALUES)?;
+        if count == 0 || count > IMAGES || steps.len() > STEPS || numbers.len() > NUMBERS {
+            return None;
+        }
+        let mut kernels = Kernels::default();
+        // Every type that there are kernels for fits f32.
+        let dtype = if inputs.iter().all(|dtype| *dtype == inputs[0]) { inputs[0] } else { Dtype::F32 };
+        let scratch = |kernels: &mut Kernels, dtype: Dtype| {
+            kernels.scratch.push((dtype, *shape).into());
+            Slot::Scratch(kernels.scratch.len() - 1)
+        };
+        let mut from = Vec::new();
+        for (n, input) in inputs.iter().enumerate() {
+            let mut slot = Slot::Input(n);
+            if *input != dtype {
+                slot = scratch(&mut kernels, dtype);
+                let kernel = format!("cast_{input}_{dtype}");
+                kernels.sweeps.push(sweep(kernel, vec![Slot::Input(n)], slot, Vec::new()));
+            }
+            from.push(slot);
+        }
+        from.resize(IMAGES, from[0]);
+        let lengths = [count, numbers.len(), steps.len(), result].map(|n| Argument::U32(n as u32));
+        let mut words: Vec<i64> = steps.iter().map(|word| *word as i64).collect();
+        words.resize(STEPS, 0);
+        let program = [Argument::I64s(words), Argument::F64s(numbers.to_vec(), NUMBERS)];
+        let to = if self.mask { scratch(&mut kernels, Dtype::F32) } else { Slot::Output };
+        let kernel = format!("formula_{dtype}");
+        let sweep_all = sweep(kernel, from, to, [&lengths[..], &program[..]].concat());
+        kernels.sweeps.push(sweep_all.weighing(1.0 + steps.len() as f64));
+        if self.mask {
+            kernels.sweeps.push(sweep(format!("cast_f32_{output}"), vec![to], Slot::Output, Vec::new()));
+        }
+        Some(kernels)
     }
 }
 

@@ -12,14 +12,16 @@
 use super::hessian;
 use super::sato::{BLACK, SIGMAS, polarity};
 use crate::conv::hessian::{OfMatrix, eigenvalues2, elements, of_matrix, scales, source};
+use crate::device::sweep;
 use crate::math::exp;
 use crate::pointwise::{Parts, same_shape};
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, Param, Spec, Stage, Value};
 use crate::statistics::{Deferred, Found, Needs};
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
-use voxtile_sched::model::{Dtype, Kind, Meta, Tile, TileMut};
+use voxtile_sched::contract::device::{Argument, Slot};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
+use voxtile_sched::model::{Dtype, Kind, Meta, Shape, Tile, TileMut};
 
 /// `frangi sigmas=1,3,5`.
 pub(super) static SPEC: Spec = Spec {
@@ -113,6 +115,10 @@ impl OfMatrix for Strength {
     fn three(self, [a, b, c]: [f64; 3]) -> f32 {
         (a * a + b * b + c * c).sqrt() as f32
     }
+
+    fn kernel(self) -> [f64; 3] {
+        [2.0, 0.0, 0.0]
+    }
 }
 
 /// The factors that only depend on the ratios of the eigenvalues.
@@ -168,6 +174,10 @@ impl OfMatrix for Form {
         let plate = 1.0 - exp(-(plate * plate) / (2.0 * self.alpha * self.alpha));
         (plate * self.blob(a.abs() / (b * c).sqrt())) as f32
     }
+
+    fn kernel(self) -> [f64; 3] {
+        [3.0, self.alpha, self.beta]
+    }
 }
 
 /// The result, from S and the other factors at each scale.
@@ -209,6 +219,16 @@ impl Op for Vesselness {
                 raise(strength, form, scale, to);
             }
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let scale = Argument::F64(1.0 / (2.0 * self.gamma * self.gamma));
+        let pass = |n: usize| {
+            let from = vec![Slot::Input(2 * n), Slot::Input(2 * n + 1), Slot::Output];
+            let arguments = vec![scale.clone(), Argument::U32(u32::from(n == 0))];
+            sweep("vessels_f32".to_owned(), from, Slot::Output, arguments)
+        };
+        Some(Kernels { sweeps: (0..inputs.len() / 2).map(pass).collect(), ..Kernels::default() })
     }
 }
 

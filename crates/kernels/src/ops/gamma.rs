@@ -67,6 +67,10 @@ impl Real for Curve {
     fn of(self, x: f64) -> f64 {
         self.max * self.power.of(x / self.max)
     }
+
+    fn kernel(self) -> (u32, [f64; 3]) {
+        (0, [self.power.exponent(), self.max, 0.0])
+    }
 }
 
 #[cfg(test)]

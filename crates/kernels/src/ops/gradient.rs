@@ -8,7 +8,7 @@
 //! made as `gaussian` makes its result, their squares are added in f32 in the order z, y, x, then the root. We differ as
 //! `gaussian` does; and scipy adds the blurred image itself for an axis of σ = 0.
 
-use crate::conv::{Join, Order, SIGMA, TRUNCATE, components, join};
+use crate::conv::{Join, Joining, Order, SIGMA, TRUNCATE, components, join};
 use crate::spec::{BORDER, Build, CVAL, Spec, Stage};
 
 /// The table's entry.
@@ -35,6 +35,10 @@ impl Join for Magnitude {
     #[inline(always)]
     fn at(self, a: f32, b: f32, c: f32) -> f32 {
         (a * a + b * b + c * c).sqrt()
+    }
+
+    fn kernel(self, images: usize) -> Joining {
+        Joining::function(0, images)
     }
 }
 

@@ -72,6 +72,10 @@ impl OfMatrix for Eigenvalue {
     fn three(self, values: [f64; 3]) -> f32 {
         values[self.rank] as f32
     }
+
+    fn kernel(self) -> [f64; 3] {
+        [0.0, self.rank as f64, 0.0]
+    }
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ use crate::pointwise::for_rows;
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, Spec};
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{AxisSet, Border, Dtype, Element, Kind, Meta, PerAxis, Tile, TileMut};
+use voxtile_sched::model::{AxisSet, Border, Dtype, Element, Kind, Meta, PerAxis, Shape, Tile, TileMut};
 
 /// The table's entry.
 pub(crate) static SPEC: Spec = Spec {
@@ -82,6 +83,12 @@ impl Op for Laplace {
                 line(row(rz, ry, rx), pairs, to.row(t, c, z, y));
             });
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let [.., z, y, x] = self.reach().map(|n| n as u32);
+        let arguments = vec![Argument::U32(z << 2 | y << 1 | x)];
+        (z + y + x > 0).then(|| Sweep::over(format!("laplace_{}", inputs[0]), arguments).into())
     }
 }
 

@@ -34,6 +34,10 @@ impl Real for Ln {
     fn at<T: Element>(self, voxel: T) -> f32 {
         if T::DTYPE == Dtype::F32 { math::ln_of_f32(voxel.to_f32()) } else { self.of(voxel.to_f64()) as f32 }
     }
+
+    fn kernel(self) -> (u32, [f64; 3]) {
+        (1, [0.0; 3])
+    }
 }
 
 #[cfg(test)]

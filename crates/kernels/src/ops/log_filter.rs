@@ -8,7 +8,7 @@
 //! made as `gaussian` makes its result, and added in f32 in the order z, y, x. We differ as `gaussian` does; and scipy
 //! adds the blurred image itself for an axis of σ = 0.
 
-use crate::conv::{Join, Order, SIGMA, TRUNCATE, components, join};
+use crate::conv::{Join, Joining, Order, SIGMA, TRUNCATE, components, join};
 use crate::spec::{BORDER, Build, CVAL, Spec, Stage};
 
 /// The table's entry.
@@ -37,6 +37,10 @@ impl Join for Sum {
     #[inline(always)]
     fn at(self, a: f32, b: f32, c: f32) -> f32 {
         a + b + c
+    }
+
+    fn kernel(self, images: usize) -> Joining {
+        Joining::function(1, images)
     }
 }
 

@@ -10,7 +10,9 @@ use crate::spec::{Build, Spec};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Joins, Merge, Merger, Op, Part, Pass, Refused, Resolution};
+use voxtile_sched::contract::{
+    Footprint, Joins, Kernels, Merge, Merger, Op, Part, Pass, Refused, Resolution,
+};
 use voxtile_sched::model::{Border, Dtype, Kind, Meta, PerAxis, Region, Shape, Tile, TileMut};
 
 /// `markers min-distance=6 threshold=1000`.
@@ -64,6 +66,14 @@ impl Merge for Markers {
     fn local(&self, inputs: &[Tile<'_>], region: &Region, _: &Shape) -> Part {
         let faces = self.search.tile(&inputs[0], region);
         Part { kept: Vec::new(), faces: Box::new(faces) }
+    }
+
+    fn kernels(&self, inputs: &[Dtype], shape: &Shape) -> Option<Kernels> {
+        self.search.kernels(inputs[0], shape)
+    }
+
+    fn part(&self, results: &[&[u8]], region: &Region, _: &Shape) -> Option<Part> {
+        Some(Part { kept: Vec::new(), faces: Box::new(self.search.found(results, region)?) })
     }
 
     fn merger(&self, _: &Shape, _: &Joins) -> Box<dyn Merger> {

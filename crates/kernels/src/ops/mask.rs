@@ -3,13 +3,15 @@
 //! `on=IMAGE,MASK`: the voxel of IMAGE where MASK is not 0, else `outside`. Any sample types, IMAGE's is kept; both are of
 //! one shape. NaN is not 0. Equal to `numpy.where(mask, image, outside)`. Cost: two reads and one write; no scratch.
 
-use crate::choice::{Else, fill};
+use crate::choice::{Else, decided, fill};
+use crate::device::sweep;
 use crate::pointwise::{Parts, Sample, same_shape};
 use crate::spec::{Build, Number, Param, Spec, Value};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Slot};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Element, Meta, Tile, TileMut};
+use voxtile_sched::model::{Dtype, Element, Meta, Shape, Tile, TileMut};
 
 /// `mask on=IMAGE,MASK`.
 pub(super) static SPEC: Spec = Spec {
@@ -73,6 +75,16 @@ impl Op for Within {
             let outside = self.outside().unwrap_or_default();
             fill::<T>(&parts, &inputs[1], inputs[0].view(), Else::Value(outside), output);
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], output: Dtype, shape: &Shape) -> Option<Kernels> {
+        let mut kernels = Kernels::default();
+        let which = decided(inputs[1], 1, shape, &mut kernels);
+        let outside = dispatch!(output, T => self.outside::<T>().unwrap_or_default().to_word());
+        let from = vec![Slot::Input(0), which];
+        let kernel = format!("keep_{}", output.size());
+        kernels.sweeps.push(sweep(kernel, from, Slot::Output, vec![Argument::U64(outside)]));
+        Some(kernels)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::spec::{Build, Spec};
 use crate::statistics::{Found, Lookup, Needs, Next};
 use std::any::Any;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Global, Op, Pass, Refused, Resolved, Statistic};
+use voxtile_sched::contract::{Footprint, Global, Kernels, Op, Pass, Refused, Resolved, Statistic};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Dtype, Kind, Meta, NDIM, Region, Shape, Tile, TileMut, voxels};
 
@@ -161,6 +161,11 @@ impl Op for Match {
             let from = inputs[0].view::<T>();
             for_rows(from.shape(), |t, c, z, y| table.row::<T>(from.row(t, c, z, y), to.row(t, c, z, y)));
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let unknown = Lookup { first: 0, values: vec![0.0] };
+        Some(self.table.as_ref().unwrap_or(&unknown).kernels(inputs[0]))
     }
 }
 

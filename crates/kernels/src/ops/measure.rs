@@ -10,6 +10,7 @@
 //! voxel, 2 ns per voxel of an object and 10 to 40 per image. Halo of the labels: one voxel, in the plane two. Memory besides
 //! the tiles: 380 bytes per object, and 200 more per image.
 
+use crate::device::why;
 use crate::objects::{Columns, Objects, bytes_each, outlined, scratch, whole_numbers};
 use crate::pointwise::same_shape;
 use crate::spec::{Build, Param, Spec, Value};
@@ -62,6 +63,10 @@ impl Op for Measure {
 
     fn pass(&self) -> Pass<'_> {
         Pass::Tally(self)
+    }
+
+    fn no_kernels(&self) -> Option<&'static str> {
+        Some(why::TABLE)
     }
 
     fn cpu(&self, _: &[Tile<'_>], _: TileMut<'_>, _: &mut [u8]) {

@@ -208,7 +208,7 @@ mod tests {
     use crate::spec::Param;
     use crate::testing::{Float, Image, WHOLE, apply, inputs, meta, stages, steps, tabulate};
     use ::std::collections::BTreeSet;
-    use voxtile_sched::model::Dtype;
+    use voxtile_sched::model::{Dtype, Meta};
 
     #[test]
     fn names_are_lower_case_and_appear_once() {
@@ -250,6 +250,74 @@ mod tests {
                 assert_eq!(stage.op.name(), spec.name);
             }
             assert!(stages.iter().all(|s| s.op.ns_per_voxel() > 0.0), "{}", spec.example);
+        }
+    }
+
+    /// What is computed without a device whatever is done: all else has kernels, of images of 8 and 16 bits and f32.
+    const WITHOUT_KERNELS: [&str; 11] = [
+        "clear-border: objects are found by their values, in hash tables",
+        "expand distance=3: the nearest object is found line by line, with a list for each",
+        "gaussian sigma=3 method=recursive: each voxel of a line follows from the one before it",
+        "keep \"area > 50 and equivalent_diameter < 20\": objects are found by their values, in hash tables",
+        "keep \"area > 50 and equivalent_diameter < 20\": outlines are of objects that are measured on the CPU",
+        "max-size 5000: objects are found by their values, in hash tables",
+        "measure intensity=input: exact sums of more than 64 bits are kept for each object and channel",
+        "measure intensity=input: outlines are of objects that are measured on the CPU",
+        "min-size 50: objects are found by their values, in hash tables",
+        "relabel: objects are found by their values, in hash tables",
+        "stats percentiles=1,50,99.8: exact sums of more than 64 bits are kept for each object and channel",
+    ];
+
+    #[test]
+    fn what_has_no_kernels_says_why() {
+        let more = [
+            "gaussian sigma=3 method=recursive",
+            "label connectivity=2",
+            "project z method=std",
+            "resample factor=2 method=cubic",
+            "threshold local method=sauvola size=5",
+        ];
+        let all = TABLE.iter().map(|spec| spec.example).chain(more);
+        let mut without: BTreeSet<String> = BTreeSet::new();
+        for (step, dtype) in
+            all.flat_map(|step| [Dtype::U8, Dtype::U16, Dtype::F32].map(|dtype| (step, dtype)))
+        {
+            let last = step.rsplit(" | ").next().unwrap();
+            let spec = find(last.split(' ').next().unwrap()).unwrap();
+            let (axes, sizes): (&str, &[u64]) = match spec.name {
+                "gray" | "channel" | "stain" | "normalize-stain" | "tissue" => ("cyx", &[3, 100, 130]),
+                "frame" => ("tyx", &[3, 100, 130]),
+                _ => ("zyx", &[4, 100, 130]),
+            };
+            let mut images = vec![meta(axes, sizes, dtype); inputs(spec, step)];
+            let given = images.len();
+            // Refused for this type.
+            let Ok(stages) = stages(spec, step, &images) else { continue };
+            for stage in stages {
+                let read = stage.inputs.iter().map(|from| match *from {
+                    crate::spec::From::Input(n) => images[n].clone(),
+                    crate::spec::From::Stage(n) => images[given + n].clone(),
+                });
+                let read: Vec<Meta> = read.collect();
+                let Ok(made) = stage.op.output(&read) else { break };
+                if !crate::testing::has_kernels(&*stage.op, &read, &made) {
+                    let why =
+                        stage.op.no_kernels().map_or(format!("nobody knows why, of {dtype}"), str::to_owned);
+                    without.insert(format!("{last}: {why}"));
+                }
+                images.push(made);
+            }
+        }
+        let list: Vec<&str> = without.iter().map(String::as_str).collect();
+        assert_eq!(list, WITHOUT_KERNELS);
+        let readme = include_str!("../../../../README.md");
+        let gpus =
+            readme.lines().skip_while(|line| !line.starts_with("**GPUs.**")).take(4).collect::<String>();
+        for name in list.iter().map(|step| step.split([' ', ':']).next().unwrap_or_default()) {
+            assert!(
+                gpus.contains(&format!("`{name}")),
+                "README.md does not say that `{name}` has no kernels"
+            );
         }
     }
 

@@ -87,6 +87,10 @@ impl Real for Stretch {
         // No negative zero.
         value + 0.0
     }
+
+    fn kernel(self) -> (u32, [f64; 3]) {
+        (5, [f64::from(self.low), f64::from(self.range), f64::from(u8::from(self.clip))])
+    }
 }
 
 #[cfg(test)]

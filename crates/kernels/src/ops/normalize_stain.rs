@@ -23,7 +23,8 @@ use crate::stains::macenko::{self, Macenko};
 use crate::stains::reinhard::{Reinhard, Spread};
 use crate::stains::waiting::{Found, Needs, Then, Waiting};
 use crate::stains::{
-    BETA, Logs, Matrix, PERCENTILE, Recolour, WHITE, all_or_own, beta, inverse, percentile, recoloured, white,
+    BETA, Logs, Matrix, PERCENTILE, Recolour, WHITE, all_or_own, beta, inverse, percentile, recoloured,
+    recolouring, white,
 };
 use std::sync::Arc;
 use voxtile_sched::contract::Op;
@@ -89,7 +90,14 @@ fn build(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
             (Needs::Macenko(Macenko { dtype, white, beta, percent, strength }), Box::new(then))
         }
     };
-    Ok(Arc::new(Waiting { name: SPEC.name, needs, output: recoloured, reads: all_or_own, then }))
+    Ok(Arc::new(Waiting {
+        name: SPEC.name,
+        needs,
+        output: recoloured,
+        reads: all_or_own,
+        then,
+        kernels: recolouring,
+    }))
 }
 
 /// As many numbers as the default has.

@@ -5,10 +5,11 @@
 //! `cval`, `nearest`, `mirror`, `wrap`, any number of times round. The position of the first voxel moves along. Equal to
 //! `numpy.pad`, whose names for the rules are `symmetric`, `constant`, `edge`, `reflect`, `wrap`. Cost: a copy.
 
+use crate::device;
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, Param, Spec, Value};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
-use voxtile_sched::model::{Axis, Border, Meta, PerAxis, Region, Shape, Tile, TileMut};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
+use voxtile_sched::model::{Axis, Border, Dtype, Meta, PerAxis, Region, Shape, Tile, TileMut};
 
 /// `pad 10 border=nearest`.
 pub(super) static SPEC: Spec = Spec {
@@ -107,6 +108,10 @@ impl Op for Pad {
 
     fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, _scratch: &mut [u8]) {
         output.copy_from(&inputs[0]);
+    }
+
+    fn kernels(&self, _inputs: &[Dtype], output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        Some(device::copy(output))
     }
 }
 

@@ -20,8 +20,10 @@ use crate::peaks::{
 use crate::spec::{Build, From, Param, Spec, Stage, Value};
 use std::any::Any;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Pass, Refused, Table, Tabled, Tabulator, Tally, Values};
-use voxtile_sched::model::{Axis, Border, Meta, Region, Tile, TileMut};
+use voxtile_sched::contract::{
+    Footprint, Kernels, Op, Pass, Refused, Table, Tabled, Tabulator, Tally, Values,
+};
+use voxtile_sched::model::{Axis, Border, Dtype, Meta, Region, Shape, Tile, TileMut};
 
 /// `peaks min-distance=6 threshold=1000`.
 pub(super) static SPEC: Spec = Spec {
@@ -85,6 +87,14 @@ impl Op for Peaks {
 impl Tally for Peaks {
     fn local(&self, inputs: &[Tile<'_>], region: &Region) -> Box<dyn Any + Send> {
         Box::new(self.search.tile(&inputs[0], region))
+    }
+
+    fn kernels(&self, inputs: &[Dtype], shape: &Shape) -> Option<Kernels> {
+        self.search.kernels(inputs[0], shape)
+    }
+
+    fn part(&self, results: &[&[u8]], region: &Region) -> Option<Box<dyn Any + Send>> {
+        Some(Box::new(self.search.found(results, region)?))
     }
 
     fn tabulator(&self, _: &Meta) -> Box<dyn Tabulator> {

@@ -8,7 +8,7 @@
 //! Cost: one read; 1–24 bytes of state per output voxel, whatever the extent of the axis. For `median` and `focus` a tile
 //! holds the whole axis.
 
-use crate::along::{Deviation, Focus, Median, Position, reduced};
+use crate::along::{Deviation, Focus, Median, Position, add, reduced, state};
 use crate::pointwise::{Sample, for_rows};
 use crate::spec::{Build, Param, Spec, Value};
 use crate::totals::{Total, larger, smaller};
@@ -283,12 +283,19 @@ impl Fold for Project {
         }
     }
 
-    /// Extremes of the types that there are kernels for: the largest of a slab is its state.
+    /// The largest of a slab is its state, as its sum is.
     fn kernels(&self, slab: Dtype, shape: &Shape) -> Option<Kernels> {
         let smallest = match self.method {
             Method::Max => 0,
             Method::Min => 1,
-            Method::Mean | Method::Sum => return None,
+            Method::Mean | Method::Sum => {
+                let float = slab == Dtype::F32;
+                // Sums of floats keep their order.
+                let possible = !float || shape[self.axis.index()] == self.extent;
+                let sum = if float { Dtype::F64 } else { Dtype::U64 };
+                let kernels = state(format!("project_sum_{slab}"), self.axis, sum, shape, 1, &[]);
+                return possible.then_some(kernels);
+            }
         };
         let (mut reduced, axis) = (*shape, self.axis.index());
         reduced[axis] = 1;
@@ -299,7 +306,12 @@ impl Fold for Project {
     }
 
     fn join(&self, next: &[u8], state: &mut [u8]) {
-        let largest = self.method == Method::Max;
+        let largest = match (self.method, self.kept()) {
+            (Method::Max, _) => true,
+            (Method::Min, _) => false,
+            (_, Kept::F64) => return add::<f64>(next, state, |a, b| a + b),
+            _ => return add::<i64>(next, state, i64::wrapping_add),
+        };
         dispatch!(self.dtype, T => {
             let next = next.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned::<T>);
             for (state, next) in bytemuck::cast_slice_mut::<u8, T>(state).iter_mut().zip(next) {

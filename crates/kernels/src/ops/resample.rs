@@ -17,7 +17,8 @@ use crate::conv::{Half, Separable};
 use crate::sampling::{Method, Positions, Sampling};
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, From, Param, Spec, Stage, Value};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Pass, Placed, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Pass, Placed, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Axis, Border, Dtype, Kind, Meta, PerAxis, Region, Shape, Spacing, Tile, TileMut};
 
@@ -235,6 +236,24 @@ impl Placed for Resample {
             Method::Nearest => self.sampling.nearest::<T>(region, input, &from[0], &mut output, scratch),
             _ => self.sampling.fill::<T>(region, input, &from[0], &mut output, scratch),
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, region: &Region, from: &[Region]) -> Option<Kernels> {
+        let along = &self.sampling.along;
+        let starts = |region: &Region| region.start[2..].to_vec();
+        let leads: Vec<i64> = along.iter().map(|a| a.lead).collect();
+        let places = Argument::I64s([starts(region), starts(&from[0]), leads].concat());
+        let steps = Argument::F64s(along.iter().map(|a| a.step).collect(), 3);
+        let method = match along[0].method {
+            Method::Nearest => {
+                let kernel = format!("nearest_{}", inputs[0].size());
+                return Some(Sweep::over(kernel, vec![places, steps]).into());
+            }
+            Method::Linear => 1,
+            Method::Cubic => 2,
+        };
+        let arguments = vec![Argument::U32(method), places, steps];
+        Some(Sweep::over(format!("resample_{}", inputs[0]), arguments).into())
     }
 }
 

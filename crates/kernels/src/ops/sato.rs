@@ -8,7 +8,7 @@
 
 use super::hessian;
 use crate::conv::hessian::{OfMatrix, eigenvalues2, elements, of_matrix, scales, source};
-use crate::conv::{Join, join};
+use crate::conv::{Join, Joining, join};
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, From, Param, Spec, Stage, Value};
 use voxtile_sched::model::Border;
 
@@ -93,6 +93,10 @@ impl OfMatrix for Tube {
         let [first, second] = [first, second].map(|v| if v < 0.0 { 0.0 } else { v });
         self.scale * (first * second).sqrt() as f32
     }
+
+    fn kernel(self) -> [f64; 3] {
+        [1.0, f64::from(self.scale), 0.0]
+    }
 }
 
 /// The larger of two; NaN if one is.
@@ -105,6 +109,10 @@ impl Join for Larger {
     #[inline(always)]
     fn at(self, a: f32, b: f32, _: f32) -> f32 {
         if b > a || b.is_nan() { b } else { a }
+    }
+
+    fn kernel(self, images: usize) -> Joining {
+        Joining::function(2, images)
     }
 }
 

@@ -34,6 +34,10 @@ impl Real for Root {
             _ => voxel.to_f32().sqrt(),
         }
     }
+
+    fn kernel(self) -> (u32, [f64; 3]) {
+        (3, [0.0; 3])
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,8 @@ use crate::stains::macenko::Macenko;
 use crate::stains::named::{NAMES, Named, RESIDUAL};
 use crate::stains::waiting::{Found, Needs, Waiting};
 use crate::stains::{
-    BETA, Logs, Matrix, PERCENTILE, Unmix, WHITE, beta, completed, percentile, separated, three, white,
+    BETA, Logs, Matrix, PERCENTILE, Unmix, WHITE, beta, completed, percentile, separated, three, unmixing,
+    white,
 };
 use std::sync::Arc;
 use voxtile_sched::contract::Op;
@@ -74,6 +75,7 @@ fn build(args: &Args<'_>) -> Result<Arc<dyn Op>, ArgError> {
             output: |image| separated(image, ESTIMATED),
             reads: three,
             then: Box::new(then),
+            kernels: unmixing,
         }));
     }
     for param in [BETA.name, PERCENTILE.name] {

@@ -8,6 +8,7 @@
 //! exact sums, numpy's within 1e-12 (of f32 images compare with numpy run on `image.astype(float64)`; percentiles of f32 are
 //! f32). Cost: one read, 1 ns a voxel; for types of 32 bits two, of 64 bits four.
 
+use crate::device::why;
 use crate::spec::{ArgError, Args, Build, From, Param, Spec, Stage, Value};
 use crate::statistics::{Numbers, NumbersStep, Summary};
 use std::any::Any;
@@ -85,6 +86,10 @@ impl Op for Stats {
 
     fn pass(&self) -> Pass<'_> {
         Pass::Tally(self)
+    }
+
+    fn no_kernels(&self) -> Option<&'static str> {
+        Some(why::TABLE)
     }
 
     fn cpu(&self, _: &[Tile<'_>], _: TileMut<'_>, _: &mut [u8]) {

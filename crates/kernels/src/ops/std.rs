@@ -9,7 +9,7 @@
 //! The order of the arithmetic depends on the size alone, so the result does not depend on the tiles. NaN where the window
 //! holds an infinite value.
 
-use crate::conv::{Moments, SIZE, Statistic, sizes};
+use crate::conv::{Ending, Moments, SIZE, Statistic, sizes};
 use crate::spec::{BORDER, Build, CVAL, Spec};
 
 /// The table's entry.
@@ -34,6 +34,10 @@ impl Statistic for Std {
     #[inline(always)]
     fn at(self, _voxel: f64, _mean: f64, variance: f64) -> f32 {
         variance.sqrt() as f32
+    }
+
+    fn kernel(self) -> Ending {
+        Ending::Deviation { root: true }
     }
 }
 

@@ -22,8 +22,9 @@ use crate::stains::{Block, COLOURS, WHITE, blocks, colours, share, white};
 use crate::vectorised;
 use std::f64::consts::LOG10_E;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
-use voxtile_sched::model::{Axis, Meta, NDIM, Tile, TileMut};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
+use voxtile_sched::model::{Axis, Dtype, Meta, NDIM, Shape, Tile, TileMut};
 
 /// `tissue`.
 pub(super) static SPEC: Spec = Spec {
@@ -151,6 +152,15 @@ impl Op for Measure {
                 By::Absorbance(white) => absorbances(white, colours, &mut to[range]),
             });
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let (by, white) = match self.by {
+            By::Saturation => (0, [1.0; COLOURS]),
+            By::Absorbance(white) => (1, white),
+        };
+        let arguments = [&[Argument::U32(by)], &white.map(Argument::F64)[..]].concat();
+        Some(Sweep::over(format!("tissue_{}", inputs[0]), arguments).into())
     }
 }
 

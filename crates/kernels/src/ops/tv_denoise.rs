@@ -10,11 +10,13 @@
 //! We differ: scikit-image stops earlier where little changes in the whole image, unless `eps=0`; NaN spreads there.
 
 use crate::conv::Scratch;
+use crate::device::sweep;
 use crate::spec::{ArgError, Args, Build, From, Param, Spec, Stage, Value};
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
-use voxtile_sched::model::{AxisSet, Border, Dtype, Halo, Kind, Meta, PerAxis, Shape, Tile, TileMut};
+use voxtile_sched::contract::device::{Argument, Slot};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
+use voxtile_sched::model::{Axis, AxisSet, Border, Dtype, Halo, Kind, Meta, PerAxis, Shape, Tile, TileMut};
 
 /// `tv-denoise weight=20`.
 pub(super) static SPEC: Spec = Spec {
@@ -243,6 +245,40 @@ impl Op for Denoise {
                 }
             }
         }
+    }
+
+    fn kernels(&self, inputs: &[Dtype], output: Dtype, shape: &Shape) -> Option<Kernels> {
+        let has = |axis: Axis| u32::from(self.axes.contains(axis));
+        let [z, y, x] = [Axis::Z, Axis::Y, Axis::X].map(has);
+        let axes = Argument::U32(z << 2 | y << 1 | x);
+        let tau = 1.0 / (2.0 * self.axes.len() as f64);
+        let reach = self.halo().lo;
+        let all = std::array::from_fn(|a| shape[a] + 2 * reach[a]);
+        // The field's components, and the image less its divergence.
+        let mut kernels = Kernels { scratch: vec![(Dtype::F32, all).into(); 4], ..Kernels::default() };
+        let [image, made] = [Slot::Input(0), Slot::Scratch(3)];
+        for i in 0..self.iterations {
+            if i > 0 {
+                let from = vec![image, Slot::Scratch(0), Slot::Scratch(1), Slot::Scratch(2)];
+                kernels.sweeps.push(sweep(format!("descend_{}", inputs[0]), from, made, vec![axes.clone()]));
+            }
+            if i + 1 == self.iterations {
+                break;
+            }
+            let of = if i == 0 { image } else { made };
+            for axis in (2..5).filter(|n| [z, y, x][n - 2] == 1) {
+                let component = Slot::Scratch(axis - 2);
+                let numbers = [axis as u32, u32::from(i == 0)].map(Argument::U32);
+                let scales = [tau, tau / self.weight].map(Argument::F64);
+                let arguments = [&[axes.clone()], &numbers[..], &scales[..]].concat();
+                let kernel = format!("ascend_{}", inputs[0]);
+                kernels.sweeps.push(sweep(kernel, vec![of, component], component, arguments));
+            }
+        }
+        let from = if self.iterations == 1 { image } else { made };
+        let places = [2, 3, 4].map(|a| Argument::U32(reach[a] as u32)).to_vec();
+        kernels.sweeps.push(sweep(format!("part_{}", output.size()), vec![from], Slot::Output, places));
+        Some(kernels)
     }
 }
 

@@ -6,7 +6,7 @@
 //! Bit-equal to `skimage.filters.unsharp_mask(image.astype(float32), radius=sigma, amount=amount,
 //! preserve_range=True)`: f32, each operation rounded. We differ as `gaussian` does.
 
-use crate::conv::{Join, SIGMA, blurred, join, sigmas};
+use crate::conv::{Join, Joining, SIGMA, blurred, join, sigmas};
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, From, Param, Spec, Stage, Value};
 use voxtile_sched::contract::device::Argument;
 
@@ -58,8 +58,9 @@ impl Join for Sharpen {
         image + (image - blurred) * self.amount
     }
 
-    fn kernel(self) -> Option<(&'static str, Vec<Argument>)> {
-        Some(("sharpen", vec![Argument::F64(f64::from(self.amount))]))
+    fn kernel(self, images: usize) -> Joining {
+        let arguments = vec![Argument::F64(f64::from(self.amount))];
+        Joining { family: "sharpen", images, arguments }
     }
 }
 

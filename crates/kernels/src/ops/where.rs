@@ -4,13 +4,15 @@
 //! type, which is kept; all three are of one shape. NaN is not 0. Equal to `numpy.where`. Cost: three reads and one
 //! write; no scratch.
 
-use crate::choice::{Else, fill};
+use crate::choice::{Else, decided, fill};
+use crate::device::sweep;
 use crate::pointwise::{Parts, same_dtype, same_shape};
 use crate::spec::{Build, Spec};
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::Slot;
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Meta, Tile, TileMut};
+use voxtile_sched::model::{Dtype, Meta, Shape, Tile, TileMut};
 
 /// `where on=WHICH,A,B`.
 pub(super) static SPEC: Spec = Spec {
@@ -48,6 +50,14 @@ impl Op for Where {
         dispatch!(output.dtype(), T => {
             fill::<T>(&parts, &inputs[0], inputs[1].view(), Else::Tile(inputs[2].view()), output);
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], output: Dtype, shape: &Shape) -> Option<Kernels> {
+        let mut kernels = Kernels::default();
+        let which = decided(inputs[0], 0, shape, &mut kernels);
+        let from = vec![Slot::Input(1), Slot::Input(2), which];
+        kernels.sweeps.push(sweep(format!("choose_{}", output.size()), from, Slot::Output, Vec::new()));
+        Some(kernels)
     }
 }
 

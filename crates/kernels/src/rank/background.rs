@@ -11,9 +11,11 @@ use super::set::{Run, Set, ball};
 use super::vector;
 use super::volume::Volume;
 use crate::conv::Scratch;
+use crate::device::{constants, sweep};
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Constants, Slot};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Border, Dtype, Element, Halo, Meta, Shape, Tile, TileMut, View, ViewMut};
 
@@ -23,6 +25,8 @@ pub(crate) struct RollingBall {
     dtype: Dtype,
     halo: Halo,
     surface: Surface,
+    /// For a device: how much lower the ball is, along z, y and x of the box around it; infinite outside.
+    heights: Constants,
 }
 
 /// How far the ball falls away from its top.
@@ -50,6 +54,7 @@ impl RollingBall {
         // What is lower by more than a sample can be high touches nothing.
         let set = if unsigned { Set::joined(steps.iter().map(|&(run, _)| run).collect()) } else { whole };
         let (lo, hi) = set.reach();
+        let heights = heights(&set, radius, dtype);
         let centre = lo.map(|n| n as usize);
         let halo = Halo { lo: [0, 0, lo[0], lo[1], lo[2]], hi: [0, 0, hi[0], hi[1], hi[2]] };
         let surface = if unsigned {
@@ -65,7 +70,7 @@ impl RollingBall {
             };
             Surface::Heights(set.runs().iter().map(row).collect())
         };
-        Arc::new(Self { name, dtype, halo, surface })
+        Arc::new(Self { name, dtype, halo, surface, heights: constants(&heights) })
     }
 }
 
@@ -74,6 +79,21 @@ fn fall(radius: f64, d: [i64; 3], dtype: Dtype) -> f64 {
     let square = d.iter().map(|d| d * d).sum::<i64>() as f64;
     let (top, here) = ((radius * radius).sqrt(), (radius * radius - square).max(0.0).sqrt());
     if dtype == Dtype::F32 { f64::from(top as f32 - here as f32) } else { top - here }
+}
+
+/// How much lower than its top the ball is everywhere in the box around the set.
+fn heights(set: &Set, radius: f64, dtype: Dtype) -> Vec<f64> {
+    let (lo, hi) = set.reach();
+    let size: [u64; 3] = std::array::from_fn(|a| lo[a] + hi[a] + 1);
+    let mut out = vec![f64::INFINITY; size.iter().product::<u64>() as usize];
+    for run in set.runs() {
+        for x in run.x..run.x + run.len {
+            let [z, row, column] = [run.z + lo[0] as i64, run.y + lo[1] as i64, x + lo[2] as i64];
+            out[((z as u64 * size[1] + row as u64) * size[2] + column as u64) as usize] =
+                fall(radius, [run.z, run.y, x], dtype);
+        }
+    }
+    out
 }
 
 /// For each row of the ball and each whole step that such unsigned samples can count, the voxels at which the ball is at
@@ -152,6 +172,14 @@ impl Op for RollingBall {
                 Surface::Heights(rows) => self.rolled::<T, f64>(rows, &from, &mut to, scratch),
             }
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let size = [2, 3, 4].map(|a| Argument::U32((self.halo.lo[a] + self.halo.hi[a] + 1) as u32));
+        let from = vec![Slot::Input(0), Slot::Constants(0)];
+        let rolled = sweep(format!("rolled_{}", inputs[0]), from, Slot::Output, size.to_vec());
+        let sweeps = vec![rolled.weighing(1.0 + 0.4 * self.heights.len() as f64)];
+        Some(Kernels { constants: vec![self.heights.clone()], sweeps, ..Kernels::default() })
     }
 }
 

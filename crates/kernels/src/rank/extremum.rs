@@ -17,9 +17,9 @@ use super::vector::{self, Kernel, Key, Two, Vector};
 use super::volume::Volume;
 use super::window::{Window, space};
 use super::{GROUP_BYTES, carve, carved_bytes, panel, three};
-use crate::device::{self, Along};
+use crate::device::{self, Along, ROWS, sweep};
 use std::sync::Arc;
-use voxtile_sched::contract::device::Argument;
+use voxtile_sched::contract::device::{Argument, Slot};
 use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Border, Dtype, Meta, Shape, Tile, TileMut};
@@ -108,13 +108,14 @@ impl Op for Extremum {
 
     fn kernels(&self, inputs: &[Dtype], output: Dtype, shape: &Shape) -> Option<Kernels> {
         if !self.window.is_box() {
-            return None;
+            return self.over(inputs[0], shape);
         }
         let axes = (2..5).zip(self.window.size).filter(|(_, size)| *size > 1);
         let pass = |(axis, size): (usize, usize)| {
             let largest = u32::from(self.extreme == Extreme::Max);
             let arguments = [axis as u32, size as u32, largest].map(Argument::U32).to_vec();
-            Along { axis, reach: size as u64 - 1, kernel: format!("extreme_{}", inputs[0]), arguments }
+            let kernel = format!("extreme_{}", inputs[0]);
+            Along { axis, reach: size as u64 - 1, kernel, arguments, weight: 1.5 }
         };
         let passes: Vec<Along> = axes.map(pass).collect();
         if passes.is_empty() {
@@ -122,6 +123,38 @@ impl Op for Extremum {
         }
         Some(device::separable(passes, output, shape))
     }
+}
+
+impl Extremum {
+    /// The steps of a window that is no box, each of which makes what the later ones read.
+    fn over(&self, dtype: Dtype, shape: &Shape) -> Option<Kernels> {
+        let (rows, times) = self.window.packed()?;
+        let (count, reach) = (rows.len() as u32, self.window.reach());
+        let largest = u32::from(self.extreme == Extreme::Max);
+        let mut kernels = Kernels::default();
+        for step in 0..times {
+            let left = (times - 1 - step) as u64;
+            let from = if step == 0 { Slot::Input(0) } else { Slot::Scratch(step - 1) };
+            let to = if left == 0 { Slot::Output } else { Slot::Scratch(step) };
+            if left > 0 {
+                let more = |a: usize| if a < 2 { 0 } else { left * reach[a - 2] };
+                kernels.scratch.push((dtype, std::array::from_fn(|a| shape[a] + more(a))).into());
+            }
+            let arguments = vec![Argument::U32(largest), Argument::U32(count), words(&rows)];
+            let sweep = sweep(format!("extreme_over_{dtype}"), vec![from], to, arguments);
+            kernels.sweeps.push(sweep.weighing(1.0 + 0.2 * self.window.count() as f64));
+        }
+        Some(kernels)
+    }
+}
+
+/// Rows of a window as an argument, two in each word.
+pub(super) fn words(rows: &[u32]) -> Argument {
+    let mut words = vec![0i64; ROWS / 2];
+    for (n, row) in rows.iter().enumerate() {
+        words[n / 2] |= (u64::from(*row) << (32 * (n % 2))) as i64;
+    }
+    Argument::I64s(words)
 }
 
 /// Blocking of one volume, and what it takes of the scratch buffer.

@@ -1,7 +1,7 @@
 //! A value of given rank in a window: the middle one, or another.
 
 use super::codec::{Either, Sample};
-use super::extremum::{Extreme, Extremum};
+use super::extremum::{Extreme, Extremum, words};
 use super::select::{Layout, Select};
 use super::sliding::{self, Sliding};
 use super::small::{self, Cube3, Cube5, Medians, Small, Square3, Square5};
@@ -11,9 +11,10 @@ use crate::spec::{ArgError, Args};
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Op, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Border, Meta, Shape, Tile, TileMut, View, ViewMut};
+use voxtile_sched::model::{Border, Dtype, Meta, Shape, Tile, TileMut, View, ViewMut};
 
 /// The value in a window that has a given number of others before it in their order.
 pub(crate) struct Ranked {
@@ -114,6 +115,28 @@ impl Op for Ranked {
             }
             self.select::<T>(&from, &mut to, scratch);
         });
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let dtype = inputs[0];
+        let middle = self.window.is_box() && self.rank == self.window.count() / 2;
+        let network = match self.window.size {
+            [1, 3, 3] => Some("median_square3"),
+            [1, 5, 5] => Some("median_square5"),
+            [3, 3, 3] => Some("median_cube3"),
+            _ => None,
+        };
+        if let Some(family) = network.filter(|_| middle) {
+            let weight = 0.3 * self.window.count() as f64;
+            return Some(Sweep::over(format!("{family}_{dtype}"), Vec::new()).weighing(weight).into());
+        }
+        let (rows, _) = self.window.packed()?;
+        let [z, y, x] = self.window.size;
+        let mut arguments = [self.rank, z, y, x, rows.len()].map(|n| Argument::U32(n as u32)).to_vec();
+        arguments.push(words(&rows));
+        // A look at the whole window for each bit.
+        let weight = 1.2 * dtype.size() as f64 * self.window.count() as f64;
+        Some(Sweep::over(format!("rank_{dtype}"), arguments).weighing(weight).into())
     }
 }
 

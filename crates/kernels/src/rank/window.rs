@@ -5,6 +5,7 @@ use super::BALL_LIMIT;
 use super::runs::Runs;
 use super::set::{Drawing, Run, Set, ball, cross, diamond};
 use super::steps::Steps;
+use crate::device::ROWS;
 use crate::spec::{ArgError, Args, Param, Value};
 use voxtile_sched::model::{Axis, Border, Dtype, Halo, NDIM, PerAxis, Shape};
 
@@ -158,6 +159,28 @@ impl Window {
             (z as usize * ky + y as usize, x..x + run.len as usize)
         };
         set.runs().iter().map(row).collect()
+    }
+
+    /// The rows of the window, as kernels take them (`kernels/rank.cu`); none for a box. Of several steps those of one, and
+    /// how many there are. `None` if there are too many, or too long ones.
+    pub(super) fn packed(&self) -> Option<(Vec<u32>, usize)> {
+        let Some(set) = &self.set else { return Some((Vec::new(), 1)) };
+        let (lo, _) = set.reach();
+        let row = |run: &Run| {
+            let place = |a: usize, at: i64| u32::try_from(at + lo[a] as i64).ok().filter(|n| *n < 256);
+            let len = u32::try_from(run.len).ok().filter(|n| *n < 256)?;
+            Some(place(0, run.z)? | place(1, run.y)? << 8 | place(2, run.x)? << 16 | len << 24)
+        };
+        let rows: Vec<u32> = set.runs().iter().map(row).collect::<Option<_>>()?;
+        (rows.len() <= ROWS).then_some((rows, self.times))
+    }
+
+    /// One step of [`packed`](Self::packed): voxels that it reads before and after each, along `z, y, x`.
+    pub(super) fn reach(&self) -> [u64; 3] {
+        self.set.as_ref().map_or([0; 3], |set| {
+            let (lo, hi) = set.reach();
+            std::array::from_fn(|a| lo[a] + hi[a])
+        })
     }
 
     /// The small steps that a minimum over the window consists of, if they cost less than its runs.

@@ -15,8 +15,8 @@ pub(crate) mod testing;
 mod unmix;
 pub(crate) mod waiting;
 
-pub(crate) use recolour::{Recolour, all_or_own, recoloured};
-pub(crate) use unmix::{Unmix, separated, three};
+pub(crate) use recolour::{Recolour, all_or_own, recoloured, recolouring};
+pub(crate) use unmix::{Unmix, separated, three, unmixing};
 
 use crate::math;
 use crate::pointwise::Sample;

@@ -2,12 +2,14 @@
 
 use super::reinhard::{Space, Spread};
 use super::{Block, COLOURS, Logs, Matrix, blocks, colours, shares};
+use crate::device::SPACES;
 use crate::math;
 use crate::pointwise::{Sample, for_rows, from_f64};
 use crate::vectorised;
-use voxtile_sched::contract::{Footprint, Op, Pass, Placed, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Pass, Placed, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, Meta, Region, Shape, Tile, TileMut};
+use voxtile_sched::model::{Axis, Dtype, Meta, Region, Shape, Tile, TileMut};
 
 /// Three colours from three colours; channels after them stay.
 pub(crate) struct Recolour {
@@ -119,6 +121,12 @@ pub(crate) fn all_or_own(out: &Region) -> Region {
     out.with_axis(Axis::C, 0, (COLOURS as u64).max(out.end(c) as u64))
 }
 
+/// The kernel of any change, as a plan asks for it.
+pub(crate) fn recolouring(input: Dtype) -> Kernels {
+    let arguments = vec![Argument::U32(0), Argument::U32(0), Argument::F64s(Vec::new(), SPACES)];
+    Sweep::over(format!("recolour_{input}"), arguments).into()
+}
+
 /// What an image in other colours is.
 pub(crate) fn recoloured(image: &Meta) -> Result<Meta, Refused> {
     colours(image)?;
@@ -169,5 +177,22 @@ impl Placed for Recolour {
     ) {
         let first = region.start[Axis::C.index()] as usize;
         dispatch!(output.dtype(), T => self.fill::<T>(first, &inputs[0], &mut output));
+    }
+
+    fn kernels(
+        &self,
+        inputs: &[Dtype],
+        _output: Dtype,
+        region: &Region,
+        _from: &[Region],
+    ) -> Option<Kernels> {
+        let first = region.start[Axis::C.index()] as u32;
+        let (way, numbers) = match &self.way {
+            Way::Logs(_, weights) => (0, weights.as_flattened().to_vec()),
+            Way::Opponents(space, [factors, shifts]) => (1, [&space.numbers()[..], factors, shifts].concat()),
+        };
+        let numbers = [&self.white[..], &numbers].concat();
+        let arguments = vec![Argument::U32(first), Argument::U32(way), Argument::F64s(numbers, SPACES)];
+        Some(Sweep::over(format!("recolour_{}", inputs[0]), arguments).into())
     }
 }

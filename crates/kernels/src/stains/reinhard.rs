@@ -53,6 +53,13 @@ impl Space {
         Self { opponents, cones_of_opponents, colours_of_cones }
     }
 
+    /// All matrices, row by row: cones, opponents, and back.
+    pub(super) fn numbers(&self) -> Vec<f64> {
+        [&CONES, &self.opponents, &self.cones_of_opponents, &self.colours_of_cones]
+            .map(|rows| rows.as_flattened())
+            .concat()
+    }
+
     /// l, α and β of shares of light.
     #[inline(always)]
     pub(super) fn opponents(&self, shares: [f64; 3]) -> [f64; 3] {

@@ -4,7 +4,8 @@ use super::{Block, COLOURS, DARKEST, Logs, Matrix, colours, inverse};
 use crate::math;
 use crate::pointwise::{Sample, for_rows};
 use crate::vectorised;
-use voxtile_sched::contract::{Footprint, Op, Pass, Placed, Refused};
+use voxtile_sched::contract::device::{Argument, Sweep};
+use voxtile_sched::contract::{Footprint, Kernels, Op, Pass, Placed, Refused};
 use voxtile_sched::dispatch;
 use voxtile_sched::model::{Axis, Channel, Dtype, Kind, Meta, Region, Shape, Tile, TileMut};
 
@@ -29,6 +30,13 @@ impl Unmix {
         let (inverse, unit) = (inverse(vectors)?, math::ln(DARKEST));
         let weights = [0, 1, 2].map(|s: usize| inverse.map(|row| row[s] / unit));
         Some(Self { name, logs, weights, stains })
+    }
+
+    /// The kernel, for a tile whose first channel is that stain.
+    fn kernel(&self, input: Dtype, first: u32) -> Kernels {
+        let numbers = [&self.logs.white[..], self.weights.as_flattened()].concat();
+        let arguments = vec![Argument::U32(first), Argument::F64s(numbers, 12)];
+        Sweep::over(format!("unmix_{input}"), arguments).into()
     }
 
     fn fill<T: Sample>(&self, first: usize, input: &Tile<'_>, output: &mut TileMut<'_>) {
@@ -56,6 +64,12 @@ vectorised! {
             *to = (amount + 0.0) as f32;
         }
     }
+}
+
+/// The kernel of any separation, as a plan asks for it.
+pub(crate) fn unmixing(input: Dtype) -> Kernels {
+    let arguments = vec![Argument::U32(0), Argument::F64s(Vec::new(), 12)];
+    Sweep::over(format!("unmix_{input}"), arguments).into()
 }
 
 /// What a separation of an image into three stains is.
@@ -113,5 +127,15 @@ impl Placed for Unmix {
     ) {
         let first = region.start[Axis::C.index()] as usize;
         dispatch!(inputs[0].dtype(), T => self.fill::<T>(first, &inputs[0], &mut output));
+    }
+
+    fn kernels(
+        &self,
+        inputs: &[Dtype],
+        _output: Dtype,
+        region: &Region,
+        _from: &[Region],
+    ) -> Option<Kernels> {
+        Some(self.kernel(inputs[0], region.start[Axis::C.index()] as u32))
     }
 }

@@ -4,8 +4,8 @@ use super::macenko::{self, Macenko};
 use super::reinhard::{Reinhard, Spread};
 use std::any::Any;
 use std::sync::Arc;
-use voxtile_sched::contract::{Footprint, Global, Op, Pass, Refused, Resolved, Statistic};
-use voxtile_sched::model::{Axis, Meta, Region, Shape, Tile, TileMut};
+use voxtile_sched::contract::{Footprint, Global, Kernels, Op, Pass, Refused, Resolved, Statistic};
+use voxtile_sched::model::{Axis, Dtype, Meta, Region, Shape, Tile, TileMut};
 
 /// What an operation must know.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +30,8 @@ pub(crate) struct Waiting {
     pub(crate) output: fn(&Meta) -> Result<Meta, Refused>,
     pub(crate) reads: fn(&Region) -> Region,
     pub(crate) then: Then,
+    /// A family of kernels of the operation that follows, and the sizes of what it is given: all that a plan asks for.
+    pub(crate) kernels: fn(Dtype) -> Kernels,
 }
 
 impl Op for Waiting {
@@ -59,6 +61,10 @@ impl Op for Waiting {
 
     fn cpu(&self, _inputs: &[Tile<'_>], _output: TileMut<'_>, _scratch: &mut [u8]) {
         unreachable!("placed when it runs")
+    }
+
+    fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
+        Some((self.kernels)(inputs[0]))
     }
 }
 

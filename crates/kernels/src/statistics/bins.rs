@@ -1,13 +1,15 @@
 //! Counts between two ends: of each value of a wide integer type, or of the bins that numpy cuts floats into.
 
 use super::key::{key, value, whole};
-use super::{Extent, Histogram};
+use super::{Extent, Histogram, add_counts, counting};
+use crate::device::constants;
 use crate::pointwise::{Sample, for_rows};
 use std::any::Any;
 use std::sync::Arc;
-use voxtile_sched::contract::Statistic;
+use voxtile_sched::contract::device::{Argument, Buffer, Slot};
+use voxtile_sched::contract::{Kernels, Statistic};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Region, Tile};
+use voxtile_sched::model::{Dtype, Region, Shape, Tile};
 
 /// Values of an integer type that are counted one by one.
 pub(super) const MOST_VALUES: u64 = 1 << 20;
@@ -48,6 +50,11 @@ impl Bins {
         }
     }
 
+    /// Bins in a unit.
+    fn scale(&self) -> f64 {
+        BINS as f64 / (self.edges[BINS] / 2.0 - self.edges[0] / 2.0) / 2.0
+    }
+
     fn count_values<T: Sample>(&mut self, row: &[T]) {
         for &v in row {
             self.counts[(key(v) - self.first) as usize] += 1;
@@ -58,8 +65,8 @@ impl Bins {
     fn count_bins<T: Sample>(&mut self, row: &[T]) {
         let edges: &[f64; BINS + 1] = (&*self.edges).try_into().expect("made with that many");
         let counts: &mut [u64; BINS] = (&mut *self.counts).try_into().expect("made with that many");
-        let (low, high) = (edges[0], edges[BINS]);
-        let scale = BINS as f64 / (high / 2.0 - low / 2.0) / 2.0;
+        let (low, high, scale) =
+            (edges[0], edges[BINS], BINS as f64 / (edges[BINS] / 2.0 - edges[0] / 2.0) / 2.0);
         for &v in row {
             let v = v.to_f64();
             if v >= low && v <= high {
@@ -100,6 +107,26 @@ impl Statistic for Bins {
                 false => self.count_bins::<T>(view.row(t, c, z, y)),
             });
         });
+    }
+
+    fn kernels(&self, tile: Dtype, _shape: &Shape) -> Option<Kernels> {
+        if tile != Dtype::F32 || self.edges.is_empty() {
+            return None;
+        }
+        let counts = Buffer::row(Dtype::U32, BINS as u64).zeroed();
+        let from = vec![Slot::Input(0), Slot::Constants(0)];
+        let scale = vec![Argument::F64(self.scale())];
+        let sweep = counting("bins_f32".to_owned(), from, vec![Slot::Result(0)], scale);
+        Some(Kernels {
+            constants: vec![constants(&self.edges)],
+            results: vec![counts.into()],
+            ..sweep.into()
+        })
+    }
+
+    fn take(&mut self, results: &[&[u8]], _region: &Region) -> bool {
+        add_counts(results[0], &mut self.counts);
+        true
     }
 
     fn merge(&mut self, other: Box<dyn Statistic>) {

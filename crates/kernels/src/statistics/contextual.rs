@@ -34,6 +34,11 @@ impl Boxes {
         Self { image, size, count: std::array::from_fn(|a| image[a].div_ceil(size[a])) }
     }
 
+    /// How many boxes stand along each axis.
+    pub(crate) fn count(&self) -> PerAxis<u64> {
+        self.count
+    }
+
     /// Boxes in all.
     pub(crate) fn len(&self) -> u64 {
         self.count.iter().product()
@@ -90,6 +95,11 @@ impl Scale {
         let ends = if extent.ends[0] > extent.ends[1] { [0; 2] } else { extent.ends };
         let [low, high] = ends.map(|end| value(extent.dtype, end) / 2.0);
         Self { low, span: high - low, width: 1 + LEVELS / bins }
+    }
+
+    /// The low end and the span, both halved, and what division by the width of a bin is a product with.
+    pub(crate) fn numbers(self) -> (f64, f64, u64) {
+        (self.low, self.span, (1u64 << 32) / u64::from(self.width) + 1)
     }
 
     /// The bins of a row; NaN counts as the lowest value.

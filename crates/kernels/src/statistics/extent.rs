@@ -1,12 +1,14 @@
 //! The lowest and the highest voxel.
 
+use super::counting;
 use super::key::{ends, key};
 use crate::pointwise::{Sample, for_rows};
 use crate::vectorised;
 use std::any::Any;
-use voxtile_sched::contract::Statistic;
+use voxtile_sched::contract::device::{Buffer, Slot};
+use voxtile_sched::contract::{Kernels, Statistic};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Element, Region, Tile};
+use voxtile_sched::model::{Dtype, Element, Region, Shape, Tile};
 
 /// Voxels that are compared side by side.
 const LANES: usize = 32;
@@ -62,6 +64,22 @@ impl Statistic for Extent {
                 self.ends = [self.ends[0].min(key(found[0])), self.ends[1].max(key(found[1]))];
             }
         });
+    }
+
+    fn kernels(&self, tile: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let (low, high) =
+            (Buffer { fill: Some(0xff), ..Buffer::row(Dtype::U32, 1) }, Buffer::row(Dtype::U32, 1).zeroed());
+        let to = vec![Slot::Result(0), Slot::Result(1)];
+        let sweep = counting(format!("extent_{tile}"), vec![Slot::Input(0)], to, Vec::new());
+        (tile == Dtype::F32).then(|| Kernels { results: vec![low.into(), high.into()], ..sweep.into() })
+    }
+
+    fn take(&mut self, results: &[&[u8]], _region: &Region) -> bool {
+        let [low, high] = [0, 1].map(|n| u64::from(bytemuck::pod_read_unaligned::<u32>(&results[n][..4])));
+        if low <= high {
+            self.ends = [self.ends[0].min(low), self.ends[1].max(high)];
+        }
+        true
     }
 
     fn merge(&mut self, other: Box<dyn Statistic>) {

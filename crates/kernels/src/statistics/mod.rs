@@ -31,8 +31,21 @@ use masses::Masses;
 use std::any::Any;
 use std::sync::Arc;
 use sums::Sums;
+use voxtile_sched::contract::device::{Argument, Slot, Sweep, Threads};
 use voxtile_sched::contract::{Footprint, Global, Kernels, Op, Pass, Refused, Resolved, Statistic};
 use voxtile_sched::model::{Dtype, Meta, Shape, Tile, TileMut};
+
+/// A kernel whose blocks share out a tile among themselves, and count.
+fn counting(kernel: String, from: Vec<Slot>, to: Vec<Slot>, arguments: Vec<Argument>) -> Sweep {
+    let threads = Threads::Processors { blocks: 4, threads: 256, shared: 0 };
+    Sweep::new(kernel, from, to, arguments).by(threads).weighing(2.0)
+}
+
+/// Counts of a tile added to those so far.
+fn add_counts(counts: &[u8], totals: &mut [u64]) {
+    let counts = counts.chunks_exact(4).map(bytemuck::pod_read_unaligned::<u32>);
+    totals.iter_mut().zip(counts).for_each(|(total, count)| *total += u64::from(count));
+}
 
 /// What an operation must know of the whole image.
 #[derive(Clone, Debug, PartialEq)]

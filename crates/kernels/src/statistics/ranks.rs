@@ -4,11 +4,14 @@
 //! has. The next counts those voxels by their second digit that share the first one with a wanted rank, and so on.
 
 use super::key::{ends, key, value};
+use super::{add_counts, counting};
+use crate::device::constants;
 use crate::pointwise::{Sample, for_rows};
 use std::any::Any;
-use voxtile_sched::contract::Statistic;
+use voxtile_sched::contract::device::{Argument, Buffer, Slot};
+use voxtile_sched::contract::{Kernels, Statistic};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Region, Tile};
+use voxtile_sched::model::{Dtype, Region, Shape, Tile};
 
 /// Bits of a digit.
 const DIGIT: u32 = 16;
@@ -170,6 +173,20 @@ pub(super) fn between(a: f64, b: f64, part: f64, single: bool) -> f64 {
 impl Statistic for Ranks {
     fn observe(&mut self, tile: &Tile<'_>, _region: &Region) {
         self.take(tile);
+    }
+
+    fn kernels(&self, tile: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let counts = Buffer::row(Dtype::U32, self.counts.len() as u64).zeroed();
+        let from = vec![Slot::Input(0), Slot::Constants(0)];
+        let shift = vec![Argument::U32(self.shift)];
+        let sweep = counting(format!("digits_{tile}"), from, vec![Slot::Result(0)], shift);
+        let constants = vec![constants(&self.prefixes)];
+        (tile == Dtype::F32).then(|| Kernels { constants, results: vec![counts.into()], ..sweep.into() })
+    }
+
+    fn take(&mut self, results: &[&[u8]], _region: &Region) -> bool {
+        add_counts(results[0], &mut self.counts);
+        true
     }
 
     fn merge(&mut self, other: Box<dyn Statistic>) {

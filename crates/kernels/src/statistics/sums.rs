@@ -1,13 +1,21 @@
 //! The mean, of an exact sum: so it does not depend on which tile is added to which.
 
+use super::counting;
+use crate::device::numbers;
 use crate::pointwise::{Sample, for_rows};
 use std::any::Any;
-use voxtile_sched::contract::Statistic;
+use voxtile_sched::contract::device::{Buffer, Slot};
+use voxtile_sched::contract::{Kernels, Statistic};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Dtype, Region, Tile};
+use voxtile_sched::model::{Dtype, Region, Shape, Tile};
 
 /// Exponents of `f64`.
 const EXPONENTS: usize = 2048;
+
+/// Of f32 on a device: the first exponent that has a sum and how many have, and the bits that mantissas lack.
+const FIRST: usize = 873;
+const TOLD: usize = 278;
+const SHORTER: u32 = 29;
 
 /// The sum of the voxels, of floats of the finite ones: as integers, those of floats apart for each exponent.
 pub(super) struct Sums {
@@ -72,6 +80,23 @@ impl Statistic for Sums {
             let view = tile.view::<T>();
             for_rows(tile.shape(), |t, c, z, y| self.add::<T>(view.row(t, c, z, y)));
         });
+    }
+
+    fn kernels(&self, tile: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let sums = Buffer::row(Dtype::U64, TOLD as u64 + 1).zeroed();
+        let sweep =
+            counting(format!("mantissas_{tile}"), vec![Slot::Input(0)], vec![Slot::Result(0)], Vec::new());
+        (tile == Dtype::F32).then(|| Kernels { results: vec![sums.into()], ..sweep.into() })
+    }
+
+    fn take(&mut self, results: &[&[u8]], _region: &Region) -> bool {
+        let words: Vec<i64> = numbers(results[0]);
+        let (sums, count) = (&words[..TOLD], words[TOLD]);
+        for (part, sum) in self.by_exponent[FIRST..].iter_mut().zip(sums) {
+            *part += i128::from(*sum) << SHORTER;
+        }
+        self.count += count as u64;
+        true
     }
 
     fn merge(&mut self, other: Box<dyn Statistic>) {

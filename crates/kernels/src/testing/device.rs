@@ -87,6 +87,26 @@ pub(super) fn compare_table(
     true
 }
 
+/// Whether an operation has kernels, for its tiles or for what it makes of them, that exist.
+#[cfg(test)]
+pub(crate) fn has_kernels(op: &dyn Op, inputs: &[Meta], output: &Meta) -> bool {
+    let dtypes: Vec<Dtype> = inputs.iter().map(|meta| meta.dtype).collect();
+    let kernels = match op.pass() {
+        Pass::Local | Pass::Global(_) => op.kernels(&dtypes, output.dtype, &output.shape),
+        Pass::Placed(placed) => {
+            let whole = Region::whole(output.shape);
+            let from: Vec<Region> =
+                inputs.iter().enumerate().map(|(n, i)| op.reads(n, &whole, &i.shape)).collect();
+            placed.kernels(&dtypes, output.dtype, &whole, &from)
+        }
+        Pass::Fold(fold) => fold.kernels(dtypes[0], &inputs[0].shape),
+        Pass::Merge(merge) => merge.kernels(&dtypes, &output.shape),
+        Pass::Tally(tally) => tally.kernels(&dtypes, &output.shape),
+        Pass::Propagate(_) => None,
+    };
+    kernels.is_some_and(|kernels| kernels.sweeps.iter().all(device::has))
+}
+
 fn has(gpu: &dyn Device, kernels: &Kernels) -> bool {
     kernels.sweeps.iter().all(|sweep| gpu.has(sweep))
 }
@@ -107,7 +127,7 @@ fn on(gpu: &dyn Device, op: &dyn Op, inputs: &[&Image], wanted: &Image) -> Optio
             placed.kernels(&dtypes, meta.dtype, &whole, &from)?
         }
         Pass::Fold(fold) => return folded(gpu, op, fold, inputs[0], meta),
-        Pass::Global(global) => return observed(gpu, op, global, inputs),
+        Pass::Global(global) => return observed(gpu, op, global, inputs, wanted),
         Pass::Merge(merge) => return merged(gpu, op, merge, inputs, meta),
         Pass::Propagate(_) | Pass::Tally(_) => return None,
     };
@@ -185,7 +205,13 @@ fn folded(gpu: &dyn Device, op: &dyn Op, fold: &dyn Fold, image: &Image, meta: M
 }
 
 /// What an operation becomes by statistics that are counted there, on the CPU.
-fn observed(gpu: &dyn Device, op: &dyn Op, global: &dyn Global, inputs: &[&Image]) -> Option<Image> {
+fn observed(
+    gpu: &dyn Device,
+    op: &dyn Op,
+    global: &dyn Global,
+    inputs: &[&Image],
+    wanted: &Image,
+) -> Option<Image> {
     let mut any = false;
     let mut tile = TILE;
     if let Some(axis) = global.spans() {
@@ -205,7 +231,8 @@ fn observed(gpu: &dyn Device, op: &dyn Op, global: &dyn Global, inputs: &[&Image
             statistic.observe(&part.tile(), region);
         }
     });
-    any.then(|| run(&*local, inputs, WHOLE))
+    // What it becomes may have kernels too.
+    on(gpu, &*local, inputs, wanted).or_else(|| any.then(|| run(&*local, inputs, WHOLE)))
 }
 
 /// Tiles worked there, joined and painted.

@@ -31,6 +31,8 @@ mod tables;
 mod tests;
 
 pub use conformance::{Check, inputs, stages};
+#[cfg(test)]
+pub(crate) use device::has_kernels;
 pub use execute::{WHOLE, apply, cut, resolve, run, tabulate};
 pub use image::{Fill, Float, Image, Random, meta};
 pub use tables::{check_table, same};

@@ -221,6 +221,11 @@ pub trait Op: Send + Sync {
     fn kernels(&self, _inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
         None
     }
+
+    /// Why there are no kernels of any pass, or none for the arguments: a clause for people.
+    fn no_kernels(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 #[cfg(test)]

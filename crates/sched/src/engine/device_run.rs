@@ -181,7 +181,11 @@ fn needs(graph: &Graph, planned: &Planned, device: &dyn Device) -> Result<Needs,
     let tiles = kinds(stage, &planned.tiling);
     let ends = |tile: &Region| lower::ending_of(stage, tile, &*end).filter(|kernels| known(kernels, device));
     if stage.nodes.is_empty() && !tiles.iter().any(|tile| ends(tile).is_some()) {
-        return Err("nothing is computed before the end of the stage".into());
+        let end = stage.end.step().map(|step| &graph.steps[step]);
+        return Err(Not::There(match end.and_then(|step| Some((&step.label, step.op.no_kernels()?))) {
+            Some((step, why)) => format!("`{step}` has no kernels: {why}"),
+            None => "nothing is computed before the end of the stage".to_owned(),
+        }));
     }
     for tile in &tiles {
         let demand = demand::demand(stage, tile);
@@ -199,7 +203,8 @@ fn needs(graph: &Graph, planned: &Planned, device: &dyn Device) -> Result<Needs,
             if !kernels.is_some_and(|k| known(&k, device)) {
                 let dtypes: Vec<&str> = node.inputs.iter().map(|&i| stage.meta(i).dtype.name()).collect();
                 let (from, to) = (dtypes.join(" and "), node.meta.dtype);
-                return Err(Not::There(format!("`{step}` has no kernel from {from} to {to}")));
+                let why = node.op.no_kernels().map_or_else(String::new, |why| format!(": {why}"));
+                return Err(Not::There(format!("`{step}` has no kernel from {from} to {to}{why}")));
             }
         }
     }
@@ -288,8 +293,11 @@ fn known(kernels: &Kernels, device: &dyn Device) -> bool {
     kernels.program.is_some() || kernels.sweeps.iter().all(|sweep| device.has(sweep))
 }
 
+/// Gives kernels for inputs of these sample types and a tile of this shape, if there are any.
+type KernelsOf<'a> = Box<dyn Fn(&[Dtype], &Shape) -> Option<Kernels> + 'a>;
+
 /// The kernels of the first pass of a stage's end.
-fn end_kernels<'a>(graph: &'a Graph, stage: &Stage) -> Box<dyn Fn(&[Dtype], &Shape) -> Option<Kernels> + 'a> {
+fn end_kernels<'a>(graph: &'a Graph, stage: &Stage) -> KernelsOf<'a> {
     let op = stage.end.step().map(|step| &graph.steps[step].op);
     match (stage.end, op.map(|op| op.pass())) {
         (End::Fold(_), Some(Pass::Fold(fold))) => Box::new(|dtypes, shape| fold.kernels(dtypes[0], shape)),

@@ -297,9 +297,12 @@ fn worth_trying(graph: &Graph, step: usize, cuts: &BTreeSet<usize>) -> bool {
     // What comes before must be worth keeping: a neighbourhood step somewhere upstream.
     let mut costly = false;
     let mut open = vec![Input::Step(step)];
+    // Once each: there may be exponentially many ways from a step to those before it.
+    let mut met = BTreeSet::new();
     while let Some(input) = open.pop() {
         if let Input::Step(i) = input
             && (i == step || !cuts.contains(&i))
+            && met.insert(i)
         {
             let op = &graph.steps[i].op;
             costly |= (0..graph.steps[i].inputs.len()).any(|n| matches!(op.footprint(n), Footprint::Halo(_)));

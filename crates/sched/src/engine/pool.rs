@@ -99,7 +99,13 @@ impl Pool {
         if let Some(memory) = hosted.and_then(|device| device.host_memory(size)) {
             return Ok(Mapping { memory: Memory::Hosted(memory), size });
         }
-        Mapping::new(size).inspect_err(|_| self.state.lock().expect("pool lock").live -= size)
+        if let Ok(mapping) = Mapping::new(size) {
+            return Ok(mapping);
+        }
+        // Perhaps what lies idle is what is missing.
+        let mut state = self.state.lock().expect("pool lock");
+        state.shrink(0);
+        Mapping::new(size).inspect_err(|_| state.live -= size)
     }
 
     fn give(&self, mapping: Mapping) {

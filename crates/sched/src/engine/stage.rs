@@ -61,8 +61,11 @@ impl End {
     pub(crate) fn step(self) -> Option<usize> {
         match self {
             Self::Write => None,
-            Self::Fold(step) | Self::Observe(step, _) | Self::Merge(step) => Some(step),
-            Self::Propagate(step) | Self::Tally(step) => Some(step),
+            Self::Fold(step)
+            | Self::Observe(step, _)
+            | Self::Merge(step)
+            | Self::Propagate(step)
+            | Self::Tally(step) => Some(step),
         }
     }
 }

@@ -76,6 +76,8 @@ pub struct Meta {
     pub channels: Vec<Channel>,
     /// The image's own name, if the file carries one.
     pub name: Option<String>,
+    /// How the image was made, as text of whoever made it, if the file carries that.
+    pub made: Option<String>,
 }
 
 impl Meta {
@@ -90,6 +92,7 @@ impl Meta {
             spacing: [const { None }; NDIM],
             channels: Vec::new(),
             name: None,
+            made: None,
         }
     }
 

@@ -36,8 +36,8 @@ impl Halo {
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         Self {
-            lo: std::array::from_fn(|a| self.lo[a] + other.lo[a]),
-            hi: std::array::from_fn(|a| self.hi[a] + other.hi[a]),
+            lo: std::array::from_fn(|a| self.lo[a].saturating_add(other.lo[a])),
+            hi: std::array::from_fn(|a| self.hi[a].saturating_add(other.hi[a])),
         }
     }
 

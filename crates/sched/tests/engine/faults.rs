@@ -317,3 +317,57 @@ fn a_plan_that_is_too_large_to_hold_is_refused_with_its_numbers() {
     assert_eq!(tiles, 125_000 * 125_000);
     assert!(reads > most && reads <= 9 * tiles, "{reads} reads");
 }
+
+/// An operation that asks for far more than there is, for tiles of more than so many voxels, once it is told to.
+struct Greedy {
+    most: AtomicU64,
+    small: AtomicU64,
+}
+
+impl Op for Greedy {
+    fn name(&self) -> &'static str {
+        "greedy"
+    }
+    fn output(&self, inputs: &[Meta]) -> Result<Meta, Refused> {
+        Ok(inputs[0].clone())
+    }
+    fn footprint(&self, _: usize) -> Footprint {
+        Footprint::radius([0, 0, 1, 1, 1])
+    }
+    fn scratch(&self, output: &Shape) -> u64 {
+        if output.iter().product::<u64>() > self.most.load(Ordering::SeqCst) { 1 << 50 } else { 0 }
+    }
+    fn ns_per_voxel(&self) -> f64 {
+        1.0
+    }
+    fn cpu(&self, inputs: &[Tile<'_>], output: TileMut<'_>, scratch: &mut [u8]) {
+        self.small.fetch_add(1, Ordering::SeqCst);
+        let mix = Mix { halo: Halo::symmetric([0, 0, 1, 1, 1]), border: Border::Reflect };
+        mix.cpu(inputs, output, scratch);
+    }
+}
+
+#[test]
+fn a_tile_without_memory_is_computed_in_parts_with_the_same_bits() {
+    let input = Image::noise([1, 1, 12, 12, 12], "zyx", 3);
+    let source: Arc<dyn Source> = Memory::new(input.clone(), [1, 1, 4, 4, 4], None);
+    let result = |greedy: Arc<Greedy>, most: u64| {
+        let mut graph = Graph::new(vec![input.meta.clone()]);
+        graph.push(greedy.clone(), &[Input::Source(0)], "greedy").unwrap();
+        let sink = Memory::new(Image::new(graph.output_meta().clone()), [1, 1, 6, 12, 12], None);
+        let how = Options { tile: [None, None, Some(6), Some(12), Some(12)], ..options(1 << 30) };
+        let plan = Plan::new(graph, std::slice::from_ref(&source), sink.layout(), &how).unwrap();
+        // What is planned is one thing, what the machine has by then another.
+        greedy.most.store(most, Ordering::SeqCst);
+        let done = plan.run(&[source.clone()], sink.clone(), &MemorySpill, &Hooks::default());
+        done.map(|_| sink.image().data)
+    };
+    let greedy = || Arc::new(Greedy { most: AtomicU64::new(u64::MAX), small: AtomicU64::new(0) });
+    let want = result(greedy(), u64::MAX).unwrap();
+    let parts = greedy();
+    assert!(result(parts.clone(), 100).unwrap() == want);
+    assert!(parts.small.load(Ordering::SeqCst) >= 16, "{:?}", parts.small);
+    // Where not even a part finds memory, the run ends with the place.
+    let error = result(greedy(), 0).unwrap_err();
+    assert!(matches!(error, RunError::Memory { .. }), "{error}");
+}

@@ -8,6 +8,7 @@ use super::super::device_run::{self, Computed, Failed, On};
 use super::super::plan::Planned;
 use super::super::pool::rounded;
 use super::super::schedule::{Key, Schedule};
+use super::super::smaller;
 use super::super::stage::Stage;
 use super::super::tile_run::{self, Block, Chunk};
 use super::super::tiles::TileAt;
@@ -364,7 +365,10 @@ impl StageRun {
                 return None;
             }
             let demand = demand::demand(&this.stage, &region);
-            match tile_run::compute(&this.shared.pool, &this.stage, &demand, chunks) {
+            let (pool, stage) = (&this.shared.pool, &this.stage);
+            let computed = tile_run::compute(pool, stage, &demand, chunks.clone())
+                .or_else(|refused| smaller::compute(pool, stage, &region, &chunks, refused));
+            match computed {
                 Ok(roots) => Some(Taken::Roots(roots)),
                 Err(source) => {
                     this.fail(RunError::Memory { region, source });

@@ -2,6 +2,7 @@
 
 use crate::contract::Table;
 use crate::contract::device::Phase;
+use crate::model::Region;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,6 +26,22 @@ pub struct Progress {
     pub voxels_decoded: u64,
     /// Time since the start.
     pub elapsed: Duration,
+}
+
+/// A chunk that could not be decoded, where the run went on.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct DamagedChunk {
+    /// Its name in the store.
+    pub chunk: String,
+    /// Its voxels, or those of them that were read.
+    #[serde(serialize_with = "as_text")]
+    pub region: Region,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+fn as_text<S: serde::Serializer>(region: &Region, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(region)
 }
 
 /// What a finished run did.
@@ -53,6 +70,8 @@ pub struct Report {
     /// What a device did, if one computed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceTimes>,
+    /// Chunks of the sources that could not be decoded, where the caller chose to go on.
+    pub damaged: Vec<DamagedChunk>,
     /// The table, where the graph ends in one.
     #[serde(skip)]
     pub table: Option<Table>,
@@ -169,6 +188,7 @@ impl Meters {
             planned_bytes: self.planned,
             object_bytes: self.objects.load(Relaxed),
             device: Some(*self.device.lock().unwrap_or_else(PoisonError::into_inner)).filter(|d| d.jobs > 0),
+            damaged: Vec::new(),
             table: None,
         }
     }

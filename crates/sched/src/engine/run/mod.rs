@@ -7,7 +7,7 @@ mod meters;
 mod passes;
 mod trace;
 
-pub use meters::{DeviceTimes, Progress, Report};
+pub use meters::{DamagedChunk, DeviceTimes, Progress, Report};
 
 use self::dispatch::StageRun;
 use self::meters::Meters;
