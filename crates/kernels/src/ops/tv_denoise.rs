@@ -270,7 +270,7 @@ impl Op for Denoise {
                 let component = Slot::Scratch(axis - 2);
                 let numbers = [axis as u32, u32::from(i == 0)].map(Argument::U32);
                 let scales = [tau, tau / self.weight].map(Argument::F64);
-                let arguments = [&[axes.clone()], &numbers[..], &scales[..]].concat();
+                let arguments = [std::slice::from_ref(&axes), &numbers[..], &scales[..]].concat();
                 let kernel = format!("ascend_{}", inputs[0]);
                 kernels.sweeps.push(sweep(kernel, vec![of, component], component, arguments));
             }

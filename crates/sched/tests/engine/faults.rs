@@ -359,7 +359,7 @@ fn a_tile_without_memory_is_computed_in_parts_with_the_same_bits() {
         let plan = Plan::new(graph, std::slice::from_ref(&source), sink.layout(), &how).unwrap();
         // What is planned is one thing, what the machine has by then another.
         greedy.most.store(most, Ordering::SeqCst);
-        let done = plan.run(&[source.clone()], sink.clone(), &MemorySpill, &Hooks::default());
+        let done = plan.run(std::slice::from_ref(&source), sink.clone(), &MemorySpill, &Hooks::default());
         done.map(|_| sink.image().data)
     };
     let greedy = || Arc::new(Greedy { most: AtomicU64::new(u64::MAX), small: AtomicU64::new(0) });
