@@ -78,10 +78,7 @@ impl Mended {
     }
 
     fn note(&self, error: StoreError) -> Result<(), StoreError> {
-        let error = match error.downcast::<IoError>() {
-            Ok(error) => error,
-            Err(other) => return Err(other),
-        };
+        let error = error.downcast::<IoError>()?;
         let IoError::Damaged { chunk, region, problem, .. } = &*error else { return Err(error) };
         let mut found = self.found.0.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || DamagedChunk { chunk: chunk.clone(), region: *region, problem: problem.to_string() };
@@ -141,9 +138,9 @@ pub(crate) struct Skipping {
 }
 
 impl Skipping {
-    pub(crate) fn new(sink: Arc<dyn Sink>, mended: Arc<Mended>, reach: Reach) -> Arc<dyn Sink> {
+    pub(crate) fn new(sink: Arc<dyn Sink>, mended: Arc<Mended>, reach: Reach) -> Self {
         let grid = Grid::new(sink.meta().shape, sink.layout().chunk);
-        Arc::new(Self { sink, mended, reach, grid })
+        Self { sink, mended, reach, grid }
     }
 }
 

@@ -235,7 +235,6 @@ impl Pipeline {
 
     /// The most memory to take of each GPU, in bytes; by default nine tenths of what is free. Tiles that do not fit are
     /// computed in parts.
-    #[must_use]
     pub fn gpu_memory(self, bytes: u64) -> Self {
         Self { gpu_memory: Some(bytes), ..self }
     }

@@ -186,7 +186,9 @@ impl Plan {
     /// The sink, or one that leaves out what damage has spoilt.
     fn skipping(&self, sink: Arc<dyn Sink>) -> Arc<dyn Sink> {
         match &self.on_damage {
-            Some((mended, OnDamage::Skip)) => Skipping::new(sink, mended.clone(), self.plan.reach()),
+            Some((mended, OnDamage::Skip)) => {
+                Arc::new(Skipping::new(sink, mended.clone(), self.plan.reach()))
+            }
             _ => sink,
         }
     }

@@ -240,7 +240,8 @@ fn sample(
                 (true, false) => is == want || (is - want).abs() <= 1e-5 * want.abs().max(f64::MIN_POSITIVE),
                 (false, _) => is == want,
             };
-            if !near && !(is.is_nan() && want.is_nan()) {
+            let both_nan = is.is_nan() && want.is_nan();
+            if !(near || both_nan) {
                 let at = std::array::from_fn(|a| at.start[a] as u64 + place[a]);
                 return Fit::Differs(at, is, want);
             }

@@ -53,6 +53,9 @@ pub struct Kept {
     pub bytes: u64,
 }
 
+/// What is copied of each level, the sizes of the levels that are not, and the part of the finest one.
+type Chosen = (Vec<Copied>, Vec<Vec<u64>>, Region);
+
 /// One level that is copied.
 struct Copied {
     planes: Planes,
@@ -131,18 +134,13 @@ impl KeepJpeg {
     }
 
     /// What is copied of each level, the sizes of those that are not, and the part of the finest one.
-    fn levels(
-        &self,
-        parts: &mut Parts,
-        series: &Series,
-        found: &[Level],
-    ) -> Result<(Vec<Copied>, Vec<Vec<u64>>, Region), IoError> {
+    fn levels(&self, parts: &mut Parts, series: &Series, found: &[Level]) -> Result<Chosen, IoError> {
         let store = self.input.display().to_string();
         let (mut copied, mut left_out) = (Vec::new(), Vec::new());
         // Sizes of pixels are those of the finest level there is, which need not be the finest one that is kept.
         let (base, found) = (&found[0].page, &found[self.open.level..]);
         let top = meta(series, base, &found[0].page, &self.open, &store)?;
-        let region = self.region.clone().unwrap_or_else(|| Region::whole(top.shape));
+        let region = self.region.unwrap_or_else(|| Region::whole(top.shape));
         if region.is_empty() || !Region::whole(top.shape).contains(&region) {
             return Err(refused(format!("{region} does not lie in the image of {:?}", top.dims())));
         }

@@ -94,7 +94,8 @@ impl Surveyor<'_> {
                 let (scale, first_scale) = (coarse[a], fine[a]);
                 // A level is cut or rounded up at its far edge, once for each step that leads to it.
                 let want = first_len as f64 * first_scale / scale;
-                if !((want - len as f64).abs() <= 1.0 + n as f64 * 0.5) {
+                let off = (want - len as f64).abs();
+                if off.is_nan() || off > 1.0 + n as f64 * 0.5 {
                     let axis = image.axes.as_ref().map_or_else(|| a.to_string(), |axes| axes[a].name.clone());
                     self.found(at, StructureFault::ScaleOff { axis, len, scale, first_len, first_scale });
                 }
