@@ -182,6 +182,9 @@ pub(crate) struct Verify {
     /// Chooses the regions of `--sample`
     #[arg(long, value_name = "N", default_value_t = 0, requires = "sample")]
     pub(crate) seed: u64,
+    /// Run the code of the user's own that the output records (`kernel file=`), if its SHA-256 is this
+    #[arg(long, value_name = "HASH", requires = "sample")]
+    pub(crate) allow_kernel: Vec<String>,
     /// Count as findings also what OME-Zarr advises, and chunks that are not stored
     #[arg(long, conflicts_with = "b")]
     pub(crate) strict: bool,

@@ -201,6 +201,13 @@ fn explain(failure: &Failure, cli: &Cli) -> Explained {
         Failure::InputChanged { .. } | Failure::OtherResult { .. } => {
             (failure.to_string(), Some(format!("`voxtile info {}` shows how it was made", words.input())))
         }
+        Failure::KernelNotAllowed { digest, .. } => {
+            let hint = match digest {
+                Some(digest) => format!("read the file first; `--allow-kernel {digest}` runs it"),
+                None => "there is no such file".to_owned(),
+            };
+            (failure.to_string(), Some(hint))
+        }
         Failure::Interrupted | Failure::Stdout(_) | Failure::Closed => (failure.to_string(), None),
     }
 }

@@ -93,3 +93,31 @@ fn what_cannot_be_made_again_is_refused() {
     std::fs::remove_dir_all(place.path("in.zarr")).unwrap();
     refused(&["verify", "out.zarr", "--sample", "1"], "in.zarr` does not exist");
 }
+
+#[test]
+fn code_that_a_record_names_runs_only_if_it_is_allowed() {
+    let place = Place::new();
+    place.volume("in.zarr");
+    place.ok(&["run", "in.zarr", "out.zarr", "invert"]);
+    std::fs::write(
+        place.path("own.cu"),
+        "__device__ Out f(const Around<In>& a, const double*) { return a(0, 0, 0); }",
+    )
+    .unwrap();
+    let (root, file) = (place.path("out.zarr/zarr.json"), place.path("own.cu"));
+    let text = std::fs::read_to_string(&root).unwrap();
+    let record = text.replace("invert", &format!("kernel file={} name=f", file.display()));
+    assert_ne!(record, text);
+    std::fs::write(&root, record).unwrap();
+    let answer = place.run(&["verify", "out.zarr", "--sample", "1"]);
+    assert_eq!(answer.code, Some(2), "{}{}", answer.stdout, answer.stderr);
+    assert!(answer.stderr.contains("which its record asks to run"), "{}", answer.stderr);
+    let (_, hash) = answer.stderr.split_once("`--allow-kernel ").expect("a hint");
+    let (hash, _) = hash.split_once('`').unwrap();
+    let other =
+        place.run(&["verify", "out.zarr", "--sample", "1", "--allow-kernel", &hash.replace('a', "b")]);
+    assert!(other.stderr.contains("which its record asks to run"), "{}", other.stderr);
+    // Allowed, it goes on to what else there is to say, as that there is no GPU.
+    let allowed = place.run(&["verify", "out.zarr", "--sample", "1", "--allow-kernel", hash]);
+    assert!(!allowed.stderr.contains("which its record asks to run"), "{}", allowed.stderr);
+}

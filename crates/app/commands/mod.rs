@@ -68,6 +68,8 @@ pub(crate) enum Failure {
     InputChanged { path: PathBuf, input: PathBuf },
     #[error("`{}` holds {is:?} voxels, and its recipe makes {makes:?}", path.display())]
     OtherResult { path: PathBuf, is: Vec<u64>, makes: Vec<u64> },
+    #[error("`{}` was made by code in `{file}`, which its record asks to run", path.display())]
+    KernelNotAllowed { path: PathBuf, file: String, digest: Option<String> },
     #[error("interrupted")]
     Interrupted,
     #[error("cannot write to stdout: {0}")]

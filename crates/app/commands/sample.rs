@@ -47,6 +47,12 @@ pub(super) fn sample(output: &Opened, args: &Verify, count: u64, global: Global)
         true => Recipe::default(),
         false => Recipe::parse(&made.recipe).map_err(Error::from)?,
     };
+    // A record is a file's word: what it asks to run, the user must have read.
+    for (file, digest) in recipe.sources() {
+        if !digest.as_ref().is_some_and(|digest| args.allow_kernel.contains(digest)) {
+            return Err(Failure::KernelNotAllowed { path, file, digest });
+        }
+    }
     let input = &made.input.path;
     let open = || -> Result<Pipeline, Failure> {
         let pipeline = Pipeline::open_with(input, &made.input.options())?.recipe(recipe.clone());

@@ -55,6 +55,21 @@ impl Recipe {
         }
         self
     }
+
+    /// The SHA-256 of each source of the user's own that a step runs, or of a name that is no file, nothing.
+    pub(crate) fn sources(&self) -> Vec<(String, Option<String>)> {
+        let mut sources = Vec::new();
+        for step in &self.clone().with_digests().steps {
+            let What::Listed { op, args } = &step.what else { continue };
+            let value = |param| args.iter().find(|arg| arg.param == param).map(|arg| arg.value.clone());
+            if ops::find(op).is_some_and(|spec| spec.params.iter().any(|param| param.name == "sha256"))
+                && let Some(file) = value("file")
+            {
+                sources.push((file, value("sha256")));
+            }
+        }
+        sources
+    }
 }
 
 /// One step.
