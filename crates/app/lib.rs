@@ -30,6 +30,6 @@ pub use output::Output;
 pub use pipeline::{Pipeline, Plan, Value};
 pub use pyramid::{Pyramid, Reduction};
 pub use recipe::Recipe;
-pub use voxtile_io::{Codec, Info, OpenOptions, RawOptions, RawType};
+pub use voxtile_io::{Codec, Info, OpenOptions, RawOptions, RawType, Remote, Traffic};
 pub use voxtile_sched::contract::{Column, Table, Values};
 pub use voxtile_sched::engine::{Cancel, Progress, Report, Summary, Workshop};

@@ -2,7 +2,7 @@
 
 use crate::{Error, Pyramid};
 use std::path::{Path, PathBuf};
-use voxtile_io::{Codec, Format, Info, IoError, OutputOptions, Shuffle};
+use voxtile_io::{Codec, Format, Info, IoError, OutputOptions, Remote, Shuffle};
 use voxtile_sched::model::{AxisSet, Meta, NDIM, PerAxis, Shape};
 
 /// An image to be written. What is not set here follows the input.
@@ -22,6 +22,7 @@ pub struct Output {
     pub(crate) overwrite: bool,
     /// Smaller versions that are written with it.
     pub(crate) pyramid: Option<Pyramid>,
+    remote: Remote,
 }
 
 impl Output {
@@ -37,6 +38,7 @@ impl Output {
             zarr_v2: false,
             overwrite: false,
             pyramid: None,
+            remote: Remote::new(),
         }
     }
 
@@ -84,10 +86,24 @@ impl Output {
         Self { pyramid: Some(pyramid), ..self }
     }
 
+    /// How a place on the network is reached, if the path names one: `s3://bucket/result.ome.zarr`.
+    #[must_use]
+    pub fn remote(self, remote: Remote) -> Self {
+        Self { remote, ..self }
+    }
+
     /// Replaces an image that exists at the path; otherwise it is refused.
     #[must_use]
     pub fn overwrite(self, yes: bool) -> Self {
         Self { overwrite: yes, ..self }
+    }
+
+    /// With what an image is written that is copied: what was not set is as in `info`.
+    ///
+    /// # Errors
+    /// [`Error::Sizes`] and [`Error::Io`] for what does not fit the image or the format.
+    pub fn options_for(&self, info: &Info, image: &Meta) -> Result<OutputOptions, Error> {
+        self.options(info, image, image)
     }
 
     /// Fills in what was not set, from what is known of the input and of the result.
@@ -123,8 +139,8 @@ impl Output {
             Format::ZarrV2 | Format::ZarrV3 => Codec::BloscZstd { level: 3, shuffle: Shuffle::Bit },
         });
         let bare = info.bare && self.pyramid.is_none() && matches!(format, Format::ZarrV2 | Format::ZarrV3);
-        let (path, overwrite) = (self.path.clone(), self.overwrite);
-        Ok(OutputOptions { path, format, chunk, shard, codec, overwrite, bare })
+        let (path, overwrite, remote) = (self.path.clone(), self.overwrite, self.remote.clone());
+        Ok(OutputOptions { path, format, chunk, shard, codec, overwrite, bare, remote })
     }
 }
 

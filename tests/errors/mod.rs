@@ -4,6 +4,7 @@ mod files;
 mod machine;
 mod options;
 mod recipes;
+mod stores;
 
 use crate::cli::Place;
 

@@ -12,8 +12,9 @@ import labels
 import operations
 import outputs
 import stains
+import stores
 import thresholds
 from common import main
 
 if __name__ == "__main__":
-    raise SystemExit(main([outputs, inputs, operations, labels, thresholds, stains, corpus]))
+    raise SystemExit(main([outputs, inputs, operations, labels, thresholds, stains, stores, corpus]))

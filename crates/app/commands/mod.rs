@@ -6,6 +6,7 @@ mod info;
 mod many;
 mod ops;
 mod preview;
+mod recursive;
 mod run;
 mod scan;
 mod verify;
@@ -14,8 +15,9 @@ use crate::args::{Cli, Command, EngineArgs, LimitArgs, ReadArgs, RecipeArgs, Wri
 use clap::CommandFactory;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use voxtile::op::{Axis, AxisSet, Dtype};
-use voxtile::{Error, OpenOptions, Output, Pipeline, Pyramid, RawOptions, Recipe, machine};
+use voxtile::{Error, OpenOptions, Output, Pipeline, Pyramid, RawOptions, Recipe, Remote, machine};
 
 /// How a command that did its work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +73,21 @@ impl From<voxtile::error::IoError> for Failure {
 
 pub(crate) type Done = Result<Outcome, Failure>;
 
+/// How the places on the network are reached that the command line names; one count of what that took.
+static REMOTE: OnceLock<Remote> = OnceLock::new();
+
+pub(crate) fn remote() -> Remote {
+    REMOTE.get_or_init(Remote::new).clone()
+}
+
 pub(crate) fn dispatch(cli: &Cli) -> Done {
+    if let Some(read) = cli.command.read() {
+        let mut remote = Remote::new().anonymous(read.anonymous);
+        if let Some(endpoint) = &read.endpoint {
+            remote = remote.endpoint(endpoint);
+        }
+        REMOTE.get_or_init(|| remote);
+    }
     match &cli.command {
         Command::Run(args) => run::run(args, cli.global),
         Command::Convert(args) => run::convert(args, cli.global),
@@ -112,7 +128,8 @@ impl ReadArgs {
             dtype,
             offset: self.raw_offset,
         });
-        OpenOptions { level: self.level.unwrap_or(0), array: self.array.clone(), axes: self.axes, raw }
+        let (level, array, remote) = (self.level.unwrap_or(0), self.array.clone(), remote());
+        OpenOptions { level, array, axes: self.axes, raw, remote }
     }
 }
 
@@ -141,6 +158,7 @@ impl RecipeArgs {
 impl WriteArgs {
     fn apply(&self, output: Output) -> Output {
         let mut output = output.overwrite(self.overwrite).zarr_v2(self.zarr_format.as_deref() == Some("2"));
+        output = output.remote(remote());
         if let Some(chunk) = &self.chunk {
             output = output.chunk(&chunk.0);
         }

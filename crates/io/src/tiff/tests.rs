@@ -359,6 +359,7 @@ fn output(path: PathBuf, codec: Codec) -> OutputOptions {
         codec,
         overwrite: true,
         bare: false,
+        remote: crate::Remote::new(),
     }
 }
 

@@ -1,12 +1,15 @@
 //! Zarr v2 and v3, with OME-Zarr metadata where there are any.
 
+mod ahead;
 mod blosc;
 mod chain;
+mod convert;
 mod describe;
 mod encode;
 mod fault;
 mod fill;
 mod foreign;
+mod hierarchy;
 mod metadata;
 mod open;
 mod shard;
@@ -18,5 +21,6 @@ mod step;
 mod tests;
 
 pub(crate) use encode::zstd_context;
-pub(crate) use open::{looks_like, open, open_in};
+pub use hierarchy::{Copied, Hierarchy, Way};
+pub(crate) use open::{ROOT, find, looks_like, open, open_in};
 pub(crate) use sink::{ZarrSink, layout};

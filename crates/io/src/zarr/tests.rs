@@ -168,6 +168,7 @@ impl Written {
             codec: self.codec,
             overwrite: true,
             bare: self.bare,
+            remote: crate::Remote::new(),
         }
     }
 }
