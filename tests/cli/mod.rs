@@ -10,6 +10,7 @@ mod planes;
 mod preview;
 mod pyramid;
 mod replace;
+mod slides;
 
 use crate::house;
 use ndarray::ArrayD;

@@ -11,10 +11,11 @@ import inputs
 import labels
 import operations
 import outputs
+import slides
 import stains
 import stores
 import thresholds
 from common import main
 
 if __name__ == "__main__":
-    raise SystemExit(main([outputs, inputs, operations, labels, thresholds, stains, stores, corpus]))
+    raise SystemExit(main([outputs, inputs, operations, labels, thresholds, stains, slides, stores, corpus]))

@@ -3,6 +3,7 @@
 mod demo;
 mod devices;
 mod info;
+mod keep;
 mod many;
 mod ops;
 mod preview;
@@ -14,10 +15,12 @@ mod verify;
 use crate::args::{Cli, Command, EngineArgs, LimitArgs, ReadArgs, RecipeArgs, WriteArgs};
 use clap::CommandFactory;
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use voxtile::op::{Axis, AxisSet, Dtype};
-use voxtile::{Error, OpenOptions, Output, Pipeline, Pyramid, RawOptions, Recipe, Remote, machine};
+use voxtile::{
+    Error, Images, OpenOptions, Output, Pipeline, Pyramid, RawOptions, Recipe, Remote, machine,
+};
 
 /// How a command that did its work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +132,15 @@ impl ReadArgs {
             offset: self.raw_offset,
         });
         let (level, array, remote) = (self.level.unwrap_or(0), self.array.clone(), remote());
-        OpenOptions { level, array, axes: self.axes, raw, remote }
+        OpenOptions { level, array, axes: self.axes, raw, stack: self.stack, remote }
+    }
+
+    /// One image or many; what is stacked is one.
+    pub(crate) fn images(&self, input: &Path) -> Result<Images, Failure> {
+        match self.stack {
+            Some(_) => Ok(Images::One(input.to_path_buf())),
+            None => Ok(Images::of(input)?),
+        }
     }
 }
 
@@ -186,6 +197,9 @@ impl EngineArgs {
     fn apply(&self, pipeline: Pipeline) -> Pipeline {
         let mut pipeline = pipeline.memory(self.limits.memory()).workers(self.limits.workers());
         pipeline = pipeline.device(self.device);
+        if let Some(bytes) = self.gpu_memory {
+            pipeline = pipeline.gpu_memory(bytes);
+        }
         if let Some(tile) = &self.tile {
             pipeline = pipeline.tile(&tile.0);
         }

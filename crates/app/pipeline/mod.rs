@@ -22,7 +22,7 @@ use std::sync::Arc;
 use voxtile_io::{Info, OpenOptions, Opened, TableOptions};
 use voxtile_sched::contract::{Joins, Sink, Source};
 use voxtile_sched::engine::{Graph, Hooks, Input, Options, Workshop};
-use voxtile_sched::model::{Border, Dtype, Meta};
+use voxtile_sched::model::{Border, Dtype, Meta, voxels};
 
 /// An image, the steps that are applied to it, and where the result goes.
 ///
@@ -64,6 +64,7 @@ pub struct Pipeline {
     workers: Option<usize>,
     tile: Vec<u64>,
     device: Device,
+    gpu_memory: Option<u64>,
     hooks: Hooks,
     /// Where the objects of the result are listed, besides.
     table: Option<PathBuf>,
@@ -112,6 +113,7 @@ impl Pipeline {
             workers: None,
             tile: Vec::new(),
             device: Device::default(),
+            gpu_memory: None,
             hooks: Hooks::default(),
             table: None,
         }
@@ -196,6 +198,13 @@ impl Pipeline {
         Self { device, ..self }
     }
 
+    /// The most memory to take of each GPU, in bytes; by default nine tenths of what is free. Tiles that do not fit are
+    /// computed in parts.
+    #[must_use]
+    pub fn gpu_memory(self, bytes: u64) -> Self {
+        Self { gpu_memory: Some(bytes), ..self }
+    }
+
     /// Takes threads and memory from earlier pipelines and leaves them for later ones: for many small images, one after
     /// the other.
     pub fn workshop(mut self, workshop: &Workshop) -> Self {
@@ -255,12 +264,14 @@ impl Pipeline {
         }
         let result = graph.output_meta().clone();
         let tile = spread("--tile", &self.tile, result.axes)?;
+        let image_bytes = voxels(&input.shape).saturating_mul(input.dtype.size() as u64);
         let options = Options {
             memory: self.memory.unwrap_or_else(machine::default_memory),
             workers: self.workers.unwrap_or_else(machine::default_workers),
             tile,
             joins: Joins { components: voxtile_merge::components },
-            device: self.device.find()?,
+            device: self.device.find(self.gpu_memory, image_bytes)?,
+            always: self.device != Device::Auto,
         };
         let place = match &self.target {
             Target::Image(output) if output.is_placed() => Some(output),

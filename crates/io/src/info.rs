@@ -2,14 +2,14 @@
 
 use crate::bytes::{ByteFile, ZIP_MAGIC, ZipStore};
 use crate::{
-    ByteStore, Codec, Feature, IoError, LocalStore, RawOptions, Remote, RemoteProblem, Url, flat, npy,
+    ByteStore, Codec, Feature, IoError, LocalStore, RawOptions, Remote, RemoteProblem, Url, flat, foreign, npy,
     picture, planes, tiff, zarr,
 };
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
 use voxtile_sched::contract::Source;
-use voxtile_sched::model::{AxisSet, Shape};
+use voxtile_sched::model::{Axis, AxisSet, Shape};
 
 /// Which part of a file is opened, and how its axes are understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct OpenOptions {
     pub raw: Option<RawOptions>,
     /// How images on the network are reached.
     pub remote: Remote,
+    /// That the path is a pattern or a folder whose files, in the order of their names, are one image along this axis.
+    pub stack: Option<Axis>,
 }
 
 impl OpenOptions {
@@ -65,6 +67,8 @@ pub struct Info {
     pub levels: Vec<LevelInfo>,
     /// Arrays of the group that were not opened.
     pub arrays: Vec<String>,
+    /// Pictures of a slide as a whole, as `macro` and `label`, that are opened by their names.
+    pub associated: Vec<AssociatedImage>,
     /// Shape of the unit that is decoded at once.
     pub chunk: Vec<u64>,
     /// Shape of the unit that lies in one object, if that holds several chunks.
@@ -81,6 +85,17 @@ pub struct Info {
     pub chunk5: Shape,
 }
 
+/// A picture of a slide as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AssociatedImage {
+    /// What it shows: `macro`, `label`, `thumbnail`, `overview`, `map` or `barcode`.
+    pub name: String,
+    /// Size in voxels.
+    pub shape: Vec<u64>,
+    /// Its sample type.
+    pub dtype: String,
+}
+
 /// One resolution level.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LevelInfo {
@@ -93,15 +108,19 @@ pub struct LevelInfo {
 }
 
 /// Opens an image by its content: a Zarr directory (array, group, OME-Zarr) or a zip of one, a TIFF, `.npy`, PNG or JPEG
-/// file; on this disk or at a [`Url`]; or by what [`OpenOptions::raw`] says of it. A path with `{z}`, `{c}` or `{t}` in it, as `slices/scan_z{z}.tif`, stands for all
-/// files whose names fit; together they are one image.
+/// file; on this disk or at a [`Url`]; or by what [`OpenOptions::raw`] says of it. A path with `{z}`, `{c}` or `{t}` in it, as
+/// `slices/scan_z{z}.tif`, stands for all files whose names fit; together they are one image. So do the files of
+/// [`OpenOptions::stack`].
 ///
 /// # Errors
-/// [`IoError::Missing`], [`IoError::NotAnImage`], [`IoError::Unsupported`], [`IoError::Header`], [`IoError::NoSuch`],
+/// [`IoError::Missing`], [`IoError::NotAnImage`], [`IoError::Pieces`], [`IoError::Unsupported`], [`IoError::Header`], [`IoError::NoSuch`],
 /// [`IoError::Option`] and [`IoError::Io`].
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
     if let Some(url) = Url::of(path)? {
         return open_url(&url, path, options);
+    }
+    if let Some(axis) = options.stack {
+        return planes::stack(path, axis, options);
     }
     if planes::names_planes(path) {
         return planes::open(path, options);
@@ -118,7 +137,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
 
 /// Opens the image of one file, by its first bytes.
 fn open_file(file: ByteFile, path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
-    let mut head = [0; 8];
+    let mut head = [0; foreign::HEAD];
     let got = file.read_at(&mut head, 0)?;
     if head[..got].starts_with(npy::MAGIC) {
         return npy::open(file, path, options);
@@ -126,6 +145,7 @@ fn open_file(file: ByteFile, path: &Path, options: &OpenOptions) -> Result<Opene
     if head[..got].starts_with(ZIP_MAGIC) {
         return zarr::open_in(Arc::new(ZipStore::open(file, path.to_owned())?), options);
     }
+    foreign::check(path, &head[..got])?;
     match picture::Kind::of(&head[..got]) {
         Some(_) if file.waits().is_some() => {
             let feature = Feature::Other("a picture that is not on this disk".to_owned());

@@ -8,7 +8,7 @@ mod store;
 mod table;
 
 pub use components::{Components, Joining, Joins, Numbers};
-pub use device::{Device, DeviceError, Kernels};
+pub use device::{Device, DeviceError, Kernels, Stopped};
 pub use op::{Footprint, Op, Pass, Refused};
 pub use passes::{
     Fold, Global, Merge, Merger, Part, Placed, Propagate, Resolution, Resolved, Statistic, Tabled, Tabulator,

@@ -5,12 +5,14 @@ use super::super::pad;
 use super::super::pool::Buffer;
 use super::super::tile_run::{Block, Held};
 use super::dispatch::StageRun;
-use super::group::Finish;
+use super::group::{Finish, Hand};
 use super::{GraphError, RunError};
 use crate::contract::{
-    Heap, Joins, Op, Pass, Place, Propagate, Refused, Resolved, Sink, Source, Statistic, Table, Tabled, Tally,
+    Heap, Joins, Op, Part, Pass, Place, Propagate, Refused, Resolved, Sink, Source, Statistic, Table, Tabled,
+    Tally,
 };
 use crate::model::{Axis, Dtype, Grid, Halo, Region, Shape, Tile, TileMut};
+use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
@@ -34,13 +36,15 @@ pub(super) async fn observe(
         let workers = run.shared.cpu.current_num_threads();
         let idle: Vec<Box<dyn Statistic>> = (0..workers).map(|_| empty.empty()).collect();
         let idle = Arc::new(Mutex::new(idle));
-        let shared = idle.clone();
-        let hand = move |_: &StageRun, region: &Region, tiles: &[Tile<'_>]| {
-            let mut statistic = shared.lock().expect("statistics lock").pop().expect("one per worker");
-            statistic.observe(&tiles[0], region);
-            shared.lock().expect("statistics lock").push(statistic);
+        let (of_tiles, of_results, asked) = (idle.clone(), idle.clone(), Mutex::new(empty.empty()));
+        let hand = Hand {
+            tiles: Box::new(move |_, region, tiles| with_one(&of_tiles, |s| s.observe(&tiles[0], region))),
+            kernels: Box::new(move |dtypes, shape| {
+                asked.lock().expect("statistics lock").kernels(dtypes[0], shape)
+            }),
+            results: Box::new(move |_, region, results| with_one(&of_results, |s| s.take(results, region))),
         };
-        run.clone().dispatch(Finish::Hand(Box::new(hand))).await?;
+        run.clone().dispatch(Finish::Hand(hand)).await?;
         let all = std::mem::take(&mut *idle.lock().expect("statistics lock"));
         for other in all {
             empty.merge(other);
@@ -50,6 +54,14 @@ pub(super) async fn observe(
             done => return Ok(done),
         }
     }
+}
+
+/// Lets one of the idle statistics work.
+fn with_one<R>(idle: &Mutex<Vec<Box<dyn Statistic>>>, work: impl FnOnce(&mut dyn Statistic) -> R) -> R {
+    let mut statistic = idle.lock().expect("statistics lock").pop().expect("one per worker");
+    let out = work(&mut *statistic);
+    idle.lock().expect("statistics lock").push(statistic);
+    out
 }
 
 /// A step that keeps something of every tile, and its limit.
@@ -89,11 +101,9 @@ pub(super) async fn merge(
     let image = run.stage.domain.shape;
     let merger = Arc::new(Mutex::new(Some(merge.merger(&image, joins))));
     let kept: Arc<Mutex<HashMap<[i64; 5], Kept>>> = Arc::default();
-    let (to_merger, to_kept, to_heap, by) = (merger.clone(), kept.clone(), heap.clone(), op.clone());
+    let (to_merger, to_kept, to_heap) = (merger.clone(), kept.clone(), heap.clone());
     let limit = keeps.clone();
-    let hand = move |run: &StageRun, region: &Region, tiles: &[Tile<'_>]| {
-        let Pass::Merge(merge) = by.pass() else { return };
-        let part = merge.local(tiles, region, &image);
+    let take = move |run: &StageRun, region: &Region, part: Part| {
         let len = part.kept.len();
         match to_heap.keep(&part.kept) {
             Ok(at) => to_kept.lock().expect("merge lock").insert(region.start, Kept { at, len }),
@@ -104,7 +114,24 @@ pub(super) async fn merge(
             limit.check(run, merger.bytes());
         }
     };
-    run.clone().dispatch(Finish::Hand(Box::new(hand))).await?;
+    let (take, of_tiles, of_results, asked) = (Arc::new(take), op.clone(), op.clone(), op.clone());
+    let takes = take.clone();
+    let hand = Hand {
+        tiles: Box::new(move |run, region, tiles| {
+            if let Pass::Merge(merge) = of_tiles.pass() {
+                take(run, region, merge.local(tiles, region, &image));
+            }
+        }),
+        kernels: Box::new(move |dtypes, shape| match asked.pass() {
+            Pass::Merge(merge) => merge.kernels(dtypes, shape),
+            _ => None,
+        }),
+        results: Box::new(move |run, region, results| {
+            let Pass::Merge(merge) = of_results.pass() else { return false };
+            merge.part(results, region, &image).map(|part| takes(run, region, part)).is_some()
+        }),
+    };
+    run.clone().dispatch(Finish::Hand(hand)).await?;
     let merger = merger.lock().expect("merge lock").take().expect("taken once");
     // On a worker: numbering many components takes its time.
     let whole = Region::whole(image);
@@ -148,19 +175,38 @@ async fn tally_pass(
         (None, Pass::Tally(first)) => work(first),
         _ => unreachable!("planned as a table"),
     };
+    let with = Arc::new(with);
     let mut table = None;
     with(&mut |tally| table = Some(tally.tabulator(&run.stage.domain)));
     let table = Arc::new(Mutex::new(table));
     let (to_table, limit) = (table.clone(), keeps.clone());
-    let hand = move |run: &StageRun, region: &Region, tiles: &[Tile<'_>]| {
-        let mut part = None;
-        with(&mut |tally| part = Some(tally.local(tiles, region)));
+    let take = Arc::new(move |run: &StageRun, part: Option<Box<dyn Any + Send>>| {
+        let known = part.is_some();
         if let (Some(table), Some(part)) = (to_table.lock().expect("table lock").as_mut(), part) {
             table.absorb(part);
             limit.check(run, table.bytes());
         }
+        known
+    });
+    let (takes, of_results, asked) = (take.clone(), with.clone(), with.clone());
+    let hand = Hand {
+        tiles: Box::new(move |run, region, tiles| {
+            let mut part = None;
+            with(&mut |tally| part = Some(tally.local(tiles, region)));
+            take(run, part);
+        }),
+        kernels: Box::new(move |dtypes, shape| {
+            let mut kernels = None;
+            asked(&mut |tally| kernels = tally.kernels(dtypes, shape));
+            kernels
+        }),
+        results: Box::new(move |run, region, results| {
+            let mut part = None;
+            of_results(&mut |tally| part = tally.part(results, region));
+            takes(run, part)
+        }),
     };
-    run.clone().dispatch(Finish::Hand(Box::new(hand))).await?;
+    run.clone().dispatch(Finish::Hand(hand)).await?;
     let table = table.lock().expect("table lock").take().expect("taken once");
     let whole = Region::whole(run.stage.domain.shape);
     let Some(table) = run.on_cpu("table", whole, move |_| table.finish()).await else {
