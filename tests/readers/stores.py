@@ -1,17 +1,19 @@
 """Stores on the network: an S3 server and a web server on the loopback address, and a proxy between that falters."""
 
+import http.client
 import http.server
 import json
+import logging
 import os
 import random
 import socketserver
 import subprocess
 import threading
-import urllib.error
 import urllib.request
 import zipfile
 from contextlib import contextmanager
 
+import numcodecs
 import numpy as np
 import oracles
 import tifffile
@@ -43,6 +45,10 @@ def checks():
     yield "zarr of a web server", web
     yield "zip of a zarr", zipped
     yield "refusals", refusals
+    yield "a hierarchy byte for byte", hierarchy
+    yield "a hierarchy to zarr v2 and back", hierarchy_versions
+    yield "a hierarchy encoded anew", hierarchy_anew
+    yield "a hierarchy to s3 and from a zip", hierarchy_elsewhere
 
 
 @contextmanager
@@ -50,6 +56,7 @@ def s3():
     """An S3 server with an empty bucket; its address."""
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
@@ -117,17 +124,11 @@ def proxy(target, seed):
                 return self.answer(500, {}, b"")
             if fault == "before":
                 return self.drop()
-            request = urllib.request.Request(target + self.path, data=body or None, method=self.command)
-            for key, value in self.headers.items():
-                if key.lower() not in ("connection", "content-length", "accept-encoding"):
-                    request.add_header(key, value)
-            if not body:
-                request.data = b"" if self.command in ("PUT", "POST") else None
-            try:
-                with urllib.request.urlopen(request, timeout=30) as answer:
-                    status, headers, content = answer.status, dict(answer.headers), answer.read()
-            except urllib.error.HTTPError as error:
-                status, headers, content = error.code, dict(error.headers), error.read()
+            onward = http.client.HTTPConnection(target.removeprefix("http://"), timeout=30)
+            onward.request(self.command, self.path, body, {k: v for k, v in self.headers.items() if k.lower() != "connection"})
+            answer = onward.getresponse()
+            status, headers, content = answer.status, dict(answer.headers), answer.read()
+            onward.close()
             if fault == "after":
                 return self.drop()
             headers = {k: v for k, v in headers.items() if k.lower() not in ("connection", "transfer-encoding", "server", "date")}
@@ -329,6 +330,107 @@ def zipped(tmp):
         voxtile("verify", tmp / "a.zarr", tmp / name)
         with directory(tmp) as (address, _):
             voxtile("verify", tmp / "a.zarr", f"{address}/{name}")
+
+
+def tree(path, zarr_format):
+    """A hierarchy of groups, arrays of several kinds and attributes that nobody knows."""
+    root = zarr.open_group(path, mode="w", zarr_format=zarr_format)
+    root.attrs["mine"] = {"a": [1, 2, {"b": None}]}
+    values = np.arange(5 * 17 * 23).reshape(5, 17, 23)
+    codec = zarr.codecs.ZstdCodec(level=1) if zarr_format == 3 else numcodecs.Zstd(level=1)
+    root.create_array("raw", data=values.astype("u2"), chunks=(2, 8, 8), compressors=codec, fill_value=7)
+    deep = root.create_group("deep/er")
+    deep.attrs["unknown"] = "kept"
+    some = deep.create_array("some", shape=(9, 9), chunks=(4, 4), dtype="f4", fill_value=1.5, compressors=None)
+    some[:3, :3] = 2
+    some.attrs["note"] = [True]
+    deep.create_array("mask", data=values[0] % 3 == 0, chunks=(8, 8), compressors=codec)
+    (path / "deep" / "notes.txt").write_text("by the way")
+    return root
+
+
+def alike(a, b):
+    """The same nodes, attributes and voxels."""
+    one, two = zarr.open_group(a, mode="r"), zarr.open_group(b, mode="r")
+    if one.attrs.asdict() != two.attrs.asdict():
+        raise Failed(f"attributes {two.attrs.asdict()}, not {one.attrs.asdict()}")
+    names = {name for name, _ in one.members(max_depth=None)}
+    if names != {name for name, _ in two.members(max_depth=None)}:
+        raise Failed(f"nodes {sorted(two.members(max_depth=None))}")
+    for name in names:
+        if one[name].attrs.asdict() != two[name].attrs.asdict():
+            raise Failed(f"attributes of {name}: {two[name].attrs.asdict()}, not {one[name].attrs.asdict()}")
+        if isinstance(one[name], zarr.Array):
+            same(two[name][...], one[name][...], name)
+            if one[name].fill_value != two[name].fill_value:
+                raise Failed(f"fill value of {name}: {two[name].fill_value}")
+
+
+def hierarchy(tmp):
+    for version in (2, 3):
+        a, b = tmp / f"a{version}.zarr", tmp / f"b{version}.zarr"
+        tree(a, version)
+        done = json.loads(voxtile("convert", "--recursive", a, b, "--json"))
+        if done["anew"] or len(done["copied"]) != 3:
+            raise Failed(str(done))
+        alike(a, b)
+        for name, content in files(a).items():
+            if "zarr.json" not in name and ".z" not in name and files(b).get(name) != content:
+                raise Failed(f"{name} differs")
+    # What is there is kept, and comes back if the copy fails.
+    if "exists" not in voxtile("convert", "--recursive", a, b, fails=True):
+        raise Failed("an existing output was replaced")
+    (a / "raw" / "c" / "0" / "0" / "0").write_bytes(b"damaged")
+    before = files(b)
+    voxtile("convert", "--recursive", a, b, "--overwrite", "--codec", "zstd:2", fails=True)
+    if files(b) != before:
+        raise Failed("what was there is not as it was")
+
+
+def hierarchy_versions(tmp):
+    tree(tmp / "a.zarr", 3)
+    done = json.loads(voxtile("convert", "--recursive", tmp / "a.zarr", tmp / "b.zarr", "--zarr-format", "2", "--json"))
+    if done["anew"]:
+        raise Failed(str(done))
+    alike(tmp / "a.zarr", tmp / "b.zarr")
+    voxtile("convert", "--recursive", tmp / "b.zarr", tmp / "c.zarr", "--zarr-format", "3")
+    alike(tmp / "a.zarr", tmp / "c.zarr")
+    chunks = {k: v for k, v in files(tmp / "a.zarr").items() if "/c/" in k}
+    if not chunks or chunks != {k: v for k, v in files(tmp / "c.zarr").items() if "/c/" in k}:
+        raise Failed("chunks are not those that were there")
+    voxtile("convert", DATA / "lightsheet.tif", tmp / "ome.zarr", "--pyramid", "--pyramid-until", "16", "--chunk", "8", "--shard", "none")
+    voxtile("convert", "--recursive", tmp / "ome.zarr", tmp / "old.zarr", "--zarr-format", "2")
+    if json.loads(voxtile("info", tmp / "old.zarr", "--json"))["format"] != "OME-Zarr 0.4":
+        raise Failed("no OME-Zarr 0.4")
+    voxtile("convert", "--recursive", tmp / "old.zarr", tmp / "new.zarr", "--zarr-format", "3")
+    alike(tmp / "ome.zarr", tmp / "new.zarr")
+    if zarr.open_array(tmp / "new.zarr", path="0", mode="r").metadata.dimension_names != ("z", "y", "x"):
+        raise Failed("the names of the axes are lost")
+
+
+def hierarchy_anew(tmp):
+    tree(tmp / "a.zarr", 3)
+    options = ("--chunk", "4", "--shard", "8", "--codec", "gzip:3")
+    done = json.loads(voxtile("convert", "--recursive", tmp / "a.zarr", tmp / "b.zarr", *options, "--json"))
+    if done["copied"] or len(done["anew"]) != 3:
+        raise Failed(str(done))
+    one, two = (zarr.open_group(tmp / n, mode="r") for n in ("a.zarr", "b.zarr"))
+    for name in ("raw", "deep/er/some"):
+        same(two[name][...], one[name][...], name)
+        if two[name].attrs.asdict() != one[name].attrs.asdict() or two[name].shards is None:
+            raise Failed(f"{name}: {two[name].info}")
+
+
+def hierarchy_elsewhere(tmp):
+    tree(tmp / "a.zarr", 3)
+    with zipfile.ZipFile(tmp / "a.zarr.zip", "w") as out:
+        for key, content in files(tmp / "a.zarr").items():
+            out.writestr(key, content)
+    with s3() as address:
+        to = ("--endpoint", address)
+        voxtile("convert", "--recursive", tmp / "a.zarr.zip", f"s3://{BUCKET}/a.zarr", *to)
+        voxtile("convert", "--recursive", f"s3://{BUCKET}/a.zarr", tmp / "b.zarr", *to)
+    alike(tmp / "a.zarr", tmp / "b.zarr")
 
 
 def refusals(tmp):

@@ -18,9 +18,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use voxtile::op::{Axis, AxisSet, Dtype};
-use voxtile::{
-    Error, Images, OpenOptions, Output, Pipeline, Pyramid, RawOptions, Recipe, Remote, machine,
-};
+use voxtile::{Error, Images, OpenOptions, Output, Pipeline, Pyramid, RawOptions, Recipe, Remote, machine};
 
 /// How a command that did its work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -43,7 +43,10 @@ pub(super) fn convert(args: &Convert, global: Global) -> Done {
     }
     let options = place(args, to);
     let placed = options.place()?;
-    Hierarchy::begin(&**placed.store(), to)?;
+    // An array that is alone and encoded anew marks its place itself.
+    if !matches!(&arrays[..], [(path, Way::Anew)] if path.is_empty()) {
+        Hierarchy::begin(&**placed.store(), to)?;
+    }
     let bar = progress::bar(global);
     bar.set_length(arrays.len() as u64);
     progress::listen();

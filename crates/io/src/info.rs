@@ -2,8 +2,8 @@
 
 use crate::bytes::{ByteFile, ZIP_MAGIC, ZipStore};
 use crate::{
-    ByteStore, Codec, Feature, IoError, LocalStore, RawOptions, Remote, RemoteProblem, Url, flat, foreign, npy,
-    picture, planes, tiff, zarr,
+    ByteStore, Codec, Feature, IoError, LocalStore, RawOptions, Remote, RemoteProblem, Url, flat, foreign,
+    npy, picture, planes, tiff, zarr,
 };
 use serde::Serialize;
 use std::path::Path;

@@ -171,7 +171,7 @@ impl Patient {
         limit: u64,
     ) -> Result<HttpResponse, Failure> {
         let seconds = self.wait.as_secs();
-        let (head, mut body) = answer.into_parts();
+        let (mut head, mut body) = answer.into_parts();
         let limit = if head.status.is_success() { limit } else { MOST };
         let announced = head.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         let announced = announced.filter(|_| parts.method != Method::HEAD).unwrap_or(0u64);
@@ -192,6 +192,10 @@ impl Patient {
             }
         }
         self.counters.bytes_read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if parts.method != Method::HEAD {
+            // Not every server says it before.
+            head.headers.entry(header::CONTENT_LENGTH).or_insert_with(|| bytes.len().into());
+        }
         match head.status {
             StatusCode::RANGE_NOT_SATISFIABLE => Err(Failure::Beyond),
             // What these mean depends on what was asked.

@@ -239,8 +239,11 @@ impl Inner {
             Err(Error::NotFound { .. }) => Ok(None),
             Err(e) => match failure(&e) {
                 Some(Failure::Beyond) => Ok(self.size(key).await?.map(|size| (size, Bytes::new()))),
+                // What sends more than a part sends all.
                 Some(Failure::TooLarge { len, .. }) => {
-                    check_limit(self.url(key), *len, limit)?;
+                    if !part {
+                        check_limit(self.url(key), *len, limit)?;
+                    }
                     Err(IoError::Remote {
                         action: "read",
                         url: self.url(key),

@@ -2,13 +2,18 @@
 
 use super::store::RemoteStore;
 use super::{Remote, Traffic};
-use crate::{ByteRange, IoError, RemoteProblem, Url, contract};
+use crate::{
+    ByteRange, ByteStore, Codec, Format, IoError, OpenOptions, OutputOptions, RemoteProblem, Url, contract,
+    open_in,
+};
 use object_store::memory::InMemory;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use voxtile_sched::contract::{Fetch, Sink, Source, StoreError};
+use voxtile_sched::model::{Grid, Meta, Shape, TileMut};
 
 fn url(text: &str) -> Url {
     Url::of(Path::new(text)).unwrap().unwrap()
@@ -208,4 +213,98 @@ fn a_web_server_is_read_and_never_written() {
     assert!(matches!(store.put("c", b"x"), Err(IoError::ReadOnly { .. })));
     assert!(matches!(store.begin("c").map(|_| ()), Err(IoError::ReadOnly { .. })));
     assert!(matches!(store.delete_prefix(""), Err(IoError::ReadOnly { .. })));
+}
+
+/// Zarr in a bucket, as the suite of stores sees it.
+struct Bucket {
+    store: Arc<dyn ByteStore>,
+    format: Format,
+    shard: Option<Shape>,
+}
+
+impl Bucket {
+    fn new(format: Format, shard: Option<Shape>) -> Self {
+        let store = RemoteStore::over(Arc::new(InMemory::new()), &url("s3://bucket/a.zarr"), &Remote::new());
+        Self { store: Arc::new(store), format, shard }
+    }
+
+    fn walk(&self, prefix: &str, out: &mut Vec<u8>) {
+        for name in self.store.list(prefix).unwrap() {
+            let key = format!("{}{name}", crate::bytes::below(prefix));
+            match self.store.get(&key, 1 << 30).unwrap() {
+                Some(bytes) => out.extend([key.as_bytes(), &bytes].concat()),
+                None => self.walk(&key, out),
+            }
+        }
+    }
+}
+
+impl contract::Store for Bucket {
+    fn create(&self, meta: &Meta, chunk: Shape) -> Result<Arc<dyn Sink>, StoreError> {
+        self.store.delete_prefix("")?;
+        let shard = self.shard.map(|s| std::array::from_fn(|a| s[a] * chunk[a].min(meta.shape[a].max(1))));
+        let options = OutputOptions {
+            path: "s3://bucket/a.zarr".into(),
+            format: self.format,
+            chunk: Some(chunk),
+            shard,
+            codec: Codec::Zstd { level: 1 },
+            overwrite: false,
+            bare: false,
+            remote: Remote::new(),
+        };
+        Ok(options.create_in(self.store.clone(), meta, &[])?)
+    }
+
+    fn reopen(&self) -> Result<Arc<dyn Source>, StoreError> {
+        let source = open_in(self.store.clone(), &OpenOptions::default())?.source;
+        fetched_together_is_read_alone(&*source);
+        Ok(source)
+    }
+
+    fn is_gone(&self) -> bool {
+        self.store.list("").unwrap().is_empty()
+    }
+
+    fn stored(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.walk("", &mut out);
+        out
+    }
+
+    fn keeps_spacing(&self) -> bool {
+        true
+    }
+}
+
+/// Chunks that are announced and fetched together have the voxels of those that a worker reads by itself.
+fn fetched_together_is_read_alone(source: &dyn Source) {
+    let meta = source.meta();
+    let grid = Grid::new(meta.shape, source.chunk());
+    let mut indices: Vec<Shape> = grid.iter().collect();
+    source.expect(&indices);
+    indices.reverse();
+    let read = |index: &Shape, fetched: Option<Vec<u8>>| {
+        let region = grid.region(index);
+        let mut out = vec![0u64; region.voxels() as usize];
+        let bytes = out.len() * meta.dtype.size();
+        let bytes = &mut bytemuck::cast_slice_mut(&mut out)[..bytes];
+        let tile = TileMut::new(meta.dtype, region.shape.map(|n| n as usize), bytes);
+        source.read(index, fetched, tile).unwrap();
+        out
+    };
+    for index in &indices {
+        let fetched = match source.fetch(index) {
+            Fetch::Wait(coming) => Some(contract::wait(coming).unwrap()),
+            Fetch::InWorker => panic!("chunk {index:?} is not fetched ahead"),
+        };
+        assert!(read(index, fetched) == read(index, None), "chunk {index:?}");
+    }
+}
+
+#[test]
+fn zarr_in_a_bucket_keeps_the_contract() {
+    contract::check(&Bucket::new(Format::ZarrV3, None));
+    contract::check(&Bucket::new(Format::ZarrV2, None));
+    contract::check(&Bucket::new(Format::ZarrV3, Some([2, 2, 2, 1, 2])));
 }

@@ -12,7 +12,6 @@ use super::source::Planes;
 use super::{directory, omexml};
 use crate::bytes::Unfinished;
 use crate::{Codec, Damage, Format, IoError, LocalStore, OpenOptions, OutputOptions, jpeg};
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use voxtile_sched::model::{Axis, Dtype, Meta, Region, Shape};

@@ -227,6 +227,16 @@ impl Hierarchy {
                 copy(&*self.store, &key, out, &key)?;
             }
         }
+        // The mark of an output that is not complete, where nothing stands in its place.
+        let attributes = out.get(".zattrs", 64 << 20)?;
+        if attributes.is_some_and(|bytes| {
+            serde_json::from_slice::<Map<String, Value>>(&bytes).is_ok_and(|map| map.contains_key(UNFINISHED))
+        }) {
+            out.delete(".zattrs")?;
+        }
+        if to == Format::ZarrV2 && matches!(self.nodes[0].kind, Kind::Array(_)) {
+            out.delete(".zgroup")?;
+        }
         for node in self.nodes.iter().rev() {
             let Kind::Group(member) = &node.kind else { continue };
             for (name, document) in self.group_documents(&node.path, member, to)? {
