@@ -94,8 +94,8 @@ pub(crate) struct Run {
     /// pattern, a folder, a .txt that lists them. Zarr, TIFF and .npy also from s3://, gs://, az://, http(s)://
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
-    /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr, also to s3://, gs://, az://; of a recipe that ends in a table,
-    /// .csv or .parquet; of many images, `{name}` in it stands for the name of each
+    /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr, also to s3://, gs://, az://; of a
+    /// recipe that ends in a table, .csv or .parquet; of many images, `{name}` in it stands for the name of each
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
     #[command(flatten)]
