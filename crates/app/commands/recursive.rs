@@ -39,7 +39,7 @@ pub(super) fn convert(args: &Convert, global: Global) -> Done {
         .collect();
     // What cannot be read is refused before anything is written.
     for (path, _) in arrays.iter().filter(|(_, way)| *way == Way::Anew) {
-        open(args, path)?;
+        drop(open(args, path)?);
     }
     let options = place(args, to);
     let placed = options.place()?;
