@@ -65,7 +65,8 @@ impl Url {
         }
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         // What may be a secret is not repeated.
-        let shown = format!("{scheme}://{}", host.rsplit('@').next().unwrap_or_default());
+        let server = host.split(['?', '#']).next().unwrap_or_default();
+        let shown = format!("{scheme}://{}", server.rsplit('@').next().unwrap_or_default());
         let wrong = |why: String| {
             let problem = RemoteProblem::Url { why };
             Err(IoError::Remote { action: "open", url: shown.clone(), problem })

@@ -18,6 +18,8 @@ const END: u64 = 22;
 const COMMENT: u64 = 0xffff;
 /// Most bytes of a central directory.
 const MAX_DIRECTORY: u64 = 1 << 30;
+/// Most bytes of a deflated entry.
+const MAX_INFLATED: u64 = 1 << 30;
 /// Deflate makes no more than this of one byte.
 const MOST_OF_ONE: u64 = 1032;
 
@@ -199,8 +201,9 @@ impl ZipStore {
     }
 
     /// All bytes of an entry that is not stored as it is.
-    fn inflate(&self, key: &str, entry: &Entry, limit: u64) -> Result<Vec<u8>, IoError> {
-        check_limit(self.path.join(key), entry.size, limit.max(1 << 16))?;
+    fn inflate(&self, key: &str, entry: &Entry) -> Result<Vec<u8>, IoError> {
+        // Also a part of it is decoded with all that comes before.
+        check_limit(self.path.join(key), entry.size, MAX_INFLATED)?;
         if entry.size > entry.stored.saturating_mul(MOST_OF_ONE) || entry.stored > self.file.len() {
             return Err(
                 self.header(format!("says that {key:?} has {} of {} bytes", entry.size, entry.stored))
@@ -303,7 +306,7 @@ impl ByteStore for ZipStore {
                 }
             }
             8 => {
-                let whole = self.inflate(key, entry, limit)?;
+                let whole = self.inflate(key, entry)?;
                 space.copy_from_slice(&whole[offset as usize..][..len as usize]);
             }
             other => return Err(self.unsupported(format!("compression {other} of zip"))),
