@@ -75,15 +75,30 @@ pub(crate) enum Command {
     Completions(Completions),
 }
 
+impl Command {
+    /// How the command reads, if it does.
+    pub(crate) fn read(&self) -> Option<&ReadArgs> {
+        match self {
+            Self::Run(args) => Some(&args.read),
+            Self::Convert(args) => Some(&args.read),
+            Self::Plan(args) => Some(&args.read),
+            Self::Info(args) => Some(&args.read),
+            Self::Verify(args) => Some(&args.read),
+            Self::Preview(args) => Some(&args.read),
+            Self::Ops(_) | Self::Demo(_) | Self::Completions(_) => None,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// Image to read: Zarr, TIFF, .npy, PNG or JPEG; numbered files of one image, as 'z{z}.tif'; or many images: a quoted
-    /// pattern, a folder, a .txt that lists them
+    /// pattern, a folder, a .txt that lists them. Zarr, TIFF and .npy also from s3://, gs://, az://, http(s)://
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
-    /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr; `labels:IMAGE/NAME` is the label image
-    /// NAME of the OME-Zarr IMAGE; of a recipe that ends in a table, .csv or .parquet; of many images, `{name}` in it
-    /// stands for the name of each
+    /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr, also to s3://, gs://, az://;
+    /// `labels:IMAGE/NAME` is the label image NAME of the OME-Zarr IMAGE; of a recipe that ends in a table, .csv or .parquet;
+    /// of many images, `{name}` in it stands for the name of each
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
     #[command(flatten)]
@@ -102,13 +117,18 @@ pub(crate) struct Run {
 #[derive(Debug, Args)]
 pub(crate) struct Convert {
     /// Image to read: Zarr, TIFF, .npy, PNG or JPEG; numbered files of one image, as 'z{z}.tif'; or many images: a quoted
-    /// pattern, a folder, a .txt that lists them
+    /// pattern, a folder, a .txt that lists them. Zarr, TIFF and .npy also from s3://, gs://, az://, http(s)://
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) input: PathBuf,
-    /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr; of many images, `{name}` in it
-    /// stands for the name of each
+    /// Image to make: TIFF if it ends in .tif or .tiff, NumPy if in .npy, else Zarr, also to s3://, gs://, az://; of many
+    /// images, `{name}` in it stands for the name of each
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
+    /// Copy a whole Zarr hierarchy: every array, group and attribute. Chunks are copied byte for byte where nothing but
+    /// the version of Zarr changes
+    #[arg(long, conflicts_with_all = ["level", "array", "axes", "raw_shape", "dtype", "pyramid", "tile", "border", "trace",
+        "crop", "range", "keep_jpeg", "stack"])]
+    pub(crate) recursive: bool,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
     #[command(flatten)]
@@ -308,6 +328,13 @@ pub(crate) struct ReadArgs {
     /// Bytes before the first of the bare voxels
     #[arg(long, value_name = "BYTES", default_value_t = 0, requires = "raw_shape")]
     pub(crate) raw_offset: u64,
+    /// Server of s3://, gs:// and az:// places, to read and to write, as http://127.0.0.1:9000 [default: that of Amazon,
+    /// Google, Microsoft]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) endpoint: Option<String>,
+    /// Reach them without credentials, as public data allow [default: with those of the environment]
+    #[arg(long)]
+    pub(crate) anonymous: bool,
 }
 
 #[derive(Debug, Args)]

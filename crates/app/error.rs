@@ -1,7 +1,7 @@
 //! Everything that can go wrong: one enum for the crate, and the enums of the crates below inside it.
 
 pub use crate::recipe::{Place, Problem, RecipeError};
-pub use voxtile_io::{Damage, Feature, IoError};
+pub use voxtile_io::{Damage, Feature, IoError, RemoteProblem};
 pub use voxtile_kernels::device::DeviceError;
 pub use voxtile_kernels::spec::ArgError;
 pub use voxtile_sched::contract::Refused;

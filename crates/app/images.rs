@@ -2,7 +2,7 @@
 
 use crate::{Error, Screen};
 use std::path::{Path, PathBuf};
-use voxtile_io::IoError;
+use voxtile_io::{IoError, Url};
 
 /// Ends of the names of images, in a folder of images.
 const IMAGES: [&str; 9] = ["tif", "tiff", "btf", "zarr", "npy", "png", "jpg", "jpeg", "stk"];
@@ -24,6 +24,10 @@ impl Images {
     /// # Errors
     /// [`Error::NoImages`] where there are none, [`Error::Io`] if a folder or list cannot be read.
     pub fn of(input: &Path) -> Result<Self, Error> {
+        // What a place on the network holds is not known before it is opened.
+        if !matches!(Url::of(input), Ok(None)) {
+            return Ok(Self::One(input.to_path_buf()));
+        }
         let none = || Error::NoImages { input: input.to_path_buf() };
         if let Some(screen) = Screen::of(input)? {
             return Ok(Self::Many(screen.images));

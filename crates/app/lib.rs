@@ -39,6 +39,6 @@ pub use pipeline::{Pipeline, Plan, Value};
 pub use pyramid::{Pyramid, Reduction};
 pub use recipe::Recipe;
 pub use screen::Screen;
-pub use voxtile_io::{Codec, Info, OmeVersion, OpenOptions, RawOptions, RawType};
+pub use voxtile_io::{Codec, Info, OmeVersion, OpenOptions, RawOptions, RawType, Remote, Traffic};
 pub use voxtile_sched::contract::{Column, Table, Values};
 pub use voxtile_sched::engine::{Cancel, DamagedChunk, DeviceTimes, Progress, Report, Summary, Workshop};

@@ -3,7 +3,7 @@
 use crate::labels::LabelsOf;
 use crate::{Error, Pyramid};
 use std::path::{Path, PathBuf};
-use voxtile_io::{About, Codec, Format, Info, IoError, OmeVersion, OutputOptions, Shuffle};
+use voxtile_io::{About, Codec, Format, Info, IoError, OmeVersion, OutputOptions, Remote, Shuffle};
 use voxtile_sched::model::{AxisSet, Kind, Meta, NDIM, PerAxis, Shape};
 
 /// An image to be written. What is not set here follows the input.
@@ -26,6 +26,7 @@ pub struct Output {
     pub(crate) overwrite: bool,
     /// Smaller versions that are written with it.
     pub(crate) pyramid: Option<Pyramid>,
+    remote: Remote,
 }
 
 impl Output {
@@ -45,6 +46,7 @@ impl Output {
             labels,
             overwrite: false,
             pyramid: None,
+            remote: Remote::new(),
         }
     }
 
@@ -98,10 +100,24 @@ impl Output {
         Self { pyramid: Some(pyramid), ..self }
     }
 
+    /// How a place on the network is reached, if the path names one: `s3://bucket/result.ome.zarr`.
+    #[must_use]
+    pub fn remote(self, remote: Remote) -> Self {
+        Self { remote, ..self }
+    }
+
     /// Replaces an image that exists at the path; otherwise it is refused.
     #[must_use]
     pub fn overwrite(self, yes: bool) -> Self {
         Self { overwrite: yes, ..self }
+    }
+
+    /// With what an image is written that is copied: what was not set is as in `info`.
+    ///
+    /// # Errors
+    /// [`Error::Sizes`] and [`Error::Io`] for what does not fit the image or the format.
+    pub fn options_for(&self, info: &Info, image: &Meta) -> Result<OutputOptions, Error> {
+        self.options(info, image, image)
     }
 
     /// Fills in what was not set, from what is known of the input and of the result.
@@ -164,8 +180,8 @@ impl Output {
         });
         let described = self.pyramid.is_some() || self.ome.is_some() || self.labels.is_some();
         let bare = info.bare && !described && matches!(format, Format::ZarrV2 | Format::ZarrV3);
-        let (path, overwrite) = (self.path.clone(), self.overwrite);
-        Ok(OutputOptions { path, format, chunk, shard, codec, overwrite, bare, about })
+        let (path, overwrite, remote) = (self.path.clone(), self.overwrite, self.remote.clone());
+        Ok(OutputOptions { path, format, chunk, shard, codec, overwrite, bare, about, remote })
     }
 }
 

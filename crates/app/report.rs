@@ -12,7 +12,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use voxtile::Error;
 use voxtile::error::{
-    ArgError, DeviceError, Feature, IoError, LevelError, PlanError, Problem, RecipeError, Refused, RunError,
+    ArgError, DeviceError, Feature, IoError, LevelError, PlanError, Problem, RecipeError, Refused,
+    RemoteProblem, RunError,
 };
 use voxtile_io::{CODEC_FORMS, Format};
 use voxtile_kernels::ops;
@@ -318,9 +319,63 @@ fn store(error: &IoError, words: &Words<'_>) -> Explained {
             let list = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
             (error.to_string(), Some(format!("there is: {list} (`--{what}` chooses)")))
         }
+        IoError::Remote { url, problem, .. } => (error.to_string(), remote_hint(url, problem)),
+        IoError::ReadOnly { .. } => {
+            (error.to_string(), Some("write to a directory, or to an s3://, gs:// or az:// place".to_owned()))
+        }
         IoError::Io { path, source, .. } => (error.to_string(), os_hint(path, source.kind(), words)),
         _ => (error.to_string(), None),
     }
+}
+
+/// What helps against a store on the network.
+fn remote_hint(url: &str, problem: &RemoteProblem) -> Option<String> {
+    let variables = match url.split_once("://").map_or("", |(scheme, _)| scheme) {
+        "s3" => "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION",
+        "gs" => "GOOGLE_APPLICATION_CREDENTIALS, the path of a key file,",
+        "az" => "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+        _ => return web_hint(problem),
+    };
+    Some(match problem {
+        RemoteProblem::Denied { .. } | RemoteProblem::NoCredentials => {
+            format!("set {variables} in the environment; `--anonymous` reads public data without")
+        }
+        RemoteProblem::Missing => {
+            "check the bucket and the path, capital letters too; `--endpoint` names another server".to_owned()
+        }
+        RemoteProblem::TimedOut { .. } | RemoteProblem::Unreachable { .. } => {
+            "check the network; `--endpoint` names the server where it is not the provider's own".to_owned()
+        }
+        RemoteProblem::Status { status: 300..=399, .. } => {
+            format!("the bucket lies in another region: set {variables} in the environment")
+        }
+        RemoteProblem::Broken { .. } | RemoteProblem::Status { status: 500..=599 | 429, .. } => {
+            "the server has trouble, or too many ask it: try again later".to_owned()
+        }
+        _ => return None,
+    })
+}
+
+/// What helps against a web server.
+fn web_hint(problem: &RemoteProblem) -> Option<String> {
+    Some(
+        match problem {
+            RemoteProblem::Denied { .. } | RemoteProblem::NoCredentials => {
+                "it wants a login, which voxtile does not do: download it with a browser first"
+            }
+            RemoteProblem::Missing => "check the address, capital letters too",
+            RemoteProblem::TimedOut { .. } | RemoteProblem::Unreachable { .. } => {
+                "check the network and the name of the server"
+            }
+            RemoteProblem::Broken { .. } | RemoteProblem::Status { status: 500..=599 | 429, .. } => {
+                "the server has trouble, or too many ask it: try again later"
+            }
+            RemoteProblem::NoParts => "download the file first",
+            RemoteProblem::NoLists => "`--array PATH` names the array",
+            _ => return None,
+        }
+        .to_owned(),
+    )
 }
 
 fn unsupported(feature: &Feature) -> Option<String> {

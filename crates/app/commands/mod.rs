@@ -8,6 +8,7 @@ mod keep;
 mod many;
 mod ops;
 mod preview;
+mod recursive;
 mod run;
 mod sample;
 mod scan;
@@ -17,8 +18,9 @@ use crate::args::{Cli, Command, EngineArgs, Levels, LimitArgs, ReadArgs, RecipeA
 use clap::CommandFactory;
 use std::io::{ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use voxtile::op::{Axis, AxisSet, Dtype};
-use voxtile::{Error, Images, OpenOptions, Output, Pipeline, Pyramid, RawOptions, Recipe, machine};
+use voxtile::{Error, Images, OpenOptions, Output, Pipeline, Pyramid, RawOptions, Recipe, Remote, machine};
 
 /// Bytes that a recipe file may have.
 const MOST_RECIPE: u64 = 256 << 10;
@@ -87,7 +89,21 @@ impl From<voxtile::error::IoError> for Failure {
 
 pub(crate) type Done = Result<Outcome, Failure>;
 
+/// How the places on the network are reached that the command line names; one count of what that took.
+static REMOTE: OnceLock<Remote> = OnceLock::new();
+
+pub(crate) fn remote() -> Remote {
+    REMOTE.get_or_init(Remote::new).clone()
+}
+
 pub(crate) fn dispatch(cli: &Cli) -> Done {
+    if let Some(read) = cli.command.read() {
+        let mut remote = Remote::new().anonymous(read.anonymous);
+        if let Some(endpoint) = &read.endpoint {
+            remote = remote.endpoint(endpoint);
+        }
+        REMOTE.get_or_init(|| remote);
+    }
     match &cli.command {
         Command::Run(args) => run::run(args, cli.global),
         Command::Convert(args) => run::convert(args, cli.global),
@@ -129,8 +145,8 @@ impl ReadArgs {
             dtype,
             offset: self.raw_offset,
         });
-        let (level, array) = (self.level.unwrap_or(0), self.array.clone());
-        OpenOptions { level, array, axes: self.axes, raw, stack: self.stack, rgb: self.rgb }
+        let (level, array, remote) = (self.level.unwrap_or(0), self.array.clone(), remote());
+        OpenOptions { level, array, axes: self.axes, raw, stack: self.stack, rgb: self.rgb, remote }
     }
 
     /// One image or many; what is stacked is one.
@@ -174,7 +190,7 @@ impl RecipeArgs {
 
 impl WriteArgs {
     fn apply(&self, output: Output) -> Output {
-        let mut output = output.overwrite(self.overwrite);
+        let mut output = output.overwrite(self.overwrite).remote(remote());
         if let Some(format) = &self.zarr_format {
             output = output.zarr_v2(format == "2");
         }

@@ -6,7 +6,7 @@ use crate::{progress, report, text};
 use serde_json::json;
 use std::path::Path;
 use voxtile::op::voxels;
-use voxtile::{DamagedChunk, Error, Images, Output, Pipeline, Recipe, Report, Screen};
+use voxtile::{DamagedChunk, Error, Images, Output, Pipeline, Recipe, Report, Screen, Traffic};
 use voxtile_io::plate::Plate;
 use voxtile_sched::dispatch;
 use voxtile_sched::model::Element as _;
@@ -26,6 +26,9 @@ pub(super) fn run(args: &Run, global: Global) -> Done {
 }
 
 pub(super) fn convert(args: &Convert, global: Global) -> Done {
+    if args.recursive {
+        return super::recursive::convert(args, global);
+    }
     if args.change.keep_jpeg {
         return keep::keep(args, global);
     }
@@ -125,7 +128,7 @@ fn process(pipeline: Pipeline, input: &Path, output: &Path, write: &WriteArgs, g
     bar.finish_and_clear();
     let report = report?;
     if global.json {
-        print_json(&json!({ "plan": summary, "report": report }))?;
+        print_json(&json!({ "plan": summary, "report": report, "remote": traffic() }))?;
     } else if !global.quiet {
         let sizes = text::sizes(&result.dims());
         let (from, to) = (input.display(), output.display());
@@ -157,6 +160,21 @@ pub(super) fn damage(chunks: &[DamagedChunk], input: &Path) -> String {
     out
 }
 
+/// What went over the network, if something did.
+pub(super) fn traffic() -> Option<Traffic> {
+    Some(super::remote().traffic()).filter(|traffic| traffic.requests > 0)
+}
+
+/// The same, for the end of a line.
+pub(super) fn traffic_line() -> String {
+    let Some(Traffic { requests, retries, bytes_read, bytes_written }) = traffic() else {
+        return String::new();
+    };
+    let (received, sent) = (text::bytes(bytes_read), text::bytes(bytes_written));
+    let repeated = if retries > 0 { format!(" ({} repeated)", text::count(retries)) } else { String::new() };
+    format!(", {}{repeated}: {received} received, {sent} sent", text::counted(requests, "request"))
+}
+
 /// What a run took, in one line.
 pub(super) fn last_line(report: &Report, in_voxels: u64) -> String {
     let speed = in_voxels as f64 / report.seconds.max(1e-9) / 1e6;
@@ -175,5 +193,6 @@ pub(super) fn last_line(report: &Report, in_voxels: u64) -> String {
             line += &format!(" and {} of objects", text::bytes(report.object_bytes));
         }
     }
+    line += &traffic_line();
     line
 }

@@ -107,6 +107,16 @@ pub enum IoError {
         /// Bytes asked for.
         bytes: u64,
     },
+    /// A store on the network did not do what it was asked.
+    #[error("cannot {action} `{url}`: {problem}")]
+    Remote {
+        /// `read`, `write`, `list`, `open`, `remove`.
+        action: &'static str,
+        /// The place, without anything secret.
+        url: String,
+        /// What stood in the way.
+        problem: RemoteProblem,
+    },
     /// The operating system refused.
     #[error("cannot {action} `{}`: {source}", path.display())]
     Io {
@@ -155,6 +165,79 @@ pub enum Damage {
         codec: &'static str,
         /// Its word.
         message: String,
+    },
+}
+
+/// What stands between us and a store on the network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RemoteProblem {
+    /// It wants other credentials, or some.
+    #[error("access is denied ({status}{}{word})", if word.is_empty() { "" } else { " " })]
+    Denied {
+        /// Its number for that: 401 or 403.
+        status: u16,
+        /// Its word for that.
+        word: String,
+    },
+    /// There are none in the environment, and this is no machine that has its own.
+    #[error("there are no credentials")]
+    NoCredentials,
+    /// There is no such object, or no such bucket.
+    #[error("there is nothing there")]
+    Missing,
+    /// It did not answer in time.
+    #[error("no answer within {seconds} s, {tries} times")]
+    TimedOut {
+        /// How long we waited, each time.
+        seconds: u64,
+        /// How often.
+        tries: u32,
+    },
+    /// There is no way to the server.
+    #[error("{host} cannot be reached: {why}")]
+    Unreachable {
+        /// The server.
+        host: String,
+        /// The system's word.
+        why: String,
+        /// How often it was tried.
+        tries: u32,
+    },
+    /// Connections break.
+    #[error("the connection broke {tries} times: {why}")]
+    Broken {
+        /// The system's word.
+        why: String,
+        /// How often.
+        tries: u32,
+    },
+    /// It answered something else.
+    #[error("the server answered {status} {word}, {tries} times")]
+    Status {
+        /// The number of its answer.
+        status: u16,
+        /// Its word.
+        word: String,
+        /// How often it was asked.
+        tries: u32,
+    },
+    /// It sends objects whole only.
+    #[error("the server does not send parts of a file")]
+    NoParts,
+    /// It does not say what there is.
+    #[error("a web server does not list its files")]
+    NoLists,
+    /// The URL itself.
+    #[error("{why}")]
+    Url {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Anything else.
+    #[error("{why}")]
+    Other {
+        /// In the words of whoever refused.
+        why: String,
     },
 }
 

@@ -1,10 +1,9 @@
 //! Voxels that lie one behind the other in a file without codec: raw files, and the body of `.npy` files.
 
-use crate::bytes::read_at;
+use crate::bytes::ByteFile;
 use crate::scratch::with_work;
 use crate::{Damage, Info, IoError, LevelInfo, OpenOptions, Opened, native};
 use std::fmt;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -104,7 +103,7 @@ pub(crate) struct Layout {
 
 /// Voxels in a file.
 struct Flat {
-    file: File,
+    file: ByteFile,
     path: PathBuf,
     meta: Meta,
     dtype: RawType,
@@ -121,13 +120,13 @@ struct Flat {
 /// # Errors
 /// As [`crate::open`].
 pub(crate) fn open_raw(path: &Path, raw: &RawOptions, options: &OpenOptions) -> Result<Opened, IoError> {
-    let file = File::open(path).map_err(IoError::io("read", path))?;
+    let file = ByteFile::open(path, &options.remote)?;
     open(file, path, Layout { raw: raw.clone(), fortran: false, format: "raw" }, options)
 }
 
 /// Opens the voxels of a file whose layout is known.
 pub(crate) fn open(
-    file: File,
+    file: ByteFile,
     path: &Path,
     layout: Layout,
     options: &OpenOptions,
@@ -148,7 +147,7 @@ pub(crate) fn open(
     };
     let shape = axes.spread(&raw.shape, 1);
     let size = raw.dtype.size() as u64;
-    let len = file.metadata().map_err(IoError::io("read", path))?.len();
+    let len = file.len();
     let wanted =
         raw.shape.iter().try_fold(size, |n, &s| n.checked_mul(s)).and_then(|n| n.checked_add(raw.offset));
     if wanted.is_none_or(|n| n > len) {
@@ -236,7 +235,7 @@ impl Flat {
         let len = region.voxels() * size as u64;
         let at = self.offset + first * size as u64;
         let fill = |into: &mut [u8]| {
-            let got = read_at(&self.file, into, at).map_err(IoError::io("read", &self.path))? as u64;
+            let got = self.file.read_at(into, at)? as u64;
             if got == len {
                 return Ok(());
             }

@@ -1,12 +1,12 @@
 //! What is known of an opened image besides its voxels, and how one is opened.
 
-use crate::bytes::read_at;
+use crate::bytes::{ByteFile, ZIP_MAGIC, ZipStore};
 use crate::{
-    ByteStore, Codec, IoError, OmeVersion, RawOptions, flat, foreign, npy, picture, planes, tiff, zarr,
+    ByteStore, Codec, Feature, IoError, LocalStore, OmeVersion, RawOptions, Remote, RemoteProblem, Url, flat,
+    foreign, npy, picture, planes, tiff, zarr,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use voxtile_sched::contract::Source;
@@ -23,6 +23,8 @@ pub struct OpenOptions {
     pub axes: Option<AxisSet>,
     /// That the file has no header, and what its voxels are.
     pub raw: Option<RawOptions>,
+    /// How images on the network are reached.
+    pub remote: Remote,
     /// That the path is a pattern or a folder whose files, in the order of their names, are one image along this axis.
     pub stack: Option<Axis>,
     /// That a TIFF's palettes, inks and inverted grays become colours for looking.
@@ -120,14 +122,18 @@ pub struct LevelInfo {
     pub scale: Vec<f64>,
 }
 
-/// Opens an image by its content: a Zarr directory (array, group, OME-Zarr), a TIFF, `.npy`, PNG or JPEG file; or by
-/// what [`OpenOptions::raw`] says of it. A path with `{z}`, `{c}` or `{t}` in it, as `slices/scan_z{z}.tif`, stands for all
-/// files whose names fit; together they are one image. So do the files of [`OpenOptions::stack`].
+/// Opens an image by its content: a Zarr directory (array, group, OME-Zarr) or a zip of one, a TIFF, `.npy`, PNG or JPEG
+/// file; on this disk or at a [`Url`]; or by what [`OpenOptions::raw`] says of it. A path with `{z}`, `{c}` or `{t}` in it, as
+/// `slices/scan_z{z}.tif`, stands for all files whose names fit; together they are one image. So do the files of
+/// [`OpenOptions::stack`].
 ///
 /// # Errors
 /// [`IoError::Missing`], [`IoError::NotAnImage`], [`IoError::Pieces`], [`IoError::Unsupported`], [`IoError::Header`], [`IoError::NoSuch`],
 /// [`IoError::Option`] and [`IoError::Io`].
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
+    if let Some(url) = Url::of(path)? {
+        return open_url(&url, path, options);
+    }
     if let Some(axis) = options.stack {
         return planes::stack(path, axis, options);
     }
@@ -141,16 +147,49 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
     if let Some(raw) = &options.raw {
         return flat::open_raw(path, raw, options);
     }
-    let file = File::open(path).map_err(IoError::io("read", path))?;
+    open_file(ByteFile::open(path, &options.remote)?, path, options)
+}
+
+/// Opens the image of one file, by its first bytes.
+fn open_file(file: ByteFile, path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
     let mut head = [0; foreign::HEAD];
-    let got = read_at(&file, &mut head, 0).map_err(IoError::io("read", path))?;
+    let got = file.read_at(&mut head, 0)?;
     if head[..got].starts_with(npy::MAGIC) {
         return npy::open(file, path, options);
     }
+    if head[..got].starts_with(ZIP_MAGIC) {
+        return zarr::open_in(Arc::new(ZipStore::open(file, path.to_owned())?), options);
+    }
     foreign::check(path, &head[..got])?;
     match picture::Kind::of(&head[..got]) {
+        Some(_) if file.waits().is_some() => {
+            let feature = Feature::Other("a picture that is not on this disk".to_owned());
+            Err(IoError::Unsupported { store: path.display().to_string(), feature })
+        }
         Some(kind) => picture::open(kind, path, options),
         None => tiff::open(path, options),
+    }
+}
+
+/// Ends of names that are no directory's.
+const FILES: [&str; 14] =
+    ["tif", "tiff", "btf", "tf8", "svs", "qptiff", "scn", "stk", "lsm", "npy", "png", "jpg", "zip", "ozx"];
+
+/// Opens what lies on the network: nothing there says whether it is a directory, so it is tried.
+fn open_url(url: &Url, path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
+    let store = options.remote.store(url)?;
+    let end = url.path().rsplit_once('.').map_or(String::new(), |(_, end)| end.to_ascii_lowercase());
+    let is_file = FILES.contains(&end.as_str()) || options.raw.is_some();
+    if !is_file {
+        let missing = || {
+            let problem = RemoteProblem::Missing;
+            IoError::Remote { action: "read", url: url.to_string(), problem }
+        };
+        return zarr::find(store, options)?.ok_or_else(missing);
+    }
+    match &options.raw {
+        Some(raw) => flat::open_raw(path, raw, options),
+        None => open_file(ByteFile::open(path, &options.remote)?, path, options),
     }
 }
 
@@ -160,4 +199,29 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
 /// As [`open`].
 pub fn open_in(store: Arc<dyn ByteStore>, options: &OpenOptions) -> Result<Opened, IoError> {
     zarr::open_in(store, options)
+}
+
+/// The objects below a path: a directory, which need not exist, or a place on the network.
+///
+/// # Errors
+/// Those of [`Remote::store`].
+pub fn store_at(path: &Path, remote: &Remote) -> Result<Arc<dyn ByteStore>, IoError> {
+    match Url::of(path)? {
+        Some(url) => remote.store(&url),
+        None => Ok(Arc::new(LocalStore::new(path))),
+    }
+}
+
+/// As [`store_at`], and the entries of a zip.
+pub(crate) fn read_store(path: &Path, remote: &Remote) -> Result<Arc<dyn ByteStore>, IoError> {
+    let end = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    if Url::of(path)?.is_none() {
+        let kind = std::fs::metadata(path).map_err(IoError::io("read", path))?;
+        if kind.is_dir() {
+            return store_at(path, remote);
+        }
+    } else if !["zip", "ozx"].iter().any(|zip| zip.eq_ignore_ascii_case(end)) {
+        return store_at(path, remote);
+    }
+    Ok(Arc::new(ZipStore::open(ByteFile::open(path, remote)?, path.to_owned())?))
 }

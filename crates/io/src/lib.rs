@@ -16,6 +16,7 @@ mod foreign;
 pub mod fuzzing;
 mod info;
 mod jpeg;
+mod location;
 mod memory;
 mod native;
 mod npy;
@@ -24,6 +25,7 @@ mod output;
 mod picture;
 mod planes;
 pub mod plate;
+mod remote;
 mod scratch;
 mod spill;
 pub mod survey;
@@ -33,19 +35,23 @@ mod whole;
 mod zarr;
 
 pub use bytes::{
-    ByteRange, ByteStore, ByteWriter, Coming, FaultCounts, FaultStore, Faults, LocalStore, MemoryStore,
+    ByteRange, ByteStore, ByteWriter, Coming, FaultCounts, FaultStore, Faults, Fetched, LocalStore,
+    MemoryStore,
 };
 pub use codec::{BadCodec, CODEC_FORMS, Chroma, Codec, Shuffle};
-pub use error::{Damage, Feature, IoError};
+pub use error::{Damage, Feature, IoError, RemoteProblem};
 pub use flat::{BadRawType, RawOptions, RawType};
-pub use info::{AssociatedImage, Info, LevelInfo, OpenOptions, Opened, open, open_in};
+pub use info::{AssociatedImage, Info, LevelInfo, OpenOptions, Opened, open, open_in, store_at};
+pub use location::{Scheme, Url};
 pub use memory::{MemoryError, MemorySink, MemorySource};
 pub use ome::about::About;
 pub use ome::rules::OmeVersion;
-pub use output::{Format, OutputOptions, check_apart};
+pub use output::{Format, OutputOptions, Placed, check_apart};
 pub use planes::names_planes;
+pub use remote::{Remote, Traffic};
 pub use scratch::Buffer;
 pub use spill::SpillDir;
 pub use table::{TableFormat, TableOptions};
 pub use tiff::{KeepJpeg, Kept};
 pub use whole::WholeFile;
+pub use zarr::{Copied, Hierarchy, Way};

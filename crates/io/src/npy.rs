@@ -3,11 +3,10 @@
 //! The header is a Python dictionary with the keys `descr`, `fortran_order` and `shape`. Written files are version
 //! 1.0, in C order and the machine's byte order, with the voxels from byte 128 on.
 
-use crate::bytes::{Unfinished, read_at};
+use crate::bytes::{ByteFile, Unfinished};
 use crate::flat::{self, Layout as Flat};
 use crate::scratch::with_work;
 use crate::{Codec, Feature, IoError, LocalStore, OpenOptions, Opened, OutputOptions, RawOptions};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 use voxtile_sched::contract::{Layout, Place, Sink, StoreError};
@@ -29,14 +28,14 @@ const EDGE: u64 = 512;
 ///
 /// # Errors
 /// As [`crate::open`].
-pub(crate) fn open(file: File, path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
+pub(crate) fn open(file: ByteFile, path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
     let header = |problem: &str| IoError::Header {
         store: path.display().to_string(),
         field: "header".to_owned(),
         problem: problem.to_owned(),
     };
     let mut head = [0; 12];
-    let got = read_at(&file, &mut head, 0).map_err(IoError::io("read", path))?;
+    let got = file.read_at(&mut head, 0)?;
     if got < 12 {
         return Err(header("is cut short"));
     }
@@ -52,7 +51,7 @@ pub(crate) fn open(file: File, path: &Path, options: &OpenOptions) -> Result<Ope
         return Err(header(&format!("has {len} bytes, at most {MAX_HEADER} are read")));
     }
     let mut text = vec![0; len as usize];
-    let got = read_at(&file, &mut text, start).map_err(IoError::io("read", path))?;
+    let got = file.read_at(&mut text, start)?;
     if (got as u64) < len {
         return Err(header("is cut short"));
     }
@@ -293,6 +292,7 @@ mod tests {
                 overwrite: true,
                 bare: false,
                 about: crate::About::default(),
+                remote: crate::Remote::new(),
             };
             Ok(options.create(meta, &[])?)
         }

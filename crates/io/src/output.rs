@@ -1,6 +1,6 @@
 //! What the user says about an output, and how that becomes a sink.
 
-use crate::{About, ByteStore, Codec, IoError, LocalStore, OmeVersion, npy, tiff, zarr};
+use crate::{About, ByteStore, Codec, IoError, LocalStore, OmeVersion, Remote, Url, npy, tiff, zarr};
 use std::ffi::CString;
 use std::fs::Metadata;
 use std::io::ErrorKind;
@@ -55,6 +55,8 @@ pub struct OutputOptions {
     pub bare: bool,
     /// What is written about it besides.
     pub about: About,
+    /// How a place on the network is reached.
+    pub remote: Remote,
 }
 
 impl OutputOptions {
@@ -94,12 +96,15 @@ impl OutputOptions {
     }
 
     /// Whether the output can be made at its place: nothing is there, or something that may be replaced, and the
-    /// directory takes new files. Touches no file.
+    /// directory takes new files. Touches no file; of a place on the network it asks what is there.
     ///
     /// # Errors
     /// [`IoError::Exists`], [`IoError::Missing`] for the directory, [`IoError::Io`], and [`IoError::Option`] for
     /// something at the place that is not ours to replace.
     pub fn check(&self) -> Result<(), IoError> {
+        if let Some(url) = Url::of(&self.path)? {
+            return self.check_remote(&url).map(|_| ());
+        }
         let path = &self.path;
         match std::fs::symlink_metadata(path) {
             Ok(_) if !self.overwrite => return Err(IoError::Exists { path: path.clone() }),
@@ -120,6 +125,27 @@ impl OutputOptions {
         writable(parent).map_err(IoError::io("create", path))
     }
 
+    /// As [`check`](Self::check), of a place on the network; the store, and whether something is there.
+    fn check_remote(&self, url: &Url) -> Result<(Arc<dyn ByteStore>, bool), IoError> {
+        if !matches!(self.format, Format::ZarrV3 | Format::ZarrV2) {
+            let why = format!("`{url}` is not on this disk; only Zarr is written elsewhere");
+            return Err(IoError::Option { option: "OUTPUT", why });
+        }
+        if !url.scheme().writes() {
+            return Err(IoError::ReadOnly { store: url.to_string() });
+        }
+        let store = self.remote.store(url)?;
+        let there = store.list("")?;
+        if !there.is_empty() && !self.overwrite {
+            return Err(IoError::Exists { path: self.path.clone() });
+        }
+        if !there.is_empty() && !there.iter().any(|name| zarr::ROOT.contains(&name.as_str())) {
+            let why = format!("`{url}` holds no Zarr metadata");
+            return Err(IoError::Option { option: "--overwrite", why });
+        }
+        Ok((store, !there.is_empty()))
+    }
+
     /// Refuses an output that is the input, lies in it, or contains it. A label image may lie in the image that it is made
     /// of.
     ///
@@ -135,7 +161,8 @@ impl OutputOptions {
         check_apart(input, &self.path)
     }
 
-    /// Makes the output, ready for its chunks and for those of its smaller versions, the largest first.
+    /// Makes the output, ready for its chunks and for those of its smaller versions, the largest first. What it replaces
+    /// comes back if it is not completed; on the network it is removed first.
     ///
     /// # Errors
     /// Those of [`layout`](Self::layout), [`takes_levels`](Self::takes_levels) and [`check`](Self::check), and
@@ -144,6 +171,14 @@ impl OutputOptions {
         self.layout(meta)?;
         if !levels.is_empty() {
             self.takes_levels(meta)?;
+        }
+        if let Some(url) = Url::of(&self.path)? {
+            let (store, there) = self.check_remote(&url)?;
+            if there {
+                // Objects have no second name to keep them under meanwhile.
+                store.delete_prefix("")?;
+            }
+            return self.create_in(store, meta, levels);
         }
         self.check()?;
         match self.format {
@@ -180,6 +215,25 @@ impl OutputOptions {
                 Err(error)
             }
         }
+    }
+
+    /// Makes room at the place of a Zarr, for whoever writes its objects himself. What is there comes back if that is not
+    /// [finished](Placed::finish); on the network it is removed first.
+    ///
+    /// # Errors
+    /// Those of [`check`](Self::check), and [`IoError::Io`].
+    pub fn place(&self) -> Result<Placed, IoError> {
+        if let Some(url) = Url::of(&self.path)? {
+            let (store, there) = self.check_remote(&url)?;
+            if there {
+                store.delete_prefix("")?;
+            }
+            return Ok(Placed { store, path: self.path.clone(), old: None, done: false });
+        }
+        self.check()?;
+        let old = self.set_aside()?;
+        let store = Arc::new(LocalStore::new(&self.path));
+        Ok(Placed { store, path: self.path.clone(), old, done: false })
     }
 
     /// As [`create`](Self::create), in any store of bytes, which stands for [`path`](Self::path) and is empty. Zarr
@@ -271,6 +325,46 @@ impl Sink for Listed {
     }
 }
 
+/// A place where a Zarr is being made. Dropped before it is [finished](Self::finish), it holds again what it held.
+pub struct Placed {
+    store: Arc<dyn ByteStore>,
+    path: PathBuf,
+    old: Option<PathBuf>,
+    done: bool,
+}
+
+impl Placed {
+    /// Where its objects go.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn ByteStore> {
+        &self.store
+    }
+
+    /// What was replaced goes.
+    ///
+    /// # Errors
+    /// [`IoError::Io`].
+    pub fn finish(mut self) -> Result<(), IoError> {
+        self.done = true;
+        match &self.old {
+            Some(old) => std::fs::remove_dir_all(old).map_err(IoError::io("remove", old)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        if !self.done {
+            // Nothing can be done about what stays.
+            let _ = self.store.delete_prefix("");
+            if let Some(old) = &self.old {
+                let _ = std::fs::rename(old, &self.path);
+            }
+        }
+    }
+}
+
 /// A Zarr in the place of an older one, which comes back if this one is not completed.
 struct Replacing {
     sink: Arc<dyn Sink>,
@@ -335,7 +429,15 @@ fn writable(dir: &Path) -> std::io::Result<()> {
 /// # Errors
 /// [`IoError::Option`].
 pub fn check_apart(input: &Path, output: &Path) -> Result<(), IoError> {
-    let (from, to) = (resolve(input), resolve(output));
+    let urls = (Url::of(input)?, Url::of(output)?);
+    let (from, to) = match &urls {
+        (None, None) => (resolve(input), resolve(output)),
+        (Some(from), Some(to)) if to.overlaps(from).is_some() => {
+            let why = format!("`{to}` {}", to.overlaps(from).unwrap_or_default());
+            return Err(IoError::Option { option: "OUTPUT", why });
+        }
+        _ => return Ok(()),
+    };
     let why = if from == to {
         "is the input"
     } else if to.starts_with(&from) {
@@ -375,6 +477,7 @@ mod tests {
             overwrite: false,
             bare: true,
             about: About::default(),
+            remote: Remote::new(),
         }
     }
 

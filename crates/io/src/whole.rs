@@ -1,7 +1,7 @@
 //! Small files that are written at once: tables, pictures.
 
-use crate::IoError;
 use crate::bytes::LocalStore;
+use crate::{IoError, Url};
 use std::path::{Path, PathBuf};
 
 /// A file that is written whole or not at all.
@@ -29,6 +29,10 @@ impl WholeFile {
     /// # Errors
     /// The file exists, or its directory does not.
     pub fn check(&self) -> Result<(), IoError> {
+        if let Some(url) = Url::of(&self.path)? {
+            let why = format!("`{url}` is not on this disk; only Zarr is written elsewhere");
+            return Err(IoError::Option { option: "OUTPUT", why });
+        }
         if self.path.is_dir() || (self.path.exists() && !self.overwrite) {
             return Err(IoError::Exists { path: self.path.clone() });
         }

@@ -1,8 +1,8 @@
 //! Objects in memory.
 
-use super::{ByteRange, ByteStore, ByteWriter, check_limit};
+use super::{ByteRange, ByteStore, ByteWriter, below, check_limit, listed};
 use crate::{Buffer, IoError};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 type Objects = Arc<Mutex<BTreeMap<String, Arc<[u8]>>>>;
@@ -34,11 +34,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is below a prefix starts so.
-fn below(prefix: &str) -> String {
-    if prefix.is_empty() { String::new() } else { format!("{}/", prefix.trim_end_matches('/')) }
-}
-
 impl ByteStore for MemoryStore {
     fn name(&self) -> String {
         self.name.clone()
@@ -63,12 +58,7 @@ impl ByteStore for MemoryStore {
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<String>, IoError> {
-        let start = below(prefix);
-        let objects = self.objects();
-        let keys = objects.range(start.clone()..).map_while(|(key, _)| key.strip_prefix(&start));
-        let names: BTreeSet<&str> =
-            keys.map(|key| key.split_once('/').map_or(key, |(name, _)| name)).collect();
-        Ok(names.into_iter().map(str::to_owned).collect())
+        Ok(listed(&self.objects(), prefix))
     }
 
     fn put(&self, key: &str, bytes: &[u8]) -> Result<(), IoError> {

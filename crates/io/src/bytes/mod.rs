@@ -4,21 +4,28 @@
 //! ByteStore   LocalStore    files below a directory
 //!             MemoryStore   objects in memory
 //!             FaultStore    any of these, made to fail by seed
+//!             ZipStore      entries of a zip, read only
+//!             RemoteStore   objects below a URL, in `remote`
 //! ```
 //!
 //! An object is whole or absent: [`put`](ByteStore::put) and [`begin`](ByteStore::begin) show nothing until all of it
 //! is there. Every store passes [`crate::contract::check_bytes`].
 
 mod fault;
+mod file;
 mod local;
 mod memory;
+mod zip;
 
 pub use fault::{FaultCounts, FaultStore, Faults};
+pub(crate) use file::ByteFile;
 pub use local::LocalStore;
 pub(crate) use local::{Unfinished, read_at};
 pub use memory::MemoryStore;
+pub(crate) use zip::{MAGIC as ZIP_MAGIC, ZipStore};
 
 use crate::{Buffer, IoError};
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 
@@ -50,8 +57,17 @@ impl ByteRange {
     }
 }
 
+/// Parts of an object that were [fetched](ByteStore::fetch).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// Bytes of the whole object.
+    pub size: u64,
+    /// The parts, in the order asked for.
+    pub parts: Vec<Vec<u8>>,
+}
+
 /// Parts of an object that are on their way; `None` if there is none of that key.
-pub type Coming<'a> = Pin<Box<dyn Future<Output = Result<Option<Vec<Vec<u8>>>, IoError>> + Send + 'a>>;
+pub type Coming<'a> = Pin<Box<dyn Future<Output = Result<Option<Fetched>, IoError>> + Send + 'a>>;
 
 /// Named objects of bytes. Keys have no leading slash: `0/c/1/2`.
 ///
@@ -123,13 +139,17 @@ pub trait ByteStore: Send + Sync {
     /// # Errors
     /// [`IoError::Io`], [`IoError::Memory`].
     fn fetch<'a>(&'a self, key: &'a str, ranges: Vec<ByteRange>, limit: u64) -> Coming<'a> {
-        let one = |range| {
-            let mut buffer = Buffer::default();
-            let got = self.get_range(key, range, limit, &mut buffer)?;
-            Ok(got.map(|n| buffer.into_vec(n)))
+        let all = || {
+            let Some(size) = self.size(key)? else { return Ok(None) };
+            let one = |range| {
+                let mut buffer = Buffer::default();
+                let got = self.get_range(key, range, limit, &mut buffer)?;
+                Ok(got.map(|n| buffer.into_vec(n)))
+            };
+            let parts: Option<Vec<Vec<u8>>> = ranges.into_iter().map(one).collect::<Result<_, IoError>>()?;
+            Ok(parts.map(|parts| Fetched { size, parts }))
         };
-        let all = ranges.into_iter().map(one).collect();
-        Box::pin(std::future::ready(all))
+        Box::pin(std::future::ready(all()))
     }
 
     /// A file that holds the object and nothing else, where reading it is faster than [`get_range`](Self::get_range).
@@ -204,6 +224,19 @@ pub(crate) fn check_limit(place: impl Into<std::path::PathBuf>, len: u64, limit:
         format!("it has {len} bytes where at most {limit} are expected"),
     );
     Err(IoError::Io { action: "read", path: place.into(), source })
+}
+
+/// Names directly below a prefix, sorted.
+pub(crate) fn listed<V>(objects: &BTreeMap<String, V>, prefix: &str) -> Vec<String> {
+    let start = below(prefix);
+    let keys = objects.range(start.clone()..).map_while(|(key, _)| key.strip_prefix(&start));
+    let names: BTreeSet<&str> = keys.map(|key| key.split_once('/').map_or(key, |(name, _)| name)).collect();
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// What lies below a prefix starts so.
+pub(crate) fn below(prefix: &str) -> String {
+    if prefix.is_empty() { String::new() } else { format!("{prefix}/") }
 }
 
 /// Parts that are read at once.

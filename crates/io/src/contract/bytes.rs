@@ -1,7 +1,7 @@
 //! The suite that every store of bytes passes.
 
 use super::wait;
-use crate::{Buffer, ByteRange, ByteStore, IoError};
+use crate::{Buffer, ByteRange, ByteStore, Fetched, IoError};
 
 /// Bytes that are unlike those at other places and in other objects.
 fn bytes(seed: u64, len: usize) -> Vec<u8> {
@@ -39,7 +39,8 @@ pub fn check_bytes_read(store: &dyn ByteStore, objects: &[(&str, &[u8])]) {
             let fetched = wait(store.fetch(key, vec![range, ByteRange::Last(1)], len));
             let fetched = fetched.unwrap_or_else(|e| ok("fetching", key, e));
             let last = content.last().map(|b| vec![*b]).unwrap_or_default();
-            assert!(fetched == Some(vec![want.to_vec(), last]), "{name}: fetching {range:?} of `{key}`");
+            let whole = Fetched { size: len, parts: vec![want.to_vec(), last] };
+            assert!(fetched == Some(whole), "{name}: fetching {range:?} of `{key}`");
         }
         if len > 0 {
             let refused = store.get(key, len - 1).is_err();

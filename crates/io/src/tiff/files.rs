@@ -2,9 +2,9 @@
 
 use super::ifd::{Directory, Reader, tag};
 use super::page::Page;
-use crate::IoError;
+use crate::bytes::ByteFile;
+use crate::{IoError, Remote};
 use std::collections::VecDeque;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,19 +18,22 @@ pub(super) struct Parts {
     pub(super) pages: Vec<Page>,
     /// The first page of each file in `pages`.
     pub(super) starts: Vec<usize>,
+    /// How files on the network are reached.
+    pub(super) remote: Remote,
 }
 
 impl Parts {
     /// Reads the directories of a file.
-    pub(super) fn open(path: &Path) -> Result<(Self, Vec<Directory>), IoError> {
-        let mut parts = Self { readers: Vec::new(), pages: Vec::new(), starts: Vec::new() };
+    pub(super) fn open(path: &Path, remote: &Remote) -> Result<(Self, Vec<Directory>), IoError> {
+        let remote = remote.clone();
+        let mut parts = Self { readers: Vec::new(), pages: Vec::new(), starts: Vec::new(), remote };
         let directories = parts.add(path)?;
         Ok((parts, directories))
     }
 
     /// Reads the directories of one more file.
     pub(super) fn add(&mut self, path: &Path) -> Result<Vec<Directory>, IoError> {
-        let file = File::open(path).map_err(IoError::io("read", path))?;
+        let file = ByteFile::open(path, &self.remote)?;
         let (mut reader, first) = Reader::new(Arc::new(file), path)?;
         let directories = reader.chain(first)?;
         self.starts.push(self.pages.len());
@@ -42,7 +45,7 @@ impl Parts {
         }
         // Only the first file's handle is kept; there may be thousands.
         if file > 0 {
-            reader.close();
+            reader.close(&self.remote);
         }
         self.readers.push(reader);
         Ok(directories)
@@ -65,7 +68,8 @@ impl Parts {
 
     pub(super) fn into_files(self) -> Files {
         let lens = self.readers.iter().map(|r| r.len).collect();
-        Files { lens, paths: self.readers.into_iter().map(|r| r.path).collect(), open: Mutex::default() }
+        let paths = self.readers.into_iter().map(|r| r.path).collect();
+        Files { lens, paths, remote: self.remote, open: Mutex::default() }
     }
 }
 
@@ -73,7 +77,8 @@ impl Parts {
 pub(super) struct Files {
     paths: Vec<PathBuf>,
     lens: Vec<u64>,
-    open: Mutex<VecDeque<(usize, Arc<File>)>>,
+    remote: Remote,
+    open: Mutex<VecDeque<(usize, Arc<ByteFile>)>>,
 }
 
 impl Files {
@@ -91,7 +96,7 @@ impl Files {
     }
 
     /// A file's handle.
-    pub(super) fn get(&self, file: usize) -> Result<Arc<File>, IoError> {
+    pub(super) fn get(&self, file: usize) -> Result<Arc<ByteFile>, IoError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = open.iter().position(|(f, _)| *f == file) {
             if at > 0 {
@@ -101,7 +106,7 @@ impl Files {
             return Ok(Arc::clone(&open[0].1));
         }
         let path = &self.paths[file];
-        let handle = Arc::new(File::open(path).map_err(IoError::io("read", path))?);
+        let handle = Arc::new(ByteFile::open(path, &self.remote)?);
         open.truncate(MAX_OPEN - 1);
         open.push_front((file, Arc::clone(&handle)));
         Ok(handle)

@@ -3,10 +3,9 @@
 //! What is read is bounded by the size of the file: a header cannot make this module allocate more than about twice
 //! as many bytes as the file has.
 
-use crate::{Feature, IoError};
+use crate::bytes::ByteFile;
+use crate::{Feature, IoError, Remote};
 use std::collections::HashSet;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -133,8 +132,8 @@ pub(super) fn room<T>(count: u64) -> Result<Vec<T>, IoError> {
 
 /// Reads directories and tag values of one file.
 pub(super) struct Reader {
-    /// `None` after [`close`](Self::close): then it is opened for each read.
-    file: Option<Arc<File>>,
+    /// After [`close`](Self::close) how to open it, for each read.
+    file: Result<Arc<ByteFile>, Remote>,
     pub(super) path: PathBuf,
     pub(super) len: u64,
     pub(super) big_endian: bool,
@@ -145,11 +144,11 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Checks the file's first bytes. Returns the reader and the offset of the first directory.
-    pub(super) fn new(file: Arc<File>, path: &Path) -> Result<(Self, u64), IoError> {
-        let len = file.metadata().map_err(IoError::io("read", path))?.len();
+    pub(super) fn new(file: Arc<ByteFile>, path: &Path) -> Result<(Self, u64), IoError> {
+        let len = file.len();
         let path = path.to_owned();
         let allowance = 2 * len + (1 << 20);
-        let mut reader = Self { file: Some(file), path, len, big_endian: false, big: false, allowance };
+        let mut reader = Self { file: Ok(file), path, len, big_endian: false, big: false, allowance };
         let mut head = [0; 16];
         let got = len.min(16) as usize;
         reader.read(0, &mut head[..got])?;
@@ -363,15 +362,14 @@ impl Reader {
     }
 
     /// Gives the handle back.
-    pub(super) fn close(&mut self) {
-        self.file = None;
+    pub(super) fn close(&mut self, remote: &Remote) {
+        self.file = Err(remote.clone());
     }
 
     fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), IoError> {
-        let fault = || IoError::io("read", &self.path);
         match &self.file {
-            Some(file) => file.read_exact_at(into, offset).map_err(fault()),
-            None => File::open(&self.path).and_then(|f| f.read_exact_at(into, offset)).map_err(fault()),
+            Ok(file) => file.read_exact_at(into, offset),
+            Err(remote) => ByteFile::open(&self.path, remote)?.read_exact_at(into, offset),
         }
     }
 

@@ -12,7 +12,6 @@ use super::source::Planes;
 use super::{directory, omexml};
 use crate::bytes::Unfinished;
 use crate::{Codec, Damage, Format, IoError, LocalStore, OpenOptions, OutputOptions, jpeg};
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use voxtile_sched::model::{Axis, Dtype, Meta, Region, Shape};
@@ -95,9 +94,10 @@ impl KeepJpeg {
             overwrite: self.overwrite,
             bare: false,
             about: crate::About::default(),
+            remote: self.open.remote.clone(),
         };
         output.apart_from(&self.input)?;
-        let (mut parts, directories) = Parts::open(&self.input)?;
+        let (mut parts, directories) = Parts::open(&self.input, &self.open.remote)?;
         let all = series::find(&mut parts, &directories)?;
         let store = self.input.display().to_string();
         let series = &all[choose(&all, &self.open, &store)?];
@@ -331,8 +331,7 @@ impl Job {
         let bytes = length as usize;
         self.buffer.try_reserve(bytes).map_err(|_| IoError::Memory { bytes: length })?;
         self.buffer.resize(from + bytes, 0);
-        let read = self.files.get(file)?.read_exact_at(&mut self.buffer[from..], offset);
-        read.map_err(IoError::io("read", self.files.path(file)))?;
+        self.files.get(file)?.read_exact_at(&mut self.buffer[from..], offset)?;
         let at = self.end;
         self.end += length;
         self.bytes += length;
@@ -363,8 +362,7 @@ impl Job {
                         continue;
                     }
                     let mut stream = vec![0; length as usize];
-                    let read = self.files.get(file)?.read_exact_at(&mut stream, offset);
-                    read.map_err(IoError::io("read", self.files.path(file)))?;
+                    self.files.get(file)?.read_exact_at(&mut stream, offset)?;
                     out[coding] = jpeg::subsampling(&stream);
                     break;
                 }

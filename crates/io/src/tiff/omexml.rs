@@ -4,14 +4,13 @@ use super::files::Parts;
 use super::ifd::{Reader, tag};
 use super::series::Series;
 use super::{slides, units};
+use crate::bytes::ByteFile;
 use crate::{Feature, IoError};
 use quick_xml::XmlVersion;
 use quick_xml::escape::escape;
 use quick_xml::events::{BytesStart, Event};
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use voxtile_sched::model::{Axis, Channel, Dtype, Meta};
 
@@ -76,7 +75,7 @@ pub(super) fn series(text: &str, parts: &mut Parts) -> Result<Vec<Series>, IoErr
     let mut ome = parse(text, &parts.readers[0])?;
     if let Some(name) = ome.elsewhere.take() {
         let path = beside(&parts.readers[0], &name)?;
-        let text = companion(&path, &parts.readers[0])?;
+        let text = companion(&path, parts)?;
         ome = parse(&text, &parts.readers[0])?;
         if ome.elsewhere.is_some() {
             return Err(damaged(&parts.readers[0], &format!("lies in {name}, which names another file")));
@@ -108,16 +107,18 @@ fn beside(reader: &Reader, name: &str) -> Result<PathBuf, IoError> {
 }
 
 /// The description in a companion file: XML, or another TIFF.
-fn companion(path: &Path, reader: &Reader) -> Result<String, IoError> {
-    let file = File::open(path).map_err(IoError::io("read", path))?;
-    let mut bytes = Vec::new();
+fn companion(path: &Path, parts: &Parts) -> Result<String, IoError> {
+    let file = ByteFile::open(path, &parts.remote)?;
     let mut head = [0; 2];
-    let got = crate::bytes::read_at(&file, &mut head, 0).map_err(IoError::io("read", path))?;
+    let got = file.read_at(&mut head, 0)?;
     if matches!(&head[..got], b"II" | b"MM") {
-        let (mut parts, directories) = Parts::open(path)?;
+        let (mut parts, directories) = Parts::open(path, &parts.remote)?;
         return parts.description(&directories[0]);
     }
-    file.take(MAX_COMPANION).read_to_end(&mut bytes).map_err(IoError::io("read", path))?;
+    let mut bytes = vec![0; file.len().min(MAX_COMPANION) as usize];
+    let got = file.read_at(&mut bytes, 0)?;
+    bytes.truncate(got);
+    let reader = &parts.readers[0];
     String::from_utf8(bytes).map_err(|_| damaged(reader, &format!("in {} is no UTF-8", path.display())))
 }
 

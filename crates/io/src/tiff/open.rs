@@ -20,7 +20,7 @@ const MAX_LISTED: usize = 64;
 /// # Errors
 /// As [`crate::open`].
 pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
-    let (mut parts, directories) = Parts::open(path)?;
+    let (mut parts, directories) = Parts::open(path, &options.remote)?;
     let all = series::find(&mut parts, &directories)?;
     let store = path.display().to_string();
     let chosen = choose(&all, options, &store)?;

@@ -4,10 +4,10 @@ use super::cut::{Coding, Compression, Cut, Form, MAX_SEGMENT};
 use super::decode::{Buffer, Decoder, Work, context_bytes};
 use super::files::Files;
 use super::split::split;
-use crate::{Damage, IoError};
-use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
-use voxtile_sched::contract::{Source, StoreError};
+use crate::bytes::ByteFile;
+use crate::{ByteRange, Damage, IoError};
+use std::sync::{Arc, Mutex, PoisonError};
+use voxtile_sched::contract::{Fetch, Source, StoreError};
 use voxtile_sched::model::{Grid, Meta, Region, Shape, TileMut};
 
 /// About how many decoded bytes of strips make one chunk.
@@ -98,6 +98,8 @@ pub(super) struct TiffSource {
     strips: u64,
     scratch: u64,
     ns_per_voxel: f64,
+    /// Whether bytes are long on their way.
+    waits: bool,
     /// Buffers that nobody uses at the moment.
     idle: Mutex<Vec<Work>>,
 }
@@ -139,14 +141,16 @@ impl TiffSource {
             Compression::Fax3 | Compression::Fax4 => 4.0,
         };
         let ns_per_voxel = planes.codings.iter().map(cost).fold(0.1, f64::max);
-        Ok(Self { files, meta, planes, strips, scratch, ns_per_voxel, idle: Mutex::default() })
+        let waits = files.get(0)?.waits().is_some();
+        Ok(Self { files, meta, planes, strips, scratch, ns_per_voxel, waits, idle: Mutex::default() })
     }
 
     fn region(&self, index: &Shape) -> Region {
         Grid::new(self.meta.shape, self.chunk()).region(index)
     }
 
-    fn read_chunk(&self, index: &Shape, out: &mut TileMut<'_>, work: &mut Work) -> Result<u64, IoError> {
+    /// The segments of a chunk of that shape; `None` where the file has no such plane.
+    fn segments(&self, index: &Shape, shape: [usize; 5]) -> Option<Vec<Segment>> {
         let cut = &self.planes.cut;
         let [t, c, z, iy, ix] = *index;
         // Along z are pages, or the slices of one.
@@ -154,21 +158,12 @@ impl TiffSource {
         let page_c = if cut.planar { c / cut.samples } else { c };
         let sample = if cut.planar { c % cut.samples } else { 0 };
         let [_, nc, nz] = self.planes.counts;
-        let shape = out.shape();
-        let bytes = out.bytes_mut().expect("the place of a chunk has no gaps");
-        let Some(plane) = self.planes.order[((t * nc + page_c) * nz + page_z) as usize] else {
-            bytes.fill(0);
-            return Ok(0);
-        };
+        let plane = self.planes.order[((t * nc + page_c) * nz + page_z) as usize]?;
         let (across, down) = cut.counts();
         let slabs = cut.slices.div_ceil(cut.thick);
-        let mut read = 0;
-        for strip in 0..self.strips {
+        let segment = |strip: u64| {
             let row = iy * self.strips + strip;
-            if row >= down {
-                break;
-            }
-            let segment = Segment {
+            Segment {
                 plane,
                 number: ((sample * slabs + slab) * down + row) * across + ix,
                 index: *index,
@@ -177,31 +172,86 @@ impl TiffSource {
                 columns: shape[4],
                 first_row: (strip * cut.segment.1) as usize,
                 chunk_rows: shape[3],
-            };
-            read += self.read_segment(&segment, bytes, work)?;
+            }
+        };
+        Some((0..self.strips).take_while(|strip| iy * self.strips + strip < down).map(segment).collect())
+    }
+
+    fn read_chunk(
+        &self,
+        index: &Shape,
+        fetched: Option<&[u8]>,
+        out: &mut TileMut<'_>,
+        work: &mut Work,
+    ) -> Result<u64, IoError> {
+        let shape = out.shape();
+        let bytes = out.bytes_mut().expect("the place of a chunk has no gaps");
+        let Some(segments) = self.segments(index, shape) else {
+            bytes.fill(0);
+            return Ok(0);
+        };
+        let mut fetched = fetched;
+        segments.iter().map(|segment| self.read_segment(segment, &mut fetched, bytes, work)).sum()
+    }
+
+    /// Where a segment lies and what is needed of it; `None` where it was never written.
+    fn part(&self, segment: &Segment) -> Option<(u64, u64)> {
+        let cut = &self.planes.cut;
+        let at = (u64::from(segment.plane) * cut.segments() + segment.number) as usize;
+        let (offset, length) = (self.planes.offsets[at], self.planes.lengths[at]);
+        if length == 0 || offset == 0 {
+            return None;
         }
-        Ok(read)
+        // What is needed of an uncompressed segment is known; of others, all.
+        let stored = self.planes.stored[segment.plane as usize];
+        Some(match self.planes.codings[stored.coding as usize].compression {
+            Compression::None => (offset, length.min(segment.rows_in_all(cut) as u64 * cut.row_bytes())),
+            _ => (offset, length),
+        })
+    }
+
+    /// The parts of a file that a chunk is made of, if that file is long on its way and has them.
+    fn parts(&self, index: &Shape) -> Option<(Arc<ByteFile>, Vec<ByteRange>)> {
+        if !self.waits {
+            return None;
+        }
+        let segments = self.segments(index, self.region(index).shape.map(|n| n as usize))?;
+        let stored = self.planes.stored[segments.first()?.plane as usize];
+        let (number, coding) = (stored.file as usize, &self.planes.codings[stored.coding as usize]);
+        let (len, longest) = (self.files.len(number), self.planes.longest(coding));
+        let parts: Vec<(u64, u64)> = segments.iter().filter_map(|segment| self.part(segment)).collect();
+        // What is damaged is told when it is read.
+        let fits = |&(offset, take): &(u64, u64)| offset <= len && take <= len - offset && take <= longest;
+        if parts.is_empty() || !parts.iter().all(fits) {
+            return None;
+        }
+        let file = self.files.get(number).ok()?;
+        Some((file, parts.into_iter().map(|(offset, len)| ByteRange::Part { offset, len }).collect()))
     }
 
     /// Reads one segment into its rows of the chunk.
-    fn read_segment(&self, segment: &Segment, chunk: &mut [u8], work: &mut Work) -> Result<u64, IoError> {
+    fn read_segment(
+        &self,
+        segment: &Segment,
+        fetched: &mut Option<&[u8]>,
+        chunk: &mut [u8],
+        work: &mut Work,
+    ) -> Result<u64, IoError> {
         let cut = &self.planes.cut;
         let size = cut.dtype.size();
         let samples = cut.samples_in_segment() as usize;
-        let at = u64::from(segment.plane) * cut.segments() + segment.number;
-        let (offset, length) = (self.planes.offsets[at as usize], self.planes.lengths[at as usize]);
         let stored = self.planes.stored[segment.plane as usize];
         let coding = &self.planes.codings[stored.coding as usize];
         let slice_bytes = segment.chunk_rows * segment.columns * size;
         let plane_bytes = segment.slices * slice_bytes;
         let start = segment.first_row * segment.columns * size;
         let part = segment.rows * segment.columns * size;
-        if length == 0 || offset == 0 {
+        let Some(place) = self.part(segment) else {
             for slice in chunk.chunks_exact_mut(slice_bytes) {
                 slice[start..start + part].fill(0);
             }
             return Ok(0);
-        }
+        };
         let native = cut.form() == Form::Native;
         let (row_bytes, width) = (cut.row_bytes() as usize, cut.segment.0 as usize);
         let whole_width = segment.columns == width;
@@ -210,14 +260,14 @@ impl TiffSource {
 
         if samples == 1 && cut.thick == 1 && whole_width && native && whole_rows {
             let target = &mut chunk[start..start + part];
-            let read = self.load(segment, coding, (offset, length), encoded, decoder, target)?;
+            let read = self.load(segment, coding, (place, fetched), encoded, decoder, target)?;
             decoder.restore(coding, cut, target)?;
             return Ok(read);
         }
         let rows = segment.rows_in_all(cut);
         let held = if coding.is_plain() { rows * row_bytes } else { cut.segment_bytes() as usize };
         let target = buffer.bytes(held)?;
-        let read = self.load(segment, coding, (offset, length), encoded, decoder, target)?;
+        let read = self.load(segment, coding, (place, fetched), encoded, decoder, target)?;
         if coding.compression.gives_planes() {
             for (plane, to) in target.chunks_exact(held / samples).zip(chunk.chunks_exact_mut(plane_bytes)) {
                 let rows = plane.chunks_exact(width).zip(to[start..].chunks_exact_mut(segment.columns));
@@ -262,7 +312,7 @@ impl TiffSource {
         &self,
         segment: &Segment,
         coding: &Coding,
-        (offset, length): (u64, u64),
+        ((offset, take), fetched): ((u64, u64), &mut Option<&[u8]>),
         encoded: &mut Buffer,
         decoder: &mut Decoder,
         target: &mut [u8],
@@ -270,12 +320,6 @@ impl TiffSource {
         let cut = &self.planes.cut;
         let damaged = |problem| self.damaged(segment, problem);
         let rows = segment.rows_in_all(cut);
-        // What is needed of an uncompressed segment is known; of others, all.
-        let take = if coding.compression == Compression::None {
-            length.min(rows as u64 * cut.row_bytes())
-        } else {
-            length
-        };
         if take > self.planes.longest(coding) {
             return Err(damaged(Damage::Length { got: take, want: cut.segment_bytes() }));
         }
@@ -284,9 +328,15 @@ impl TiffSource {
         if offset > len || take > len - offset {
             return Err(damaged(Damage::Truncated { got: len.saturating_sub(offset), want: take }));
         }
-        let file = self.files.get(number)?;
-        let fetch = |into: &mut [u8]| {
-            file.read_exact_at(into, offset).map_err(IoError::io("read", self.files.path(number)))
+        let mut fetch = |into: &mut [u8]| match fetched {
+            Some(bytes) if bytes.len() >= into.len() => {
+                let (part, rest) = bytes.split_at(into.len());
+                into.copy_from_slice(part);
+                // An uncompressed segment may be needed in part only.
+                *bytes = rest;
+                Ok(())
+            }
+            _ => self.files.get(number)?.read_exact_at(into, offset),
         };
         if coding.is_plain() {
             if take < target.len() as u64 {
@@ -365,15 +415,28 @@ impl Source for TiffSource {
         self.scratch
     }
 
-    fn read(
-        &self,
-        index: &Shape,
-        _fetched: Option<Vec<u8>>,
-        mut out: TileMut<'_>,
-    ) -> Result<u64, StoreError> {
+    fn fetched(&self) -> u64 {
+        // Strips of a chunk, each at most as long as is sensible.
+        let longest = self.planes.codings.iter().map(|c| self.planes.longest(c)).max().unwrap_or(0);
+        let stored = self.planes.lengths.iter().copied().max().unwrap_or(0).min(longest);
+        if self.waits { stored.saturating_mul(self.strips) } else { 0 }
+    }
+
+    fn fetch(&self, index: &Shape) -> Fetch<'_> {
+        let Some((file, ranges)) = self.parts(index) else {
+            return Fetch::InWorker;
+        };
+        let longest = ranges.iter().map(|r| r.of(u64::MAX).1).max().unwrap_or(0);
+        Fetch::Wait(Box::pin(async move {
+            let Some((store, key)) = file.waits() else { return Ok(Vec::new()) };
+            Ok(store.fetch(key, ranges, longest).await?.unwrap_or_default().parts.concat())
+        }))
+    }
+
+    fn read(&self, index: &Shape, fetched: Option<Vec<u8>>, mut out: TileMut<'_>) -> Result<u64, StoreError> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut work = idle().pop().unwrap_or_default();
-        let result = self.read_chunk(index, &mut out, &mut work);
+        let result = self.read_chunk(index, fetched.as_deref(), &mut out, &mut work);
         idle().push(work);
         Ok(result?)
     }

@@ -418,6 +418,7 @@ fn output(path: PathBuf, codec: Codec) -> OutputOptions {
         overwrite: true,
         bare: false,
         about: crate::About::default(),
+        remote: crate::Remote::new(),
     }
 }
 

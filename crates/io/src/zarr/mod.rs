@@ -1,12 +1,15 @@
 //! Zarr v2 and v3, with OME-Zarr metadata where there are any.
 
+mod ahead;
 mod blosc;
 mod chain;
+mod convert;
 mod describe;
 mod encode;
 mod fault;
 mod fill;
 mod foreign;
+mod hierarchy;
 pub(crate) mod listing;
 mod metadata;
 pub(crate) mod node;
@@ -21,5 +24,6 @@ pub(crate) mod survey;
 mod tests;
 
 pub(crate) use encode::zstd_context;
-pub(crate) use open::{looks_like, open, open_in};
+pub use hierarchy::{Copied, Hierarchy, Way};
+pub(crate) use open::{ROOT, find, looks_like, open, open_in};
 pub(crate) use sink::{ZarrSink, layout};

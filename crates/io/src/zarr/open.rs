@@ -7,8 +7,12 @@ use super::source::ZarrSource;
 use crate::codec::{Codec, Shuffle};
 use crate::ome::{self, Multiscale};
 use crate::tiff::units;
-use crate::{ByteStore, Feature, Info, IoError, LevelInfo, LocalStore, OmeVersion, OpenOptions, Opened};
+use crate::{
+    ByteStore, Feature, Info, IoError, LevelInfo, LocalStore, OmeVersion, OpenOptions, Opened, RemoteProblem,
+};
 use serde_json::{Map, Value};
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use voxtile_sched::contract::Source as _;
@@ -31,9 +35,12 @@ pub(super) enum Node {
     Group { attributes: Map<String, Value> },
 }
 
+/// Names of metadata, one of which lies at the root.
+pub(crate) const ROOT: [&str; 4] = ["zarr.json", ".zarray", ".zgroup", ".zattrs"];
+
 /// Whether a directory holds Zarr metadata.
 pub(crate) fn looks_like(path: &Path) -> bool {
-    ["zarr.json", ".zarray", ".zgroup", ".zattrs"].iter().any(|f| path.join(f).is_file())
+    ROOT.iter().any(|f| path.join(f).is_file())
 }
 
 /// Opens an array, a group with one array, or a level of a pyramid.
@@ -43,28 +50,51 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
 
 /// As [`open`], of any store of bytes.
 pub(crate) fn open_in(store: Arc<dyn ByteStore>, options: &OpenOptions) -> Result<Opened, IoError> {
-    Finder { name: store.name(), store, options }.open()
+    let name = store.name();
+    let nothing =
+        || IoError::NotAnImage { store: name.clone(), why: "a directory without Zarr metadata".to_owned() };
+    find(store, options)?.ok_or_else(nothing)
+}
+
+/// As [`open_in`]; `None` if nothing of Zarr is there.
+pub(crate) fn find(store: Arc<dyn ByteStore>, options: &OpenOptions) -> Result<Option<Opened>, IoError> {
+    Finder::new(store, options).open()
 }
 
 pub(super) struct Finder<'a> {
     pub(super) store: Arc<dyn ByteStore>,
     pub(super) name: String,
     pub(super) options: &'a OpenOptions,
+    /// The first refusal to read metadata. Some stores deny what is not there.
+    denied: OnceCell<IoError>,
+    /// Paths of all nodes, as the root lists them.
+    nodes: OnceCell<Vec<String>>,
 }
 
 pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
 }
 
-impl Finder<'_> {
+impl<'a> Finder<'a> {
+    pub(super) fn new(store: Arc<dyn ByteStore>, options: &'a OpenOptions) -> Self {
+        let (denied, nodes) = (OnceCell::new(), OnceCell::new());
+        Self { name: store.name(), store, options, denied, nodes }
+    }
+
     /// Name of a node in messages.
     fn full(&self, path: &str) -> String {
         join(&self.name, path).trim_end_matches('/').to_owned()
     }
 
-    fn document(&self, path: &str, file: &str) -> Result<Option<Map<String, Value>>, IoError> {
+    pub(super) fn document(&self, path: &str, file: &str) -> Result<Option<Map<String, Value>>, IoError> {
         let name = self.full(path);
-        let bytes = self.store.get(&join(path, file), MAX_DOCUMENT)?;
+        let bytes = match self.store.get(&join(path, file), MAX_DOCUMENT) {
+            Err(denied @ IoError::Remote { problem: RemoteProblem::Denied { .. }, .. }) => {
+                let _ = self.denied.set(denied);
+                None
+            }
+            other => other?,
+        };
         bytes.map(|b| Reader { store: &name }.object(file, &b)).transpose()
     }
 
@@ -107,18 +137,15 @@ impl Finder<'_> {
         Ok(None)
     }
 
-    fn open(&self) -> Result<Opened, IoError> {
+    fn open(mut self) -> Result<Option<Opened>, IoError> {
         let asked = self.options.array.as_deref().unwrap_or_default().trim_matches('/');
         if asked.split('/').any(|p| p == "..") {
             return Err(IoError::Option { option: "--array", why: format!("`{asked}` leaves the image") });
         }
         match self.node(asked)? {
-            Some(Node::Array(head)) => self.array(asked, &head),
-            Some(Node::Group { attributes }) => self.group(asked, &attributes),
-            None if asked.is_empty() => Err(IoError::NotAnImage {
-                store: self.name.clone(),
-                why: "a directory without Zarr metadata".to_owned(),
-            }),
+            Some(Node::Array(head)) => self.array(asked, &head).map(Some),
+            Some(Node::Group { attributes }) => self.group(asked, &attributes).map(Some),
+            None if asked.is_empty() => self.denied.take().map_or(Ok(None), Err),
             None => Err(IoError::NoSuch {
                 store: self.name.clone(),
                 what: "array",
@@ -168,7 +195,7 @@ impl Finder<'_> {
         looked: &mut usize,
         found: &mut Vec<String>,
     ) -> Result<(), IoError> {
-        for name in self.store.list(path)? {
+        for name in self.names(path)? {
             *looked += 1;
             if found.len() >= MAX_LISTED || *looked > MAX_NAMES {
                 break;
@@ -191,6 +218,36 @@ impl Finder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Names directly below a group: as the store lists them, else those of nodes that the root names itself.
+    pub(super) fn names(&self, path: &str) -> Result<Vec<String>, IoError> {
+        match self.store.list(path) {
+            Err(IoError::Remote { problem: RemoteProblem::NoLists, .. }) => {}
+            other => return other,
+        }
+        if self.nodes.get().is_none() {
+            let _ = self.nodes.set(self.consolidated()?);
+        }
+        let start = crate::bytes::below(path);
+        let nodes = self.nodes.get().into_iter().flatten();
+        let below = nodes.filter_map(|node| node.strip_prefix(&start)?.split('/').next());
+        Ok(below.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    /// Paths of all nodes by the consolidated metadata of the root, if it has such.
+    fn consolidated(&self) -> Result<Vec<String>, IoError> {
+        let v3 = self.document("", "zarr.json")?.and_then(|mut doc| doc.remove("consolidated_metadata"));
+        let doc = match v3 {
+            Some(inside) => inside.as_object().cloned(),
+            None => self.document("", ".zmetadata")?,
+        };
+        let nodes = doc.as_ref().and_then(|doc| doc.get("metadata")?.as_object());
+        let node = |key: &String| match key.rsplit_once('/') {
+            Some((path, ".zarray" | ".zgroup" | ".zattrs" | "zarr.json")) => path.to_owned(),
+            _ => key.clone(),
+        };
+        Ok(nodes.into_iter().flat_map(Map::keys).map(node).filter(|path| !path.starts_with('.')).collect())
     }
 
     fn level(&self, found: impl Iterator<Item = usize>) -> IoError {

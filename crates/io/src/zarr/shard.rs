@@ -20,7 +20,24 @@ pub(super) struct Sharding {
 }
 
 /// Where the inner chunks of one shard lie: offset and length; both all ones where there is none.
-struct Index(Vec<[u64; 2]>);
+pub(super) struct Index(Vec<[u64; 2]>);
+
+impl Index {
+    /// Where the bytes of an inner chunk lie, and how many they are; `None` if it was never written.
+    pub(super) fn place(&self, inner: u64, limit: u64) -> Result<Option<(u64, u64)>, Fault> {
+        let [offset, len] = self.0[inner as usize];
+        if [offset, len] == [u64::MAX; 2] {
+            return Ok(None);
+        }
+        if len > limit || offset > i64::MAX as u64 {
+            return Err(Fault::codec(
+                "sharding_indexed",
+                format!("the index names {len} bytes at {offset}; a chunk has at most {limit}"),
+            ));
+        }
+        Ok(Some((offset, len)))
+    }
+}
 
 #[derive(Default)]
 struct Cache {
@@ -95,17 +112,7 @@ impl Sharding {
         let Some(index) = self.index(store, key, shard, buffer, contexts)? else {
             return Ok(None);
         };
-        let [offset, len] = index.0[inner as usize];
-        if [offset, len] == [u64::MAX; 2] {
-            return Ok(None);
-        }
-        if len > limit || offset > i64::MAX as u64 {
-            return Err(Fault::codec(
-                "sharding_indexed",
-                format!("the index names {len} bytes at {offset}; a chunk has at most {limit}"),
-            ));
-        }
-        Ok(Some((offset, len)))
+        index.place(inner, limit)
     }
 
     fn index(
@@ -116,23 +123,49 @@ impl Sharding {
         buffer: &mut Buffer,
         contexts: &mut Contexts,
     ) -> Result<Option<Arc<Index>>, Fault> {
-        {
-            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-            cache.clock += 1;
-            let now = cache.clock;
-            if let Some((used, index)) = cache.entries.get_mut(&shard) {
-                *used = now;
-                return Ok(index.clone());
-            }
+        if let Some(known) = self.cached(shard) {
+            return Ok(known);
         }
         let index = self.read_index(store, key, buffer, contexts)?.map(Arc::new);
+        self.cache(shard, index.clone());
+        Ok(index)
+    }
+
+    /// The index of a shard, if it is known; inside `None` if there is no such shard.
+    pub(super) fn cached(&self, shard: u64) -> Option<Option<Arc<Index>>> {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.clock += 1;
+        let now = cache.clock;
+        let (used, index) = cache.entries.get_mut(&shard)?;
+        *used = now;
+        Some(index.clone())
+    }
+
+    fn cache(&self, shard: u64, index: Option<Arc<Index>>) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.entries.len() >= self.kept() {
             let oldest = cache.entries.iter().min_by_key(|(_, (used, _))| *used).map(|(&shard, _)| shard);
             oldest.map(|shard| cache.entries.remove(&shard));
         }
         let now = cache.clock;
-        cache.entries.insert(shard, (now, index.clone()));
+        cache.entries.insert(shard, (now, index));
+    }
+
+    /// Where the index of a shard lies, and its bytes; with what lies beside it, `more` bytes in all.
+    pub(super) fn index_range(&self, more: u64) -> (ByteRange, u64) {
+        let len = self.index_len.max(more);
+        (if self.at_start { ByteRange::Part { offset: 0, len } } else { ByteRange::Last(len) }, len)
+    }
+
+    /// Keeps an index that was fetched, with what lies beside it; `None` if there is no such shard.
+    pub(super) fn keep(&self, shard: u64, bytes: Option<&[u8]>) -> Result<Option<Arc<Index>>, Fault> {
+        let decode = |bytes: &[u8]| {
+            let len = bytes.len().min(self.index_len as usize);
+            let own = if self.at_start { &bytes[..len] } else { &bytes[bytes.len() - len..] };
+            self.decode_index(own, &mut Contexts::default())
+        };
+        let index = bytes.map(decode).transpose()?.map(Arc::new);
+        self.cache(shard, index.clone());
         Ok(index)
     }
 
@@ -143,21 +176,24 @@ impl Sharding {
         buffer: &mut Buffer,
         contexts: &mut Contexts,
     ) -> Result<Option<Index>, Fault> {
-        let len = self.index_len;
-        let range = if self.at_start { ByteRange::Part { offset: 0, len } } else { ByteRange::Last(len) };
+        let (range, len) = self.index_range(0);
         let Some(got) = store.get_range(key, range, len, buffer)? else {
             return Ok(None);
         };
-        if got as u64 != len {
-            return Err(Damage::Truncated { got: got as u64, want: len }.into());
+        self.decode_index(buffer.filled(got), contexts).map(Some)
+    }
+
+    fn decode_index(&self, encoded: &[u8], contexts: &mut Contexts) -> Result<Index, Fault> {
+        if encoded.len() as u64 != self.index_len {
+            return Err(Damage::Truncated { got: encoded.len() as u64, want: self.index_len }.into());
         }
         let count = self.index.bytes() / 16;
         let mut entries: Vec<[u64; 2]> = Vec::new();
         entries.try_reserve_exact(count).map_err(|_| IoError::Memory { bytes: 16 * count as u64 })?;
         entries.resize(count, [0; 2]);
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut entries);
-        self.index.decode(buffer.filled(got), bytes, &mut Default::default(), contexts)?;
+        self.index.decode(encoded, bytes, &mut Default::default(), contexts)?;
         self.index.swap(bytes);
-        Ok(Some(Index(entries)))
+        Ok(Index(entries))
     }
 }

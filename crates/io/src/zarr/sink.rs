@@ -10,7 +10,7 @@ use super::metadata::MAX_INNER_CHUNKS;
 use crate::ome::{Largest, Windows};
 use crate::scratch::{Work, with_work};
 use crate::tiff::rgb_channels;
-use crate::{About, ByteStore, ByteWriter, Codec, Format, IoError, OmeVersion, OutputOptions, ome};
+use crate::{About, ByteStore, ByteWriter, Codec, Format, IoError, OmeVersion, OutputOptions, Url, ome};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use voxtile_sched::contract::{Layout, Place, Sink, StoreError};
@@ -118,10 +118,16 @@ pub(crate) fn layout(options: &OutputOptions, meta: &Meta) -> Result<Layout, IoE
     let encoded = encode::bound(codec, bytes as usize) as u64;
     // A shard may hold back one encoded chunk that came before its turn.
     let early = if shard.is_some() { encoded } else { 0 };
+    // What is sent is copied, and shards are sent in parts.
+    let sent = match (Url::of(&options.path)?, shard) {
+        (None, _) => 0,
+        (Some(_), None) => encoded,
+        (Some(_), Some(_)) => crate::remote::PARTS,
+    };
     Ok(Layout {
         chunk,
         shard,
-        scratch: bytes + encoded + early + encode::context_bytes(codec, bytes as usize),
+        scratch: bytes + encoded + early + sent + encode::context_bytes(codec, bytes as usize),
         ns_per_voxel: encode::ns_per_voxel(codec, size as usize),
     })
 }

@@ -1,5 +1,6 @@
 //! Reading an array chunk by chunk.
 
+use super::ahead::{self, Ahead};
 use super::blosc;
 use super::chain::{self, Chain, Parts};
 use super::fault::Fault;
@@ -10,8 +11,9 @@ use super::slab::Slabs;
 use super::step::Step;
 use crate::scratch::{Buffer, Contexts, Work, with_work};
 use crate::{ByteRange, ByteStore, Damage, Feature, IoError};
+use std::collections::HashMap;
 use std::sync::Arc;
-use voxtile_sched::contract::{Source, StoreError};
+use voxtile_sched::contract::{Fetch, Source, StoreError};
 use voxtile_sched::model::{AxisSet, Grid, Meta, NDIM, Shape, TileMut};
 
 /// A Zarr array.
@@ -34,6 +36,8 @@ pub(super) struct ZarrSource {
     strides: [usize; NDIM],
     /// Whether a decoded chunk is row-major.
     plain: bool,
+    /// What is fetched before it is decoded.
+    ahead: Ahead,
 }
 
 impl ZarrSource {
@@ -80,8 +84,10 @@ impl ZarrSource {
             fill: head.fill.clone(),
             strides,
             plain,
+            ahead: Ahead::default(),
         };
-        Ok(source.in_slabs())
+        // Where bytes are long on their way, a chunk is fetched whole.
+        Ok(if source.store.waits() { source } else { source.in_slabs() })
     }
 
     /// Presents chunks as slabs, where that can be done.
@@ -216,7 +222,10 @@ impl ZarrSource {
         (encoded, between, contexts): (&mut Buffer, &mut [Buffer; 2], &mut Contexts),
     ) -> Result<Option<u64>, Fault> {
         let encoded = match fetched {
-            Some(bytes) => bytes,
+            Some(bytes) => match bytes.split_last() {
+                Some((_, bytes)) => bytes,
+                None => return Ok(None),
+            },
             None => match self.fetch_whole(index, encoded, contexts)? {
                 None => return Ok(None),
                 Some(got) => encoded.filled(got),
@@ -266,6 +275,36 @@ impl ZarrSource {
             return Ok(None);
         }
         done.map(|()| Some(read))
+    }
+
+    /// Brings a stored chunk without holding up a worker: its bytes and one more, or none if it was never written.
+    async fn fetch_ahead(&self, index: &Shape) -> Result<Vec<u8>, Fault> {
+        let (key, within) = self.place(index);
+        let limit = self.chain.max_encoded();
+        let store = &*self.store;
+        let brought = match (&self.sharding, within) {
+            (Some(sharding), Some((shard, inner))) => {
+                self.ahead.bring((store, sharding), (&key, shard), (index, inner), limit).await?
+            }
+            _ => match store.fetch(&key, vec![ByteRange::Whole], limit).await {
+                Err(IoError::Io { source, .. }) if source.kind() == std::io::ErrorKind::FileTooLarge => {
+                    return Err(Fault::codec("file", source.to_string()));
+                }
+                other => other?.and_then(|mut fetched| fetched.parts.pop()),
+            },
+        };
+        Ok(brought.map_or(Vec::new(), |mut bytes| {
+            bytes.push(0);
+            bytes
+        }))
+    }
+
+    /// An error with the place of a chunk as it is presented.
+    fn fault(&self, index: &Shape, fault: Fault) -> StoreError {
+        let stored = self.slabs.as_ref().map_or(*index, |(_, slabs)| slabs.place(index).0);
+        let (key, within) = self.place(&stored);
+        let chunk = within.map_or_else(|| key.clone(), |(_, inner)| format!("{key}[{inner}]"));
+        fault.at(&self.name, chunk, self.grid.region(index)).into()
     }
 
     fn decode(
@@ -357,7 +396,10 @@ impl Source for ZarrSource {
     }
 
     fn scratch(&self) -> u64 {
-        let index = self.sharding.as_ref().map_or(0, Sharding::scratch);
+        let mut index = self.sharding.as_ref().map_or(0, Sharding::scratch);
+        if self.sharding.is_some() && self.store.waits() {
+            index += ahead::ROOM;
+        }
         let ragged = (0..NDIM).any(|a| !self.grid.image[a].is_multiple_of(self.grid.chunk[a]));
         if let Some((_, slabs)) = &self.slabs {
             let chunk = if ragged { slabs.bytes() as u64 } else { 0 };
@@ -367,6 +409,33 @@ impl Source for ZarrSource {
         self.chain.max_encoded() + chunk + self.chain.scratch() + index
     }
 
+    fn expect(&self, indices: &[Shape]) {
+        if self.sharding.is_none() || !self.store.waits() {
+            return;
+        }
+        let mut shards: HashMap<u64, Vec<(Shape, u64)>> = HashMap::new();
+        for index in indices {
+            if let (_, Some((shard, inner))) = self.place(index) {
+                shards.entry(shard).or_default().push((*index, inner));
+            }
+        }
+        shards.values().for_each(|chunks| self.ahead.expect(chunks));
+    }
+
+    fn fetched(&self) -> u64 {
+        if self.store.waits() { self.chain.max_encoded() + 1 } else { 0 }
+    }
+
+    fn fetch(&self, index: &Shape) -> Fetch<'_> {
+        if !self.store.waits() || self.grid.region(index).is_empty() {
+            return Fetch::InWorker;
+        }
+        let index = *index;
+        Fetch::Wait(Box::pin(async move {
+            self.fetch_ahead(&index).await.map_err(|fault| self.fault(&index, fault))
+        }))
+    }
+
     fn read(&self, index: &Shape, fetched: Option<Vec<u8>>, mut out: TileMut<'_>) -> Result<u64, StoreError> {
         let region = self.grid.region(index);
         assert_eq!(out.shape().map(|n| n as u64), region.shape, "tile for chunk {index:?}");
@@ -374,12 +443,8 @@ impl Source for ZarrSource {
         if region.is_empty() {
             return Ok(0);
         }
-        with_work(|work| self.decode(index, fetched.as_deref(), &mut out, work)).map_err(|fault| {
-            let stored = self.slabs.as_ref().map_or(*index, |(_, slabs)| slabs.place(index).0);
-            let (key, within) = self.place(&stored);
-            let chunk = within.map_or_else(|| key.clone(), |(_, inner)| format!("{key}[{inner}]"));
-            fault.at(&self.name, chunk, region).into()
-        })
+        with_work(|work| self.decode(index, fetched.as_deref(), &mut out, work))
+            .map_err(|fault| self.fault(index, fault))
     }
 
     fn ns_per_voxel(&self) -> f64 {

@@ -169,6 +169,7 @@ impl Written {
             overwrite: true,
             bare: self.bare,
             about: crate::About::default(),
+            remote: crate::Remote::new(),
         }
     }
 }

@@ -30,6 +30,15 @@ pub trait Source: Send + Sync {
     /// Bytes that one [`read`](Self::read) needs on top of its output (encoded bytes, codec contexts).
     fn scratch(&self) -> u64;
 
+    /// Tells which chunks are fetched next, each once, because a tile needs them together: a source may bring several
+    /// of them at once.
+    fn expect(&self, _indices: &[Shape]) {}
+
+    /// Most bytes that what was [fetched](Self::fetch) of one chunk holds until it is read; 0 for sources that do not wait.
+    fn fetched(&self) -> u64 {
+        0
+    }
+
     /// How the encoded bytes of a chunk are brought.
     fn fetch(&self, _index: &Shape) -> Fetch<'_> {
         Fetch::InWorker

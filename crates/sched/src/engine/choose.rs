@@ -27,6 +27,8 @@ const MEMORY_FOR_TIME: f64 = 2.0;
 const SQUEEZED: f64 = 1.5;
 /// Choices that are played through in full until one keeps to the budget.
 const TRIALS: usize = 16;
+/// Tiles in flight where chunks are fetched before they are read, if memory allows.
+const AHEAD: usize = 16;
 /// Reads of chunks that a plan lists at most, each in about 32 bytes.
 const MAX_READS: u64 = 20_000_000;
 /// Edges of the chunks of temporary stores, in voxels: flat images and volumes.
@@ -47,16 +49,17 @@ pub(crate) fn all(
     let mut failed: Option<(u64, PlanError)> = None;
     let stages = stages(graph, cuts);
     let count = stages.len();
-    for (n, stage) in stages.into_iter().enumerate() {
+    for (n, mut stage) in stages.into_iter().enumerate() {
         let temporary = temp_layout(&stage);
         let to = if n + 1 == count { *target } else { Target { layout: &temporary, levels: &[] } };
         let layout = to.layout;
         let mut feeds = Vec::new();
         let mut grids = Vec::new();
-        for feed in &stage.feeds {
+        for feed in &mut stage.feeds {
             let (chunk, cost) = match feed.origin {
                 Origin::Source(i) => {
                     let s = &sources[i];
+                    feed.fetched = s.fetched();
                     (s.chunk(), FeedCost { ns_per_voxel: s.ns_per_voxel(), scratch: s.scratch() })
                 }
                 Origin::Temp(step) => (temps[&step], FeedCost { ns_per_voxel: 0.3, scratch: 0 }),
@@ -305,13 +308,13 @@ fn load_bytes(stage: &Stage, grids: &[Grid], tiling: &Tiling) -> u64 {
     let of_feed = |(k, grid): (usize, &Grid)| -> u64 {
         const FEW: u64 = 512;
         if grid.count(&demand.holds[k].inside) <= FEW {
-            let size = stage.feeds[k].meta.dtype.size();
-            let each = |i: Shape| rounded(demand::bytes(&grid.region(&i), size));
+            let each = |i: Shape| stage.feeds[k].chunk_bytes(&grid.region(&i));
             return grid.covering(&demand.holds[k].inside).map(each).sum();
         }
         let chunk = std::array::from_fn(|a| grid.chunk[a].min(grid.image[a]));
         let bytes = voxels(&chunk).saturating_mul(stage.feeds[k].meta.dtype.size() as u64);
-        grid.count(&demand.holds[k].inside).saturating_mul(rounded(bytes))
+        let bytes = rounded(bytes.saturating_add(stage.feeds[k].fetched));
+        grid.count(&demand.holds[k].inside).saturating_mul(bytes)
     };
     grids.iter().enumerate().map(of_feed).fold(0, u64::saturating_add)
 }
@@ -331,6 +334,9 @@ fn consider(
     let counts = Grid::new(candidate.tiling.image, candidate.tiling.shard).counts();
     let widths = || [2, 4, 8].into_iter().filter(|_| counts[2] > 1);
     let strips = widths().filter(|&x| counts[4] > x).map(|x| Order::Columns { y: counts[3], x });
+    // Where bytes are long on their way, more of them are asked for ahead.
+    let waits = stage.feeds.iter().any(|feed| feed.fetched > 0);
+    let most = if waits { AHEAD.max(2 * room.workers) } else { 2 * room.workers };
     // Columns as wide as the image are the sweep again.
     let pencils = widths().filter(|&w| counts[3].max(counts[4]) > w).map(|w| Order::Columns { y: w, x: w });
     let too_slow = |seconds: f64, out: &[Choice]| out.iter().any(|c| seconds > c.seconds * MOST_SLACK);
@@ -357,7 +363,7 @@ fn consider(
             let bytes = |n: usize| {
                 pool_bytes(&candidate.bytes, n, played.peak_bytes, played.peak_load) + timeline.bytes(n)
             };
-            let mut counts = (2..=2 * room.workers).rev().chain([1]);
+            let mut counts = (2..=most).rev().chain([1]);
             let Some(inflight) = counts.find(|&n| bytes(n) <= allowed) else { continue };
             let busy = room.workers.min(inflight).min(tiling.len().max(1) as usize) as f64;
             // One tile at a time still overlaps its codec work.

@@ -5,7 +5,6 @@
 
 use super::demand;
 use super::pad;
-use super::pool::rounded;
 use super::stage::Stage;
 use super::tiles::Tiling;
 use crate::model::{Border, Grid, Region};
@@ -111,7 +110,7 @@ pub(crate) fn needs(stage: &Stage, grids: &[Grid], tiling: &Tiling) -> Needs {
             let id = *ids.entry(key).or_insert_with(|| {
                 let region = grids[key.0].region(&grids[key.0].index(key.1));
                 keys.push(key);
-                out.bytes.push(rounded(demand::bytes(&region, stage.feeds[key.0].meta.dtype.size())));
+                out.bytes.push(stage.feeds[key.0].chunk_bytes(&region));
                 out.voxels.push(region.voxels());
                 keys.len() as u32 - 1
             });

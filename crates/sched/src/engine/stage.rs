@@ -3,9 +3,11 @@
 //! A stage starts at sources or at what earlier stages wrote, and ends where something is written or merged. Steps in
 //! between never leave memory; their halos add.
 
+use super::demand;
 use super::graph::{Graph, Input};
+use super::pool::rounded;
 use crate::contract::{Op, Pass};
-use crate::model::{Border, Dtype, Meta, Shape};
+use crate::model::{Border, Dtype, Meta, Region, Shape};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -29,6 +31,15 @@ pub(crate) enum Value {
 pub(crate) struct Feed {
     pub(crate) origin: Origin,
     pub(crate) meta: Meta,
+    /// Bytes that a chunk holds on top of its voxels, while it is fetched.
+    pub(crate) fetched: u64,
+}
+
+impl Feed {
+    /// Bytes that a chunk takes from when it is asked for.
+    pub(crate) fn chunk_bytes(&self, region: &Region) -> u64 {
+        rounded(demand::bytes(region, self.meta.dtype.size()) + self.fetched)
+    }
 }
 
 #[derive(Clone)]
@@ -255,7 +266,7 @@ fn value_of(
     if let Some(origin) = origin {
         let known = stage.feeds.iter().position(|f| f.origin == origin);
         return Value::Feed(known.unwrap_or_else(|| {
-            stage.feeds.push(Feed { origin, meta: graph.meta(input).clone() });
+            stage.feeds.push(Feed { origin, meta: graph.meta(input).clone(), fetched: 0 });
             stage.feeds.len() - 1
         }));
     }

@@ -6,7 +6,6 @@
 use super::super::demand;
 use super::super::device_run::{self, Computed, Failed, On};
 use super::super::plan::Planned;
-use super::super::pool::rounded;
 use super::super::schedule::{Key, Schedule};
 use super::super::smaller;
 use super::super::stage::Stage;
@@ -223,8 +222,9 @@ impl StageRun {
             }
             let at = self.tiles[n];
             let mut loads: Vec<Vec<Load>> = vec![Vec::new(); self.feeds.len()];
-            let uses = self.plan.schedule.uses(n).filter(|_| painter.is_none());
-            for (key, fresh) in uses {
+            let uses = || self.plan.schedule.uses(n).filter(|_| painter.is_none());
+            self.expect(uses().filter(|(_, fresh)| *fresh).map(|(key, _)| key));
+            for (key, fresh) in uses() {
                 if fresh {
                     let load = self.load(key).await;
                     cache.insert(key, load);
@@ -279,14 +279,24 @@ impl StageRun {
         Ok(())
     }
 
+    /// Tells sources that wait which chunks are fetched together.
+    fn expect(&self, keys: impl Iterator<Item = Key>) {
+        let mut together: Vec<Vec<Shape>> = vec![Vec::new(); self.feeds.len()];
+        for (feed, number) in keys.filter(|(feed, _)| self.stage.feeds[*feed].fetched > 0) {
+            together[feed].push(self.grids[feed].index(number));
+        }
+        for (feed, indices) in together.iter().enumerate().filter(|(_, indices)| !indices.is_empty()) {
+            self.feeds[feed].expect(indices);
+        }
+    }
+
     /// Starts to decode a chunk as soon as the budget has room for it.
     async fn load(self: &Arc<Self>, key: Key) -> Load {
         let (feed, number) = key;
         let grid = self.grids[feed];
         let index = grid.index(number);
         let region = grid.region(&index);
-        let dtype = self.stage.feeds[feed].meta.dtype;
-        let permit = self.bytes(rounded(demand::bytes(&region, dtype.size()))).await;
+        let permit = self.bytes(self.stage.feeds[feed].chunk_bytes(&region)).await;
         let (send, receive) = watch::channel(None);
         let this = self.clone();
         tokio::spawn(async move {
@@ -313,7 +323,7 @@ impl StageRun {
     fn decode(
         &self,
         feed: usize,
-        index: &crate::model::Shape,
+        index: &Shape,
         region: Region,
         fetched: Option<Vec<u8>>,
         permit: OwnedSemaphorePermit,

@@ -1,0 +1,463 @@
+"""Stores on the network: an S3 server and a web server on the loopback address, and a proxy between that falters."""
+
+import http.client
+import http.server
+import json
+import logging
+import os
+import random
+import socketserver
+import subprocess
+import threading
+import urllib.request
+import zipfile
+from contextlib import contextmanager
+
+import numcodecs
+import numpy as np
+import oracles
+import tifffile
+import zarr
+from common import BINARY, DATA, Failed, pixels, same, voxtile
+
+BUCKET = "images"
+# What a client needs to ask at all; the server takes anything.
+os.environ.update(AWS_ACCESS_KEY_ID="id", AWS_SECRET_ACCESS_KEY="hidden-secret", AWS_REGION="us-east-1")
+for name in ("AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "HTTP_PROXY", "http_proxy"):
+    os.environ.pop(name, None)
+
+
+def checks():
+    for name, options in {
+        "chunks": ("--shard", "none", "--chunk", "16", "--codec", "zstd:3"),
+        "shards": ("--chunk", "8", "--shard", "32", "--codec", "blosc-zstd:3:bitshuffle"),
+        "v2": ("--zarr-format", "2", "--chunk", "16", "--shard", "none", "--codec", "gzip:5"),
+        "a pyramid": ("--pyramid", "--pyramid-until", "16", "--chunk", "16", "--shard", "32"),
+    }.items():
+        yield f"to s3 and back: {name}", lambda tmp, o=options: there_and_back(tmp, o)
+    yield "a window costs few requests", window
+    for seed in (1, 2):
+        yield f"a server that falters changes nothing, seed {seed}", lambda tmp, s=seed: faltering(tmp, s)
+    yield "large shards go in parts", multipart
+    yield "an existing place is kept", existing
+    yield "info, verify, preview", looked_at
+    yield "tiff by ranges", tiff
+    yield "zarr of a web server", web
+    yield "zip of a zarr", zipped
+    yield "refusals", refusals
+    yield "a hierarchy byte for byte", hierarchy
+    yield "a hierarchy to zarr v2 and back", hierarchy_versions
+    yield "a hierarchy encoded anew", hierarchy_anew
+    yield "a hierarchy to s3 and from a zip", hierarchy_elsewhere
+
+
+@contextmanager
+def s3():
+    """An S3 server with an empty bucket; its address."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        address = f"http://{host}:{port}"
+        for path in ("moto-api/reset", BUCKET):
+            method = "POST" if path.startswith("moto") else "PUT"
+            urllib.request.urlopen(urllib.request.Request(f"{address}/{path}", data=b"", method=method), timeout=20).close()
+        yield address
+    finally:
+        server.stop()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, status, headers, body):
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        if "Content-Length" not in headers:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, address):
+        pass  # A client may go away at any time.
+
+
+@contextmanager
+def serving(handler):
+    server = Server(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+@contextmanager
+def proxy(target, seed):
+    """Passes requests on, but for one of twenty that fails: a 500, or a connection dropped before or after the server saw
+    it, or in the middle of the answer. Yields its address and what it did."""
+    dice, lock, did = random.Random(seed), threading.Lock(), {"requests": 0, "faults": 0}
+
+    class Proxy(Handler):
+        def do_GET(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            with lock:
+                fault = dice.choice(("500", "before", "after", "middle")) if dice.random() < 0.05 else None
+                did["requests"] += 1
+                did["faults"] += fault is not None
+            if fault == "500":
+                return self.answer(500, {}, b"")
+            if fault == "before":
+                return self.drop()
+            onward = http.client.HTTPConnection(target.removeprefix("http://"), timeout=30)
+            onward.request(self.command, self.path, body, {k: v for k, v in self.headers.items() if k.lower() != "connection"})
+            answer = onward.getresponse()
+            status, headers, content = answer.status, dict(answer.headers), answer.read()
+            onward.close()
+            if fault == "after":
+                return self.drop()
+            headers = {k: v for k, v in headers.items() if k.lower() not in ("connection", "transfer-encoding", "server", "date")}
+            if self.command != "HEAD":
+                headers = {k: v for k, v in headers.items() if k.lower() != "content-length"}
+            if fault == "middle" and len(content) > 1 and self.command == "GET":
+                self.send_response(status)
+                for key, value in headers.items():
+                    self.send_header(key, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content[: len(content) // 2])
+                return self.drop()
+            return self.answer(status, headers, content)
+
+        def drop(self):
+            self.close_connection = True
+            self.connection.close()
+
+        do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
+
+    with serving(Proxy) as address:
+        yield address, did
+
+
+@contextmanager
+def directory(path, ranges=True):
+    """A web server for the files of a directory, without lists. Yields its address and the requests it saw."""
+    seen = []
+
+    class Files(Handler):
+        def do_GET(self):
+            seen.append(f"{self.command} {self.path}")
+            file = path / self.path.lstrip("/")
+            if not file.is_file():
+                return self.answer(404, {}, b"")
+            content = file.read_bytes()
+            headers = {"Last-Modified": "Tue, 01 Dec 2026 00:00:00 GMT", "ETag": '"1"'}
+            asked = self.headers.get("Range")
+            if asked and ranges:
+                start, end = asked.removeprefix("bytes=").split("-")
+                start, end = (len(content) - int(end), len(content)) if not start else (int(start), int(end) + 1 if end else len(content))
+                start, end = max(start, 0), min(end, len(content))
+                if start >= len(content):
+                    return self.answer(416, {}, b"")
+                headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(content)}"
+                return self.answer(206, headers | {"Content-Length": str(end - start)}, content[start:end])
+            return self.answer(200, headers | {"Content-Length": str(len(content))}, content)
+
+        do_HEAD = do_GET
+
+    with serving(Files) as address:
+        yield address, seen
+
+
+def files(root):
+    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+def equal_files(a, b):
+    a, b = files(a), files(b)
+    if a.keys() != b.keys():
+        raise Failed(f"files: {sorted(a.keys() ^ b.keys())[:5]} are in one of the two only")
+    for name, content in a.items():
+        if content != b[name]:
+            raise Failed(f"files: {name} differs")
+
+
+def there_and_back(tmp, options):
+    voxtile("convert", DATA / "lightsheet.tif", tmp / "a.zarr", *options)
+    with s3() as address:
+        place, to = f"s3://{BUCKET}/deep/a.zarr", ("--endpoint", address)
+        voxtile("convert", DATA / "lightsheet.tif", place, *options, *to)
+        pyramid = ("--pyramid", "--pyramid-until", "16") if "--pyramid" in options else ()
+        kind = ("--zarr-format", "2") if "2" in options else ()
+        voxtile("convert", place, tmp / "b.zarr", *pyramid, *kind, *to)
+        voxtile("verify", tmp / "a.zarr", place, *to)
+    equal_files(tmp / "a.zarr", tmp / "b.zarr")
+
+
+def window(tmp):
+    size = 2048
+    y, x = np.mgrid[:size, :size]
+    image = ((y * 7 + x * 13) ^ (y * x >> 5)).astype("u2")
+    tifffile.imwrite(tmp / "image.tif", image, tile=(256, 256))
+    options = ("--chunk", "128", "--shard", "1024", "--codec", "blosc-zstd:3:bitshuffle")
+    with s3() as address:
+        place, to = f"s3://{BUCKET}/a.zarr", ("--endpoint", address)
+        voxtile("convert", tmp / "image.tif", place, *options, *to)
+        for n, (top, left) in enumerate([(700, 700), (100, 100), (1200, 400)]):
+            out = tmp / f"window{n}.zarr"
+            recipe = f"crop {top}:{top + 600},{left}:{left + 600}"
+            done = json.loads(voxtile("run", place, out, recipe, "--json", *to))
+            same(pixels(out), image[top : top + 600, left : left + 600], "window")
+            took = done["remote"]["requests"]
+            # The metadata of group and array are two of them.
+            if took > 8:
+                raise Failed(f"a window at {top}, {left} took {took} requests")
+
+
+def faltering(tmp, seed):
+    options = ("--chunk", "8", "--shard", "16", "--codec", "zstd:1")
+    voxtile("convert", DATA / "lightsheet.tif", tmp / "a.zarr", *options)
+    with s3() as server, proxy(server, seed) as (address, did):
+        place, to = f"s3://{BUCKET}/a.zarr", ("--endpoint", address)
+        sent = json.loads(voxtile("convert", DATA / "lightsheet.tif", place, *options, "--json", *to))
+        back = json.loads(voxtile("convert", place, tmp / "b.zarr", "--json", *to))
+        faults, retries = did["faults"], sent["remote"]["retries"] + back["remote"]["retries"]
+        requests = sent["remote"]["requests"] + back["remote"]["requests"]
+    equal_files(tmp / "a.zarr", tmp / "b.zarr")
+    if not faults or retries != faults or requests != did["requests"]:
+        raise Failed(f"{faults} faults in {did['requests']} requests; {retries} retries in {requests} requests were counted")
+
+
+def multipart(tmp):
+    image = np.random.default_rng(1).integers(0, 65536, (96, 512, 512), dtype="u2")
+    tifffile.imwrite(tmp / "image.tif", image)
+    options = ("--chunk", "32,128,128", "--shard", "96,512,512", "--codec", "none")
+    voxtile("convert", tmp / "image.tif", tmp / "a.zarr", *options)
+    with s3() as address:
+        place, to = f"s3://{BUCKET}/a.zarr", ("--endpoint", address)
+        voxtile("convert", tmp / "image.tif", place, *options, *to)
+        voxtile("convert", place, tmp / "b.zarr", *to)
+    equal_files(tmp / "a.zarr", tmp / "b.zarr")
+
+
+def existing(tmp):
+    with s3() as address:
+        place, to = f"s3://{BUCKET}/a.zarr", ("--endpoint", address)
+        voxtile("convert", DATA / "lightsheet.tif", place, *to)
+        said = voxtile("convert", DATA / "lightsheet.tif", place, *to, fails=True)
+        if "exists" not in said:
+            raise Failed(said)
+        voxtile("convert", DATA / "tissue.tif", place, *to, "--overwrite")
+        voxtile("verify", DATA / "tissue.tif", place, *to)
+        said = voxtile("convert", place, f"{place}/deeper", *to, fails=True)
+        if "lies inside the input" not in said:
+            raise Failed(said)
+
+
+def looked_at(tmp):
+    with s3() as address:
+        place, to = f"s3://{BUCKET}/a.zarr", ("--endpoint", address)
+        voxtile("convert", DATA / "lightsheet.tif", place, *to)
+        voxtile("convert", DATA / "lightsheet.tif", tmp / "a.zarr")
+        here, there = (json.loads(voxtile("info", p, "--json", "--stats", *to)) for p in (tmp / "a.zarr", place))
+        for found in (here, there):
+            found["info"].pop("path", None) if "info" in found else found.pop("path", None)
+        if here != there:
+            raise Failed(f"info: {there}, not {here}")
+        voxtile("verify", place, *to)
+        voxtile("preview", place, tmp / "b.png", *to)
+        voxtile("preview", tmp / "a.zarr", tmp / "a.png")
+    if (tmp / "a.png").read_bytes() != (tmp / "b.png").read_bytes():
+        raise Failed("preview differs")
+
+
+def tiff(tmp):
+    image = np.arange(1500 * 1200, dtype="u4").reshape(1500, 1200).astype("u2")
+    tifffile.imwrite(tmp / "tiles.tif", image, tile=(256, 256), compression="zstd")
+    (tmp / "strips.tif").write_bytes((DATA / "lightsheet.tif").read_bytes())
+    with directory(tmp) as (address, seen):
+        for name in ("tiles.tif", "strips.tif"):
+            seen.clear()
+            voxtile("verify", tmp / name, f"{address}/{name}")
+            voxtile("convert", f"{address}/{name}", tmp / f"{name}.zarr")
+            voxtile("verify", tmp / name, tmp / f"{name}.zarr")
+        seen.clear()
+        voxtile("run", f"{address}/tiles.tif", tmp / "corner.zarr", "crop 0:200,0:200")
+        same(pixels(tmp / "corner.zarr"), image[:200, :200], "corner")
+        if len(seen) > 4:
+            raise Failed(f"a corner of a TIFF took {seen}")
+
+
+def web(tmp):
+    voxtile("convert", DATA / "lightsheet.tif", tmp / "a.zarr", "--chunk", "16", "--codec", "zstd:3")
+    group = zarr.open_group(tmp / "g.zarr", mode="w")
+    group.create_array("deep/one", data=np.arange(12).reshape(3, 4))
+    zarr.consolidate_metadata(tmp / "g.zarr")
+    with directory(tmp, ranges=False) as (address, _):
+        voxtile("verify", tmp / "a.zarr", f"{address}/a.zarr")
+        voxtile("info", f"{address}/a.zarr")
+        voxtile("verify", tmp / "g.zarr", f"{address}/g.zarr", "--array", "deep/one")
+        voxtile("info", f"{address}/g.zarr")
+        said = voxtile("info", f"{address}/none.zarr", fails=True)
+        if "there is nothing there" not in said:
+            raise Failed(said)
+        said = voxtile("convert", tmp / "a.zarr", f"{address}/new.zarr", fails=True)
+        if "can be read, not written" not in said:
+            raise Failed(said)
+
+
+def zipped(tmp):
+    for name, method in (("stored.ome.zarr.zip", zipfile.ZIP_STORED), ("deflated.ozx", zipfile.ZIP_DEFLATED)):
+        voxtile("convert", DATA / "lightsheet.tif", tmp / "a.zarr", "--chunk", "8", "--shard", "16", "--overwrite")
+        with zipfile.ZipFile(tmp / name, "w", method) as out:
+            for key, content in files(tmp / "a.zarr").items():
+                out.writestr(key, content)
+        voxtile("verify", tmp / "a.zarr", tmp / name)
+        with directory(tmp) as (address, _):
+            voxtile("verify", tmp / "a.zarr", f"{address}/{name}")
+
+
+def tree(path, zarr_format):
+    """A hierarchy of groups, arrays of several kinds and attributes that nobody knows."""
+    root = zarr.open_group(path, mode="w", zarr_format=zarr_format)
+    root.attrs["mine"] = {"a": [1, 2, {"b": None}]}
+    values = np.arange(5 * 17 * 23).reshape(5, 17, 23)
+    codec = zarr.codecs.ZstdCodec(level=1) if zarr_format == 3 else numcodecs.Zstd(level=1)
+    root.create_array("raw", data=values.astype("u2"), chunks=(2, 8, 8), compressors=codec, fill_value=7)
+    deep = root.create_group("deep/er")
+    deep.attrs["unknown"] = "kept"
+    some = deep.create_array("some", shape=(9, 9), chunks=(4, 4), dtype="f4", fill_value=1.5, compressors=None)
+    some[:3, :3] = 2
+    some.attrs["note"] = [True]
+    deep.create_array("mask", data=values[0] % 3 == 0, chunks=(8, 8), compressors=codec)
+    (path / "deep" / "notes.txt").write_text("by the way")
+    return root
+
+
+def alike(a, b):
+    """The same nodes, attributes and voxels."""
+    one, two = zarr.open_group(a, mode="r"), zarr.open_group(b, mode="r")
+    if one.attrs.asdict() != two.attrs.asdict():
+        raise Failed(f"attributes {two.attrs.asdict()}, not {one.attrs.asdict()}")
+    names = {name for name, _ in one.members(max_depth=None)}
+    if names != {name for name, _ in two.members(max_depth=None)}:
+        raise Failed(f"nodes {sorted(two.members(max_depth=None))}")
+    for name in names:
+        if one[name].attrs.asdict() != two[name].attrs.asdict():
+            raise Failed(f"attributes of {name}: {two[name].attrs.asdict()}, not {one[name].attrs.asdict()}")
+        if isinstance(one[name], zarr.Array):
+            same(two[name][...], one[name][...], name)
+            if one[name].fill_value != two[name].fill_value:
+                raise Failed(f"fill value of {name}: {two[name].fill_value}")
+
+
+def hierarchy(tmp):
+    for version in (2, 3):
+        a, b = tmp / f"a{version}.zarr", tmp / f"b{version}.zarr"
+        tree(a, version)
+        done = json.loads(voxtile("convert", "--recursive", a, b, "--json"))
+        if done["anew"] or len(done["copied"]) != 3:
+            raise Failed(str(done))
+        alike(a, b)
+        for name, content in files(a).items():
+            if "zarr.json" not in name and ".z" not in name and files(b).get(name) != content:
+                raise Failed(f"{name} differs")
+    # What is there is kept, and comes back if the copy fails.
+    if "exists" not in voxtile("convert", "--recursive", a, b, fails=True):
+        raise Failed("an existing output was replaced")
+    (a / "raw" / "c" / "0" / "0" / "0").write_bytes(b"damaged")
+    before = files(b)
+    voxtile("convert", "--recursive", a, b, "--overwrite", "--codec", "zstd:2", fails=True)
+    if files(b) != before:
+        raise Failed("what was there is not as it was")
+
+
+def hierarchy_versions(tmp):
+    tree(tmp / "a.zarr", 3)
+    done = json.loads(voxtile("convert", "--recursive", tmp / "a.zarr", tmp / "b.zarr", "--zarr-format", "2", "--json"))
+    if done["anew"]:
+        raise Failed(str(done))
+    alike(tmp / "a.zarr", tmp / "b.zarr")
+    voxtile("convert", "--recursive", tmp / "b.zarr", tmp / "c.zarr", "--zarr-format", "3")
+    alike(tmp / "a.zarr", tmp / "c.zarr")
+    chunks = {k: v for k, v in files(tmp / "a.zarr").items() if "/c/" in k}
+    if not chunks or chunks != {k: v for k, v in files(tmp / "c.zarr").items() if "/c/" in k}:
+        raise Failed("chunks are not those that were there")
+    voxtile("convert", DATA / "lightsheet.tif", tmp / "ome.zarr", "--pyramid", "--pyramid-until", "16", "--chunk", "8", "--shard", "none")
+    voxtile("convert", "--recursive", tmp / "ome.zarr", tmp / "old.zarr", "--zarr-format", "2")
+    if json.loads(voxtile("info", tmp / "old.zarr", "--json"))["format"] != "OME-Zarr 0.4":
+        raise Failed("no OME-Zarr 0.4")
+    voxtile("convert", "--recursive", tmp / "old.zarr", tmp / "new.zarr", "--zarr-format", "3")
+    alike(tmp / "ome.zarr", tmp / "new.zarr")
+    if zarr.open_array(tmp / "new.zarr", path="0", mode="r").metadata.dimension_names != ("z", "y", "x"):
+        raise Failed("the names of the axes are lost")
+
+
+def hierarchy_anew(tmp):
+    tree(tmp / "a.zarr", 3)
+    options = ("--chunk", "4", "--shard", "8", "--codec", "gzip:3")
+    done = json.loads(voxtile("convert", "--recursive", tmp / "a.zarr", tmp / "b.zarr", *options, "--json"))
+    if done["copied"] or len(done["anew"]) != 3:
+        raise Failed(str(done))
+    one, two = (zarr.open_group(tmp / n, mode="r") for n in ("a.zarr", "b.zarr"))
+    for name in ("raw", "deep/er/some"):
+        same(two[name][...], one[name][...], name)
+        if two[name].attrs.asdict() != one[name].attrs.asdict() or two[name].shards is None:
+            raise Failed(f"{name}: {two[name].info}")
+
+
+def hierarchy_elsewhere(tmp):
+    tree(tmp / "a.zarr", 3)
+    with zipfile.ZipFile(tmp / "a.zarr.zip", "w") as out:
+        for key, content in files(tmp / "a.zarr").items():
+            out.writestr(key, content)
+    with s3() as address:
+        to = ("--endpoint", address)
+        voxtile("convert", "--recursive", tmp / "a.zarr.zip", f"s3://{BUCKET}/a.zarr", *to)
+        voxtile("convert", "--recursive", f"s3://{BUCKET}/a.zarr", tmp / "b.zarr", *to)
+    alike(tmp / "a.zarr", tmp / "b.zarr")
+
+
+def refusals(tmp):
+    def said(*args, **env):
+        done = subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, timeout=120, env=os.environ | env)
+        if done.returncode != 2 or "hidden-secret" in done.stderr:
+            raise Failed(f"{args} ended with {done.returncode}: {done.stderr}")
+        return done.stderr
+
+    def expect(words, text):
+        if words not in text:
+            raise Failed(f"no {words!r} in {text}")
+
+    class Denied(Handler):
+        def do_GET(self):
+            self.answer(403, {}, b"<Error><Code>AccessDenied</Code></Error>")
+
+        do_HEAD = do_PUT = do_GET
+
+    with serving(Denied) as address:
+        text = said("info", f"s3://{BUCKET}/a.zarr", "--endpoint", address)
+        expect("access is denied (403 AccessDenied)", text)
+        expect("--anonymous", text)
+    with s3() as address:
+        expect("there is nothing there", said("info", f"s3://{BUCKET}/none.zarr", "--endpoint", address))
+        expect("there is nothing there", said("info", "s3://no-such-bucket/none.zarr", "--endpoint", address))
+        expect("only Zarr is written elsewhere", said("convert", DATA / "lightsheet.tif", f"s3://{BUCKET}/a.tif", "--endpoint", address))
+    expect("cannot be reached", said("info", "s3://b/a.zarr", "--endpoint", "http://127.0.0.1:1"))
+    expect("cannot be reached", said("info", "https://127.0.0.1:1/a.zarr"))
+    expect("does not belong into a URL", said("info", "https://me:hidden-secret@127.0.0.1/a.zarr"))
