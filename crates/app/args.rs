@@ -4,7 +4,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 use std::str::FromStr;
 use voxtile::{Device, Reduction};
-use voxtile_io::{BadCodec, CODEC_FORMS, Codec, RawType};
+use voxtile_io::{BadCodec, CODEC_FORMS, Codec, Durability, RawType};
 use voxtile_sched::model::{Axis, AxisSet, Border, Dtype};
 
 const EXAMPLES: &str = "\
@@ -302,6 +302,16 @@ pub(crate) struct WriteArgs {
     /// Replace an image that exists at OUTPUT
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// Go on where an earlier run of the same command was stopped; where there was none, start afresh
+    #[arg(long, conflicts_with = "overwrite")]
+    pub(crate) resume: bool,
+    /// When what is written counts as done, should the machine stop: none: when the system has it; data: when the data is on
+    /// disk; full: the names of files too
+    #[arg(long, value_name = "LEVEL", default_value = "none")]
+    pub(crate) durability: Durability,
+    /// Take over an OUTPUT that a process on another machine holds
+    #[arg(long)]
+    pub(crate) break_lock: bool,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -13,6 +13,7 @@
 //! A [`Recipe`] is the same as text, as the command line takes it. [`op`] has what an operation of your own needs.
 
 mod device;
+mod identity;
 mod images;
 mod output;
 mod pipeline;
@@ -30,6 +31,6 @@ pub use output::Output;
 pub use pipeline::{Pipeline, Plan, Value};
 pub use pyramid::{Pyramid, Reduction};
 pub use recipe::Recipe;
-pub use voxtile_io::{Codec, Info, OpenOptions, RawOptions, RawType};
+pub use voxtile_io::{Codec, Durability, Info, OpenOptions, RawOptions, RawType};
 pub use voxtile_sched::contract::{Column, Table, Values};
 pub use voxtile_sched::engine::{Cancel, Progress, Report, Summary, Workshop};

@@ -14,7 +14,7 @@ use voxtile::Error;
 use voxtile::error::{
     ArgError, DeviceError, Feature, IoError, LevelError, PlanError, Problem, RecipeError, Refused, RunError,
 };
-use voxtile_io::{CODEC_FORMS, Format};
+use voxtile_io::{CODEC_FORMS, Difference, Format, Work};
 use voxtile_kernels::ops;
 
 /// A line to stderr. Nobody may be listening; that is no failure.
@@ -117,13 +117,21 @@ impl<'a> Words<'a> {
         Self { input: Some(input), output, workers: limits.workers }
     }
 
-    /// What became of the output; nothing is ever left half made.
+    /// What became of the output: what is done of it stays, where a later run can go on with it.
     fn kept(&self) -> String {
         match self.output {
+            Some(output) if Work::can_go_on(output) => {
+                format!("; what is done of `{}` is kept", output.display())
+            }
             Some(output) if output.exists() => format!("; `{}` is as it was", output.display()),
             Some(output) => format!("; nothing was left at `{}`", output.display()),
             None => String::new(),
         }
+    }
+
+    /// The command that goes on with what is kept.
+    fn go_on(&self) -> Option<String> {
+        self.output.filter(|output| Work::can_go_on(output)).map(|_| format!("`{}` goes on", resume_command()))
     }
 
     fn input(&self) -> String {
@@ -140,6 +148,14 @@ fn shell_word(path: &Path) -> String {
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
+}
+
+/// This command, asked to go on with what an earlier run did.
+fn resume_command() -> String {
+    let said: Vec<String> = std::env::args().skip(1).collect();
+    let kept = said.iter().filter(|arg| !["--overwrite", "--break-lock", "--resume"].contains(&arg.as_str()));
+    let words: Vec<String> = kept.map(|arg| shell_word(Path::new(arg))).collect();
+    format!("voxtile {} --resume", words.join(" "))
 }
 
 type Explained = (String, Option<String>);
@@ -193,7 +209,14 @@ fn explain(failure: &Failure, cli: &Cli) -> Explained {
 
 fn library(error: &Error, words: &Words<'_>) -> Explained {
     if let Some(io) = error.store() {
-        return store(io, words);
+        let (message, hint) = store(io, words);
+        // Where a run has failed, what helps against its cause comes first, then how to go on.
+        let go_on = words.go_on().filter(|_| matches!(error, Error::Run(_)));
+        let hint = match (hint, go_on) {
+            (Some(hint), Some(go_on)) => Some(format!("{hint}; then {go_on}")),
+            (hint, go_on) => hint.or(go_on),
+        };
+        return (message, hint);
     }
     match error {
         Error::Recipe(error) => (error.to_string(), recipe(error)),
@@ -270,6 +293,24 @@ fn store(error: &IoError, words: &Words<'_>) -> Explained {
             Some("copy the file again from where it came from: its header cannot be right".to_owned()),
         ),
         IoError::Exists { .. } => (error.to_string(), Some("`--overwrite` replaces it".to_owned())),
+        IoError::Locked { foreign, .. } => (
+            error.to_string(),
+            Some(match foreign {
+                false => "wait for it, or end it: what it has done is kept for `--resume`".to_owned(),
+                true => "if that process is no more, `--break-lock` takes the output over".to_owned(),
+            }),
+        ),
+        IoError::Unfinished { .. } => (
+            error.to_string(),
+            Some(format!("`{}` goes on, `--overwrite` starts afresh", resume_command())),
+        ),
+        IoError::Differs { what, .. } => {
+            let mut message = error.to_string();
+            for Difference { what, was, is } in what {
+                let _ = write!(message, "\n  {what}: was {was}, is {is}");
+            }
+            (message, Some(differs(what)))
+        }
         IoError::Option { option: "OUTPUT", why } => (
             format!("the output {why}"),
             Some("choose another place for the output, beside the input".to_owned()),
@@ -281,6 +322,15 @@ fn store(error: &IoError, words: &Words<'_>) -> Explained {
         }
         IoError::Io { path, source, .. } => (error.to_string(), os_hint(path, source.kind(), words)),
         _ => (error.to_string(), None),
+    }
+}
+
+/// What helps where an output was begun with another plan.
+fn differs(what: &[Difference]) -> String {
+    let cut = what.iter().all(|difference| difference.what == "work");
+    match cut {
+        true => "the work is cut by `--memory`, `--workers` and `--tile`: give those of the first run; or `--overwrite` starts afresh".to_owned(),
+        false => "give the words and the input of the first run; or `--overwrite` starts afresh".to_owned(),
     }
 }
 
@@ -476,7 +526,7 @@ fn run(error: &RunError, words: &Words<'_>) -> Explained {
                 text::counted(*total, "tile"),
                 kept()
             ),
-            None,
+            words.go_on(),
         ),
         RunError::Objects { step, bytes, planned, allowed } => (
             format!(
@@ -504,6 +554,7 @@ fn run(error: &RunError, words: &Words<'_>) -> Explained {
             };
             (format!("{error}{}", kept()), Some(hint.to_owned()))
         }
+        RunError::Journal { source } => (format!("{error}: {source}{}", kept()), words.go_on()),
         RunError::Panicked { .. } => (
             format!("{error}\n  this is a bug in voxtile"),
             Some("please report it, with the command line and the output of `voxtile info`".to_owned()),

@@ -9,6 +9,7 @@ const UNSAFE: [&str; 12] = [
     "crates/app/machine.rs",
     "crates/io/src/jpeg/",
     "crates/io/src/output.rs",
+    "crates/io/src/work/durability.rs",
     "crates/io/src/tiff/split.rs",
     "crates/io/src/zarr/blosc.rs",
     "crates/kernels/src/cpu.rs",

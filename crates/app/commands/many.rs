@@ -135,7 +135,7 @@ impl Job<'_> {
     ) -> Result<Report, Error> {
         let limits = &self.engine.limits;
         let pipeline = Pipeline::open_with(image, &self.read.options())?.recipe(self.recipe.clone());
-        let pipeline = self.engine.apply(pipeline).workshop(workshop);
+        let pipeline = self.write.keep(self.engine.apply(pipeline)).workshop(workshop);
         let pipeline = pipeline.workers(share.workers).memory(limits.memory() / share.images);
         let pipeline = match self.write.dtype {
             Some(dtype) => pipeline.dtype(dtype),

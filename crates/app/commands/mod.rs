@@ -164,10 +164,22 @@ impl WriteArgs {
     }
 }
 
+impl WriteArgs {
+    fn keep(&self, pipeline: Pipeline) -> Pipeline {
+        pipeline.resume(self.resume).durability(self.durability).break_lock(self.break_lock)
+    }
+}
+
 impl EngineArgs {
     fn apply(&self, pipeline: Pipeline) -> Pipeline {
-        let mut pipeline = pipeline.memory(self.limits.memory()).workers(self.limits.workers());
-        pipeline = pipeline.device(self.device);
+        let mut pipeline = pipeline.device(self.device);
+        // What is not said is left to the pipeline: one that goes on has what the run before had.
+        if let Some(memory) = self.limits.memory {
+            pipeline = pipeline.memory(memory);
+        }
+        if let Some(workers) = self.limits.workers {
+            pipeline = pipeline.workers(workers);
+        }
         if let Some(tile) = &self.tile {
             pipeline = pipeline.tile(&tile.0);
         }

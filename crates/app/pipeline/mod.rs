@@ -1,6 +1,7 @@
 //! Pipelines: an image, what is done to it, and where the result goes.
 
 mod array;
+mod before;
 mod name;
 mod plan;
 mod steps;
@@ -12,14 +13,16 @@ mod tests;
 pub use plan::Plan;
 pub use steps::Value;
 
+use self::before::Before;
 use self::table::{Measuring, NoImage};
+use crate::identity;
 use crate::machine;
 use crate::output::{Output, spread};
 use crate::recipe::{Recipe, RecipeError};
 use crate::{Cancel, Device, Error, Progress, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxtile_io::{Info, OpenOptions, Opened, TableOptions};
+use voxtile_io::{Durability, Info, OpenOptions, Opened, TableOptions, WorkOptions};
 use voxtile_sched::contract::{Joins, Sink, Source};
 use voxtile_sched::engine::{Graph, Hooks, Input, Options, Workshop};
 use voxtile_sched::model::{Border, Dtype, Meta};
@@ -55,6 +58,10 @@ pub struct Pipeline {
     info: Info,
     /// Where the image lies, if it has a path.
     input: Option<PathBuf>,
+    /// As what it was opened.
+    opened: OpenOptions,
+    /// How the run goes about its output.
+    work: WorkOptions,
     /// The steps, or what is wrong with the first bad one.
     recipe: Result<Recipe, RecipeError>,
     target: Target,
@@ -92,7 +99,8 @@ impl Pipeline {
     pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
         let path = path.as_ref();
         let Opened { source, info } = voxtile_io::open(path, options)?;
-        Ok(Self { input: Some(path.to_path_buf()), info, ..Self::from_source(source) })
+        let (input, opened) = (Some(path.to_path_buf()), options.clone());
+        Ok(Self { input, opened, info, ..Self::from_source(source) })
     }
 
     /// Reads any store: one of yours, or a part of something larger.
@@ -104,6 +112,8 @@ impl Pipeline {
             source,
             info,
             input: None,
+            opened: OpenOptions::default(),
+            work: WorkOptions::default(),
             recipe: Ok(Recipe::default()),
             target: Target::Image(Output::nowhere()),
             dtype: None,
@@ -215,7 +225,26 @@ impl Pipeline {
         self
     }
 
-    /// Stops the run from another thread: nothing unfinished stays behind.
+    /// Goes on where an earlier run of the same pipeline into the same output was stopped; where there was none, starts
+    /// afresh. An output that was made with this and is complete stays as it is.
+    pub fn resume(mut self, yes: bool) -> Self {
+        self.work.resume = yes;
+        self
+    }
+
+    /// When something counts as done, for a later run that [resumes](Self::resume); by default when the system has it.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.work.durability = durability;
+        self
+    }
+
+    /// Takes over an output that a process of another machine holds, which cannot be asked whether it lives.
+    pub fn break_lock(mut self, yes: bool) -> Self {
+        self.work.break_lock = yes;
+        self
+    }
+
+    /// Stops the run from another thread. What is done stays for a later run that [resumes](Self::resume).
     #[must_use]
     pub fn cancel_token(&self) -> Cancel {
         self.hooks.cancel.clone()
@@ -254,19 +283,29 @@ impl Pipeline {
             recipe.lower(&mut graph, Input::Source(0), self.border)?;
         }
         let result = graph.output_meta().clone();
-        let tile = spread("--tile", &self.tile, result.axes)?;
-        let options = Options {
-            memory: self.memory.unwrap_or_else(machine::default_memory),
-            workers: self.workers.unwrap_or_else(machine::default_workers),
-            tile,
-            joins: Joins { components: voxtile_merge::components },
-            device: self.device.find()?,
-        };
         let place = match &self.target {
             Target::Image(output) if output.is_placed() => Some(output),
             _ => None,
         };
-        let as_table = place.and_then(|output| TableOptions::new(&output.path, output.overwrite));
+        let before = place.map(|output| Before::at(output, self.work)).transpose()?.unwrap_or_default();
+        let tile = spread("--tile", &self.tile, result.axes)?;
+        let options = Options {
+            // Of a run that goes on, what the first one had: the work is cut by it.
+            memory: self.memory.or(before.memory()).unwrap_or_else(machine::default_memory),
+            workers: self.workers.or(before.workers()).unwrap_or_else(machine::default_workers),
+            tile,
+            joins: Joins { components: voxtile_merge::components },
+            device: self.device.find()?,
+        };
+        let placed = place.map(|output| output.path.clone());
+        let about = identity::About {
+            input: identity::of_input(self.input.as_deref(), &self.opened, &input)?,
+            recipe: recipe.to_string(),
+            border: self.border,
+            table: self.table.clone(),
+        };
+        let replaces = |output: &Output| output.overwrite || before.replaces;
+        let as_table = place.and_then(|output| TableOptions::new(&output.path, replaces(output)));
         if graph.makes_table() {
             if let (Some(output), None) = (place, &as_table) {
                 let step = recipe.last_words().to_owned();
@@ -278,14 +317,15 @@ impl Pipeline {
             as_table.as_ref().map_or(Ok(()), TableOptions::check)?;
             let layout = NoImage::layout(self.source.chunk());
             let target = plan::Target::Table { place: as_table, image: self.input };
-            return Plan::new(graph, self.source, (layout, Vec::new()), &options, target, self.hooks);
+            let plan = Plan::new(graph, self.source, (layout, Vec::new()), &options, target, self.hooks)?;
+            return plan.kept(placed, &about, &options, before, self.work);
         }
         if let (Some(output), Some(_)) = (place, &as_table) {
             return Err(Error::MakesImage { output: output.path.clone() });
         }
         let measuring = match (&self.table, place) {
             (Some(path), Some(output)) => {
-                let table = TableOptions::new(path, output.overwrite)
+                let table = TableOptions::new(path, replaces(output))
                     .ok_or_else(|| Error::TableFormat { table: path.clone() })?;
                 Measuring::check(&result, &table)?;
                 Some(Measuring {
@@ -300,7 +340,8 @@ impl Pipeline {
         };
         let (cut, target) = match self.target {
             Target::Image(output) => {
-                let options = output.options(&self.info, &input, &result)?;
+                let mut options = output.options(&self.info, &input, &result)?;
+                options.overwrite |= before.replaces;
                 let levels = output.pyramid.as_ref().map(|pyramid| pyramid.levels(&options, &result));
                 let cut = (options.layout(&result)?, levels.transpose()?.unwrap_or_default());
                 if output.is_placed() {
@@ -317,7 +358,7 @@ impl Pipeline {
         };
         let mut plan = Plan::new(graph, self.source, cut, &options, target, self.hooks)?;
         plan.measuring = measuring;
-        Ok(plan)
+        plan.kept(placed, &about, &options, before, self.work)
     }
 
     /// Plans and runs, and returns when the output is complete.

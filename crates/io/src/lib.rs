@@ -25,6 +25,7 @@ mod spill;
 mod table;
 mod tiff;
 mod whole;
+mod work;
 mod zarr;
 
 pub use bytes::{ByteRange, ByteStore, LocalStore};
@@ -39,3 +40,4 @@ pub use scratch::Buffer;
 pub use spill::SpillDir;
 pub use table::{TableFormat, TableOptions};
 pub use whole::WholeFile;
+pub use work::{Difference, Durability, Header, Standing, Work, WorkOptions};

@@ -20,6 +20,7 @@ mod omexml;
 mod open;
 mod packed;
 mod page;
+mod reread;
 mod samples;
 mod series;
 mod sink;

@@ -183,6 +183,16 @@ impl Plan {
         self.memory_bytes
     }
 
+    /// How each stage is cut into units of work: two plans with the same words number them alike.
+    #[must_use]
+    pub fn cut(&self) -> Vec<String> {
+        let words = |planned: &Planned| {
+            let Tiling { image, tile, group, shard, order } = &planned.tiling;
+            format!("{image:?} in tiles of {tile:?}, groups of {group:?}, shards of {shard:?}, {order}")
+        };
+        self.stages.iter().map(words).collect()
+    }
+
     /// The graph that the plan computes.
     #[must_use]
     pub fn graph(&self) -> &Graph {
