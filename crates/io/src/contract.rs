@@ -1,4 +1,4 @@
-//! The suite that every source and sink passes: ours and those of users.
+//! The suites that every source and sink passes, and every store of bytes: ours and those of users.
 //!
 //! The checks panic with a message that names the image and the chunk.
 //!
@@ -6,7 +6,12 @@
 //! check_source   whole = sum of chunks, in any order and at once; ragged edges; what it says of itself
 //! check          check_source on what a sink wrote: every sample type, ragged, one voxel, empty, tiles with gaps,
 //!                chunks in shuffled order, the same bytes whatever the timing; abort leaves nothing
+//! check_bytes    objects are whole or absent, in any order and at once; parts, lists, removal
 //! ```
+
+mod bytes;
+
+pub use bytes::{check_bytes, check_bytes_listed, check_bytes_read};
 
 use std::sync::Arc;
 use voxtile_sched::contract::{Fetch, Place, Sink, Source, StoreError};

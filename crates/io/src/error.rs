@@ -83,6 +83,12 @@ pub enum IoError {
         /// What differs.
         what: Vec<crate::Difference>,
     },
+    /// The store can be read only.
+    #[error("`{store}` can be read, not written")]
+    ReadOnly {
+        /// The store.
+        store: String,
+    },
     /// Options that the format cannot satisfy.
     #[error("{option}: {why}")]
     Option {

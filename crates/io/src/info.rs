@@ -1,7 +1,7 @@
 //! What is known of an opened image besides its voxels, and how one is opened.
 
 use crate::bytes::read_at;
-use crate::{Codec, IoError, RawOptions, flat, npy, picture, planes, tiff, zarr};
+use crate::{ByteStore, Codec, IoError, RawOptions, flat, npy, picture, planes, tiff, zarr};
 use serde::Serialize;
 use std::fs::File;
 use std::path::Path;
@@ -116,4 +116,12 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
         Some(kind) => picture::open(kind, path, options),
         None => tiff::open(path, options),
     }
+}
+
+/// Opens a Zarr in any store of bytes.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_in(store: Arc<dyn ByteStore>, options: &OpenOptions) -> Result<Opened, IoError> {
+    zarr::open_in(store, options)
 }

@@ -28,13 +28,13 @@ mod whole;
 mod work;
 mod zarr;
 
-pub use bytes::{ByteRange, ByteStore, LocalStore};
+pub use bytes::{ByteRange, ByteStore, ByteWriter, Coming, LocalStore, MemoryStore};
 pub use codec::{BadCodec, CODEC_FORMS, Codec, Shuffle};
 pub use error::{Damage, Feature, IoError};
 pub use flat::{BadRawType, RawOptions, RawType};
-pub use info::{Info, LevelInfo, OpenOptions, Opened, open};
+pub use info::{Info, LevelInfo, OpenOptions, Opened, open, open_in};
 pub use memory::{MemoryError, MemorySink, MemorySource};
-pub use output::{Format, OutputOptions, check_apart};
+pub use output::{Format, OutputOptions, check_apart, is_unfinished};
 pub use planes::names_planes;
 pub use scratch::Buffer;
 pub use spill::SpillDir;

@@ -51,9 +51,9 @@ impl WholeFile {
     pub fn write(&self, bytes: &[u8]) -> Result<(), IoError> {
         self.check()?;
         let (dir, name) = self.place();
-        let file = LocalStore::new(dir).begin(&name)?;
+        let file = LocalStore::new(dir).create(&name)?;
         file.write_at(bytes, 0)?;
-        file.commit()
+        file.finish()
     }
 
     fn place(&self) -> (PathBuf, String) {

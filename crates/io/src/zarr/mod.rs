@@ -9,6 +9,7 @@ mod fill;
 mod foreign;
 mod metadata;
 mod open;
+mod reread;
 mod shard;
 mod sink;
 mod slab;
@@ -18,5 +19,5 @@ mod step;
 mod tests;
 
 pub(crate) use encode::zstd_context;
-pub(crate) use open::{looks_like, open};
+pub(crate) use open::{is_unfinished, looks_like, open, open_in};
 pub(crate) use sink::{ZarrSink, layout};

@@ -35,8 +35,23 @@ pub(crate) fn looks_like(path: &Path) -> bool {
 
 /// Opens an array, a group with one array, or a level of a pyramid.
 pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
-    let store: Arc<dyn ByteStore> = Arc::new(LocalStore::new(path));
-    Finder { store, name: path.display().to_string(), options }.open()
+    open_in(Arc::new(LocalStore::new(path)), options)
+}
+
+/// As [`open`], of any store of bytes.
+pub(crate) fn open_in(store: Arc<dyn ByteStore>, options: &OpenOptions) -> Result<Opened, IoError> {
+    Finder { name: store.name(), store, options }.open()
+}
+
+/// Whether an output was begun there that is not complete.
+pub(crate) fn is_unfinished(path: &Path) -> bool {
+    let marked = |file: &str| {
+        let bytes = LocalStore::new(path).get(file, MAX_DOCUMENT).ok()??;
+        let document: Value = serde_json::from_slice(&bytes).ok()?;
+        let attributes = if file == ".zattrs" { &document } else { document.get("attributes")? };
+        attributes.get(UNFINISHED).map(|_| ())
+    };
+    marked("zarr.json").or_else(|| marked(".zattrs")).is_some()
 }
 
 struct Finder<'a> {

@@ -1,22 +1,22 @@
 //! Writing an array chunk by chunk.
 //!
-//! A chunk goes to a temporary file that is renamed. A shard is streamed: its chunks are appended to a temporary file
-//! in the order of the plan, so that the bytes do not depend on which worker was faster; the index follows, then the
-//! rename. Until the end the root says that the output is not complete.
+//! A chunk appears whole. A shard is streamed: its chunks are appended in the order of the plan, so that the bytes do
+//! not depend on which worker was faster; the index follows, then it appears. Until the end the root says that the
+//! output is not complete.
 
 use super::describe::{self, Document};
 use super::encode;
 use super::metadata::MAX_INNER_CHUNKS;
-use crate::bytes::Unfinished;
+use super::reread;
+use super::source::ZarrSource;
 use crate::ome::Windows;
 use crate::scratch::{Work, with_work};
 use crate::tiff::rgb_channels;
-use crate::{ByteStore as _, Codec, Format, IoError, LocalStore, OutputOptions, ome};
-use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use voxtile_sched::contract::{Layout, Place, Sink, StoreError};
-use voxtile_sched::model::{Axis, Dtype, Grid, Meta, NDIM, Shape, Tile, voxels};
+use crate::{ByteStore, ByteWriter, Codec, Format, IoError, OutputOptions, ome};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use voxtile_sched::contract::{Layout, Place, Sink, Source as _, StoreError};
+use voxtile_sched::model::{Axis, Dtype, Grid, Meta, NDIM, Shape, Tile, TileMut, voxels};
 
 /// A Zarr on its way: a bare array, or a group with the levels of an image.
 pub(crate) struct ZarrSink {
@@ -25,10 +25,7 @@ pub(crate) struct ZarrSink {
     levels: Vec<Arc<dyn Sink>>,
     codec: Codec,
     format: Format,
-    store: LocalStore,
-    root: PathBuf,
-    /// Whether the root directory is ours to remove.
-    made_root: bool,
+    store: Arc<dyn ByteStore>,
 }
 
 /// One array of it.
@@ -37,8 +34,7 @@ struct Array {
     layout: Layout,
     codec: Codec,
     format: Format,
-    store: LocalStore,
-    root: PathBuf,
+    store: Arc<dyn ByteStore>,
     /// Its path in the group; empty for a bare one.
     prefix: String,
     grid: Grid,
@@ -47,12 +43,18 @@ struct Array {
     /// How its channels are shown, of the coarsest of several levels.
     windows: Option<Windows>,
     open: Mutex<HashMap<Shape, Arc<Mutex<Shard>>>>,
+    /// Whether an earlier run began it.
+    resumed: bool,
+    /// Chunks that this run wrote, where the windows want to see those of others too.
+    seen: Mutex<HashSet<u64>>,
+    /// Reads what is written, once that is asked for.
+    reader: OnceLock<ZarrSource>,
 }
 
 /// A shard on its way.
 struct Shard {
     /// `None` once it is complete.
-    file: Option<Unfinished>,
+    file: Option<Box<dyn ByteWriter>>,
     /// End of what was appended.
     end: u64,
     /// The place that is appended next.
@@ -130,16 +132,21 @@ pub(crate) fn layout(options: &OutputOptions, meta: &Meta) -> Result<Layout, IoE
 }
 
 impl ZarrSink {
-    /// Makes the directory and marks it as not complete. What was there is gone by now.
-    pub(crate) fn create(options: &OutputOptions, meta: &Meta, levels: &[Meta]) -> Result<Self, IoError> {
-        let root = options.path.clone();
-        let store = LocalStore::new(&root);
+    /// Marks the store as an output that is not complete. What was there is gone by now, or is what an earlier run wrote.
+    pub(crate) fn create(
+        options: &OutputOptions,
+        store: Arc<dyn ByteStore>,
+        meta: &Meta,
+        levels: &[Meta],
+        resumed: bool,
+    ) -> Result<Self, IoError> {
         let bare = levels.is_empty() && (options.bare || !ome::can_describe(meta));
         // Colours of 8 bits are shown as they are.
         let as_is = meta.dtype == Dtype::U8 && meta.channels == rgb_channels();
         let array = |(n, meta): (usize, &Meta)| -> Result<Arc<Array>, IoError> {
             let prefix = if bare { String::new() } else { n.to_string() };
             let mut array = Array::new(options, meta, store.clone(), prefix)?;
+            array.resumed = resumed;
             if n > 0 && n == levels.len() && !as_is {
                 array.windows = Windows::new(meta);
             }
@@ -147,69 +154,75 @@ impl ZarrSink {
         };
         let arrays =
             std::iter::once(meta).chain(levels).enumerate().map(array).collect::<Result<Vec<_>, _>>()?;
-        let made_root = match std::fs::create_dir(&root) {
-            Ok(()) => true,
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => false,
-            Err(e) => return Err(IoError::io("create", root)(e)),
-        };
         let levels = arrays[1..].iter().map(|a| a.clone() as Arc<dyn Sink>).collect();
         let (codec, format) = (options.codec, options.format);
-        let sink = Self { arrays, levels, codec, format, store, root, made_root };
-        for document in describe::unfinished(sink.format) {
-            if let Err(e) = sink.put(document) {
-                sink.remove();
-                return Err(e);
+        let sink = Self { arrays, levels, codec, format, store };
+        for (n, (key, content)) in describe::unfinished(sink.format).into_iter().enumerate() {
+            let bytes = text(&content);
+            // Of two runs that write to one place, the second is refused.
+            let done = if n == 0 && !resumed {
+                sink.store.put_new(&key, &bytes)
+            } else {
+                sink.store.put(&key, &bytes).map(|()| true)
+            };
+            match done {
+                Ok(true) => {}
+                Ok(false) => return Err(IoError::Exists { path: sink.store.name().into() }),
+                Err(e) => {
+                    sink.remove();
+                    return Err(e);
+                }
             }
         }
         Ok(sink)
     }
 
     fn put(&self, (key, content): Document) -> Result<(), IoError> {
-        let mut text = format!("{content:#}");
-        text.push('\n');
-        self.store.put(&key, text.as_bytes())
+        self.store.put(&key, &text(&content))
     }
 
-    /// Removes what this sink made, and nothing else.
+    /// Removes what this sink made, and nothing else. Nothing can be done about what stays.
     fn remove(&self) {
         for array in &self.arrays {
             array.remove();
         }
-        for file in ["zarr.json", ".zgroup", ".zattrs", ".zarray"] {
-            remove(&self.store, file);
-        }
-        if self.made_root {
-            let _ = std::fs::remove_dir(&self.root);
+        for key in ["zarr.json", ".zgroup", ".zattrs", ".zarray"] {
+            let _ = self.store.delete(key);
         }
     }
 }
 
-/// Removes a file or a directory, if it is there. Nothing can be done about what stays.
-fn remove(store: &LocalStore, key: &str) {
-    let path = store.path(key);
-    let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+/// A document as it is stored.
+fn text(content: &serde_json::Value) -> Vec<u8> {
+    format!("{content:#}\n").into_bytes()
 }
 
 impl Array {
-    fn new(options: &OutputOptions, meta: &Meta, store: LocalStore, prefix: String) -> Result<Self, IoError> {
+    fn new(
+        options: &OutputOptions,
+        meta: &Meta,
+        store: Arc<dyn ByteStore>,
+        prefix: String,
+    ) -> Result<Self, IoError> {
         let layout = layout(options, meta)?;
         let grid = Grid::new(meta.shape, layout.chunk);
         let shards =
             layout.shard.map(|s| (Grid::new(meta.shape, s), std::array::from_fn(|a| s[a] / layout.chunk[a])));
-        let (codec, format, root) = (options.codec, options.format, options.path.clone());
-        let (windows, open) = (None, Mutex::default());
+        let (codec, format) = (options.codec, options.format);
         Ok(Self {
             meta: meta.clone(),
             layout,
             codec,
             format,
             store,
-            root,
             prefix,
             grid,
             shards,
-            windows,
-            open,
+            windows: None,
+            open: Mutex::default(),
+            resumed: false,
+            seen: Mutex::default(),
+            reader: OnceLock::new(),
         })
     }
 
@@ -307,23 +320,56 @@ impl Array {
         open.into_values().try_for_each(|shard| lock(&shard).finish())
     }
 
+    /// Reads a chunk that was written.
+    fn read_back(&self, index: &Shape, out: TileMut<'_>) -> Result<u64, StoreError> {
+        let reader = match self.reader.get() {
+            Some(reader) => reader,
+            None => {
+                let (cut, coded) = ((&self.meta, &self.layout), (self.format, self.codec));
+                let made = reread::reader(&self.store, &self.prefix, cut, coded)?;
+                self.reader.get_or_init(|| made)
+            }
+        };
+        reader.read(index, None, out)
+    }
+
+    /// Shows the windows the chunks that earlier runs wrote.
+    fn look_back(&self) -> Result<(), StoreError> {
+        let Some(windows) = self.windows.as_ref().filter(|_| self.resumed) else { return Ok(()) };
+        let mut buffer = crate::Buffer::default();
+        for index in self.grid.iter() {
+            let region = self.grid.region(&index);
+            if lock(&self.seen).contains(&self.grid.linear(&index)) || region.is_empty() {
+                continue;
+            }
+            let shape = region.shape.map(|n| n as usize);
+            let bytes = buffer.bytes(region.voxels() as usize * self.meta.dtype.size())?;
+            self.read_back(&index, TileMut::new(self.meta.dtype, shape, bytes))?;
+            windows.look(&region, &Tile::new(self.meta.dtype, shape, bytes));
+        }
+        Ok(())
+    }
+
     fn remove(&self) {
         lock(&self.open).clear();
+        let remove = |prefix: &str| {
+            let _ = self.store.delete_prefix(prefix);
+        };
         if !self.prefix.is_empty() {
-            remove(&self.store, &self.prefix);
+            remove(&self.prefix);
         } else if self.format == Format::ZarrV2 {
             let first = self.meta.axes.pick(&self.grid.counts()).first().copied().unwrap_or(0);
-            (0..first).for_each(|i| remove(&self.store, &i.to_string()));
+            (0..first).for_each(|i| remove(&i.to_string()));
         } else {
-            remove(&self.store, "c");
+            remove("c");
         }
     }
 }
 
 impl Shard {
     fn append(&mut self, within: usize, bytes: &[u8]) -> Result<(), IoError> {
-        if let Some(file) = &self.file {
-            file.write_at(bytes, self.end)?;
+        if let Some(file) = &mut self.file {
+            file.append(bytes)?;
         }
         self.index[within] = [self.end, bytes.len() as u64];
         self.end += bytes.len() as u64;
@@ -347,12 +393,12 @@ impl Shard {
     /// Writes the index and gives the shard its name.
     fn finish(&mut self) -> Result<(), IoError> {
         self.drain(true)?;
-        let Some(file) = self.file.take() else {
+        let Some(mut file) = self.file.take() else {
             return Ok(());
         };
         let mut index: Vec<u8> = self.index.iter().flatten().flat_map(|n| n.to_le_bytes()).collect();
         index.extend(crc32c::crc32c(&index).to_le_bytes());
-        file.write_at(&index, self.end)?;
+        file.append(&index)?;
         file.commit()
     }
 }
@@ -391,7 +437,10 @@ impl Sink for Array {
     }
 
     fn name(&self) -> String {
-        self.root.join(&self.prefix).display().to_string()
+        match (self.store.name(), self.prefix.as_str()) {
+            (store, "") => store,
+            (store, prefix) => format!("{store}/{prefix}"),
+        }
     }
 
     fn write(&self, place: Place, data: &Tile<'_>) -> Result<u64, StoreError> {
@@ -403,6 +452,9 @@ impl Sink for Array {
         }
         if let Some(windows) = &self.windows {
             windows.look(&self.grid.region(&place.index), data);
+            if self.resumed {
+                lock(&self.seen).insert(self.grid.linear(&place.index));
+            }
         }
         Ok(with_work(|work| self.encode(place, data, work))?)
     }
@@ -413,6 +465,23 @@ impl Sink for Array {
 
     fn abort(&self) {
         self.remove();
+    }
+
+    fn holds(&self, place: Place) -> bool {
+        let object = match &self.shards {
+            Some((_, counts)) => std::array::from_fn(|a| place.index[a] / counts[a]),
+            None => place.index,
+        };
+        let empty = self.grid.region(&place.index).is_empty();
+        self.resumed && (empty || matches!(self.store.size(&self.key(&object)), Ok(Some(_))))
+    }
+
+    fn reread(&self, place: Place, out: TileMut<'_>) -> Result<u64, StoreError> {
+        self.read_back(&place.index, out)
+    }
+
+    fn leave(&self) {
+        lock(&self.open).clear();
     }
 }
 
@@ -426,7 +495,7 @@ impl Sink for ZarrSink {
     }
 
     fn name(&self) -> String {
-        self.root.display().to_string()
+        self.store.name()
     }
 
     fn write(&self, place: Place, data: &Tile<'_>) -> Result<u64, StoreError> {
@@ -444,18 +513,30 @@ impl Sink for ZarrSink {
             .iter()
             .map(|a| describe::Array { path: &a.prefix, meta: &a.meta, layout: &a.layout })
             .collect();
+        self.arrays.last().map_or(Ok(()), |coarsest| coarsest.look_back())?;
         let windows = self.arrays.last().and_then(|coarsest| coarsest.windows.as_ref()?.found());
         for document in describe::finished(self.format, &described, windows.as_deref(), self.codec) {
             self.put(document)?;
         }
         if self.format == Format::ZarrV2 && self.arrays[0].prefix.is_empty() {
-            let path = self.store.path(".zgroup");
-            std::fs::remove_file(&path).map_err(IoError::io("remove", path))?;
+            self.store.delete(".zgroup")?;
         }
         Ok(())
     }
 
     fn abort(&self) {
         self.remove();
+    }
+
+    fn holds(&self, place: Place) -> bool {
+        self.arrays[0].holds(place)
+    }
+
+    fn reread(&self, place: Place, out: TileMut<'_>) -> Result<u64, StoreError> {
+        Sink::reread(&*self.arrays[0], place, out)
+    }
+
+    fn leave(&self) {
+        self.arrays.iter().for_each(|array| array.leave());
     }
 }
