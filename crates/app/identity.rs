@@ -12,10 +12,12 @@ use voxtile_sched::model::{Border, Meta};
 /// The image that is read: what was asked for, what it is, and which files it lies in, by their names, sizes and times.
 pub(crate) fn of_input(path: Option<&Path>, options: &OpenOptions, meta: &Meta) -> Result<Value, IoError> {
     let OpenOptions { level, array, axes, raw } = options;
-    let raw = raw.as_ref().map(|RawOptions { shape, dtype, offset }| format!("{shape:?} {dtype} from {offset}"));
+    let raw =
+        raw.as_ref().map(|RawOptions { shape, dtype, offset }| format!("{shape:?} {dtype} from {offset}"));
     let mut files = Files::default();
     for path in path.map(files_of).unwrap_or_default() {
-        let name = if path.is_dir() { "" } else { path.file_name().and_then(|n| n.to_str()).unwrap_or_default() };
+        let name =
+            if path.is_dir() { "" } else { path.file_name().and_then(|n| n.to_str()).unwrap_or_default() };
         files.add(&path, name)?;
     }
     let units = meta.axes.iter().map(|axis| meta.micrometers(axis));

@@ -104,7 +104,8 @@ impl<'a> Words<'a> {
         match &cli.command {
             Command::Run(a) => Self::new(&a.input, Some(&a.output), &a.engine.limits),
             Command::Convert(a) => Self::new(&a.input, Some(&a.output), &a.engine.limits),
-            Command::Plan(a) => Self::new(&a.input, None, &a.engine.limits),
+            Command::Plan(a) => Self::new(&a.input, a.output.as_deref(), &a.engine.limits),
+            Command::Work(_) | Command::Finish(_) => Self::default(),
             Command::Info(a) => Self { input: a.input.as_deref(), output: None, workers: a.limits.workers },
             Command::Verify(a) => Self::new(&a.a, None, &a.limits),
             Command::Preview(a) => Self::new(&a.input, Some(&a.output), &a.limits),
@@ -131,7 +132,9 @@ impl<'a> Words<'a> {
 
     /// The command that goes on with what is kept.
     fn go_on(&self) -> Option<String> {
-        self.output.filter(|output| Work::can_go_on(output)).map(|_| format!("`{}` goes on", resume_command()))
+        self.output
+            .filter(|output| Work::can_go_on(output))
+            .map(|_| format!("`{}` goes on", resume_command()))
     }
 
     fn input(&self) -> String {
@@ -203,6 +206,13 @@ fn explain(failure: &Failure, cli: &Cli) -> Explained {
             failure.to_string(),
             Some("make numbers of objects first, as with a recipe that ends in `label`".to_owned()),
         ),
+        Failure::NoPlan { .. } => (
+            failure.to_string(),
+            Some("`voxtile plan INPUT RECIPE --output OUTPUT --save plan.json` writes one".to_owned()),
+        ),
+        Failure::NoPart | Failure::PartIndex { .. } => {
+            (failure.to_string(), Some("`--part 0/4` names one, counted from 0".to_owned()))
+        }
         Failure::Interrupted | Failure::Stdout(_) | Failure::Closed => (failure.to_string(), None),
     }
 }
@@ -247,6 +257,13 @@ fn library(error: &Error, words: &Words<'_>) -> Explained {
         Error::NoLabels => (
             error.to_string(),
             Some("end the recipe with `label`, as in `threshold otsu | label`".to_owned()),
+        ),
+        Error::NoParts { output } => (
+            error.to_string(),
+            Some(format!(
+                "`{}` takes parts; `voxtile convert` makes one file of it",
+                with(output, "zarr")
+            )),
         ),
         Error::Device(_) => (
             format!("`--device cuda`: {error}"),
@@ -300,10 +317,9 @@ fn store(error: &IoError, words: &Words<'_>) -> Explained {
                 true => "if that process is no more, `--break-lock` takes the output over".to_owned(),
             }),
         ),
-        IoError::Unfinished { .. } => (
-            error.to_string(),
-            Some(format!("`{}` goes on, `--overwrite` starts afresh", resume_command())),
-        ),
+        IoError::Unfinished { .. } => {
+            (error.to_string(), Some(format!("`{}` goes on, `--overwrite` starts afresh", resume_command())))
+        }
         IoError::Differs { what, .. } => {
             let mut message = error.to_string();
             for Difference { what, was, is } in what {

@@ -6,10 +6,12 @@ mod convert;
 mod demo;
 mod interrupt;
 mod many;
+mod parts;
 mod planes;
 mod preview;
 mod pyramid;
 mod replace;
+mod resume;
 
 use crate::house;
 use ndarray::ArrayD;

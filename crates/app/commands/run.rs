@@ -57,7 +57,7 @@ pub(super) fn plan(args: &Plan, global: Global) -> Done {
 }
 
 /// The pipeline of the command line, without its output.
-fn pipeline(
+pub(super) fn pipeline(
     input: &Path,
     recipe: Recipe,
     read: &ReadArgs,

@@ -22,7 +22,7 @@ use crate::recipe::{Recipe, RecipeError};
 use crate::{Cancel, Device, Error, Progress, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxtile_io::{Durability, Info, OpenOptions, Opened, TableOptions, WorkOptions};
+use voxtile_io::{Durability, Format, Info, OpenOptions, Opened, TableOptions, WorkOptions};
 use voxtile_sched::contract::{Joins, Sink, Source};
 use voxtile_sched::engine::{Graph, Hooks, Input, Options, Workshop};
 use voxtile_sched::model::{Border, Dtype, Meta};
@@ -238,6 +238,14 @@ impl Pipeline {
         self
     }
 
+    /// Does one part of the work, number `part` of `parts` from 0 on; other processes do the others, at the same time or later,
+    /// on this machine or on others that see the same files. When all are done a run that [resumes](Self::resume) ends it.
+    pub fn part(mut self, part: u32, parts: u32) -> Self {
+        self.work.part = Some((part, parts.max(1)));
+        self.work.resume = true;
+        self
+    }
+
     /// Takes over an output that a process of another machine holds, which cannot be asked whether it lives.
     pub fn break_lock(mut self, yes: bool) -> Self {
         self.work.break_lock = yes;
@@ -348,7 +356,13 @@ impl Pipeline {
                     if let Some(input) = &self.input {
                         options.apart_from(input)?;
                     }
-                    options.check()?;
+                    if self.work.part.is_some() && matches!(options.format, Format::Tiff | Format::Npy) {
+                        return Err(Error::NoParts { output: options.path });
+                    }
+                    // Other parts may have begun it.
+                    if self.work.part.is_none_or(|(_, parts)| parts == 1) {
+                        options.check()?;
+                    }
                     (cut, plan::Target::Image(options))
                 } else {
                     (cut, plan::Target::Nowhere)

@@ -103,7 +103,9 @@ impl Plan {
         let Some(output) = output else { return Ok(self) };
         let (written, overwrite) = match &self.target {
             Target::Image(options) => (identity::of_output(options, &self.levels), options.overwrite),
-            Target::Table { place, .. } => (json!("table"), place.as_ref().is_some_and(TableOptions::overwrites)),
+            Target::Table { place, .. } => {
+                (json!("table"), place.as_ref().is_some_and(TableOptions::overwrites))
+            }
             Target::Nowhere | Target::Sink(_) => return Ok(self),
         };
         let plan = identity::of_plan(about, &written, &self.plan);
@@ -152,6 +154,19 @@ impl Plan {
         self.conclude(result, stores.work)
     }
 
+    /// How many times the parts of the work have to run, one after the other, until nothing is left but to put an end to it.
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        self.plan.rounds()
+    }
+
+    /// What a later run compares before it goes on; `Null` where the output has no place.
+    #[must_use]
+    pub fn identity(&self) -> &serde_json::Value {
+        const NONE: &serde_json::Value = &serde_json::Value::Null;
+        self.keeping.as_ref().map_or(NONE, |keeping| &keeping.header.plan)
+    }
+
     /// Whether an earlier run did all there is to do.
     fn is_done(&self) -> bool {
         self.keeping.as_ref().is_some_and(|keeping| keeping.done)
@@ -173,6 +188,10 @@ impl Plan {
                 return Err(error.into());
             }
         };
+        if report.partial {
+            work.leave()?;
+            return Ok(report);
+        }
         let mark = self.keeping.as_ref().filter(|keeping| keeping.options.resume);
         let mark = mark.map(|keeping| keeping.header.clone());
         work.finished()?;

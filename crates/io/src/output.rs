@@ -167,7 +167,9 @@ impl OutputOptions {
         if !levels.is_empty() {
             self.takes_levels(meta)?;
         }
-        self.check()?;
+        if !work.is_resumed() {
+            self.check()?;
+        }
         match self.format {
             Format::ZarrV3 | Format::ZarrV2 => {
                 let new = work.path("new");

@@ -1,14 +1,15 @@
 //! What a plan keeps between two stages: raw chunks in one temporary file. No name leads to it, unless a later run is to find
 //! it: then it lies in the directory of the run, numbered in the order in which the plan asks for stores.
 
-use crate::{IoError, Work};
 use crate::bytes::read_at;
 use crate::scratch::with_work;
+use crate::{IoError, Work};
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use voxtile_sched::contract::{Heap, Layout, Place, Sink, Source, Spill, StoreError};
 use voxtile_sched::model::{Grid, Meta, Shape, Tile, TileMut, voxels};
 
@@ -42,7 +43,11 @@ impl SpillDir {
     /// A file; and its path if it has one, and whether it was there.
     fn file(&self, kind: &str) -> Result<(Arc<File>, Option<PathBuf>, bool), IoError> {
         let Some((work, next)) = &self.work else { return Ok((Arc::new(self.nameless()?), None, false)) };
-        let path = work.path(&format!("{kind}-{}", next.fetch_add(1, Ordering::Relaxed)));
+        let mut name = format!("{kind}-{}", next.fetch_add(1, Ordering::Relaxed));
+        if kind == "heap" && work.part() > 0 {
+            name += &of_part(work.part());
+        }
+        let path = work.path(&name);
         let there = path.exists();
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = Arc::new(file.map_err(IoError::io("create", &path))?);
@@ -87,15 +92,29 @@ impl Spill for SpillDir {
     }
 
     fn heap(&self) -> Result<Arc<dyn Heap>, StoreError> {
-        let (file, _, _) = self.file("heap")?;
+        // Each part of the work has a heap of its own.
+        let part = self.work.as_ref().map_or(0, |(work, _)| work.part());
+        let (file, path, _) = self.file("heap")?;
         let end = file.metadata().map_err(IoError::io("read", &self.dir))?.len();
-        Ok(Arc::new(Pieces { file, end: AtomicU64::new(end), dir: self.dir.clone() }))
+        let (end, others) = (AtomicU64::new(end), Mutex::default());
+        Ok(Arc::new(Pieces { file, part, path, others, end, dir: self.dir.clone() }))
     }
 }
 
-/// Pieces one after the other in a file.
+/// Bits of a place in a heap; above them is the part of the work whose heap it is.
+const PLACE_BITS: u32 = 44;
+
+/// What the heap of a part that is not the first has at the end of its name.
+fn of_part(part: u32) -> String {
+    format!(".part-{part}")
+}
+
+/// Pieces one after the other in a file, and those that other parts of the work put into theirs.
 struct Pieces {
     file: Arc<File>,
+    part: u32,
+    path: Option<PathBuf>,
+    others: Mutex<HashMap<u32, Arc<File>>>,
     end: AtomicU64,
     dir: PathBuf,
 }
@@ -104,11 +123,32 @@ impl Heap for Pieces {
     fn keep(&self, bytes: &[u8]) -> Result<u64, StoreError> {
         let at = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.file.write_all_at(bytes, at).map_err(IoError::io("write", &self.dir))?;
-        Ok(at)
+        if at >> PLACE_BITS > 0 {
+            return Err(IoError::Memory { bytes: at }.into());
+        }
+        Ok(u64::from(self.part) << PLACE_BITS | at)
     }
 
     fn read(&self, at: u64, out: &mut [u8]) -> Result<(), StoreError> {
-        Ok(self.file.read_exact_at(out, at).map_err(IoError::io("read", &self.dir))?)
+        let (part, at) = ((at >> PLACE_BITS) as u32, at & ((1 << PLACE_BITS) - 1));
+        let file = if part == self.part { self.file.clone() } else { self.of(part)? };
+        Ok(file.read_exact_at(out, at).map_err(IoError::io("read", &self.dir))?)
+    }
+}
+
+impl Pieces {
+    /// The heap of another part.
+    fn of(&self, part: u32) -> Result<Arc<File>, IoError> {
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = others.get(&part) {
+            return Ok(file.clone());
+        }
+        let own = self.path.as_ref().unwrap_or(&self.dir).to_string_lossy().into_owned();
+        let stem = own.strip_suffix(&of_part(self.part)).unwrap_or(&own);
+        let path = if part == 0 { stem.to_owned() } else { format!("{stem}{}", of_part(part)) };
+        let file = Arc::new(File::open(&path).map_err(IoError::io("read", path))?);
+        others.insert(part, file.clone());
+        Ok(file)
     }
 }
 

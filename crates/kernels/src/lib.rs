@@ -21,6 +21,7 @@ mod maxima;
 mod moved;
 mod objects;
 pub mod ops;
+mod pack;
 mod peaks;
 mod pointwise;
 mod rank;

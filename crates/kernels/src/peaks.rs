@@ -1,6 +1,7 @@
 //! Peaks of a whole image, chosen when all of it has been seen: for tables of them and for images that mark them.
 
 use crate::maxima::Maxima;
+use crate::pack::packed_fields;
 use crate::pointwise::Sample;
 use crate::spec::{ArgError, Args, Param, Value};
 use std::collections::{BTreeMap, HashMap};
@@ -109,6 +110,9 @@ struct Run {
     len: i64,
     value: f64,
 }
+
+packed_fields!(Plane { min, max, nan, runs, shifts });
+packed_fields!(Run { at, len, value });
 
 impl Default for Plane {
     fn default() -> Self {

@@ -86,11 +86,6 @@ impl Unfinished {
         self.file.write_all_at(bytes, offset).map_err(IoError::io("write", &self.path))
     }
 
-    /// Makes the file that long; what is not written is zero.
-    pub(crate) fn set_len(&self, len: u64) -> Result<(), IoError> {
-        self.file.set_len(len).map_err(IoError::io("write", &self.path))
-    }
-
     pub(crate) fn finish(mut self) -> Result<(), IoError> {
         self.make_safe()?;
         self.in_place(|from, to| std::fs::rename(from, to)).map_err(IoError::io("create", &self.path))?;

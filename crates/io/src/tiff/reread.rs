@@ -77,9 +77,11 @@ mod tests {
             {
                 let encoding = Encoding { codec, dtype, width: 32, height: 16, samples, predictor };
                 let shape = [1, samples, 1, 13, 30];
-                let bytes: Vec<u8> = (0..13 * 30 * samples * dtype.size()).map(|i| (i * i / 7) as u8).collect();
+                let bytes: Vec<u8> =
+                    (0..13 * 30 * samples * dtype.size()).map(|i| (i * i / 7) as u8).collect();
                 let mut work = encode::Work::default();
-                let mut encoded = encoding.encode(&Tile::new(dtype, shape, &bytes), &mut work).unwrap().to_vec();
+                let mut encoded =
+                    encoding.encode(&Tile::new(dtype, shape, &bytes), &mut work).unwrap().to_vec();
                 let mut out = vec![0; bytes.len()];
                 decode(&encoding, &mut encoded, TileMut::new(dtype, shape, &mut out)).unwrap().unwrap();
                 assert_eq!(out, bytes, "{codec} {dtype} {samples}");

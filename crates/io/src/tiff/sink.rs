@@ -110,7 +110,6 @@ struct Level {
 /// The file of an image and its levels.
 struct Writer {
     path: PathBuf,
-    codec: Codec,
     big: bool,
     /// The image, then its levels.
     images: Vec<Image>,
@@ -217,7 +216,6 @@ impl TiffSink {
         }
         let file = Arc::new(Writer {
             path: options.path.clone(),
-            codec: options.codec,
             big: most > u64::from(u32::MAX),
             images,
             file: RwLock::new(Some(file)),
@@ -479,8 +477,11 @@ impl State {
         let mut tiles = Vec::new();
         for (image, places) in self.places.iter().enumerate() {
             for (number, note) in work.pieces(image as u32) {
-                let words: Option<[[u8; 8]; 3]> = bytemuck::try_cast_slice(note).ok().and_then(|n| n.try_into().ok());
-                let Some([order, at, length]) = words.map(|words| words.map(u64::from_le_bytes)) else { continue };
+                let words: Option<[[u8; 8]; 3]> =
+                    bytemuck::try_cast_slice(note).ok().and_then(|n| n.try_into().ok());
+                let Some([order, at, length]) = words.map(|words| words.map(u64::from_le_bytes)) else {
+                    continue;
+                };
                 if (number as usize) < places.offsets.len() {
                     tiles.push((order, (image, number as usize), at, length));
                 }

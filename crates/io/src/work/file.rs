@@ -38,7 +38,8 @@ impl Growing {
         };
         let mut options = OpenOptions::new();
         options.read(true).write(true);
-        let options = if work.is_some() { options.create(true).truncate(false) } else { options.create_new(true) };
+        let options =
+            if work.is_some() { options.create(true).truncate(false) } else { options.create_new(true) };
         let file = Arc::new(options.open(&temporary).map_err(IoError::io("create", &temporary))?);
         if let Some(work) = work {
             work.keep_safe(&file);

@@ -46,6 +46,8 @@ pub struct WorkOptions {
     pub break_lock: bool,
     /// When something counts as done.
     pub durability: Durability,
+    /// Does one part of the work, beside other processes that do the others: which part, and of how many.
+    pub part: Option<(u32, u32)>,
 }
 
 /// A difference between two plans.
@@ -110,6 +112,7 @@ pub struct Work {
     durability: Durability,
     /// What earlier runs noted.
     known: HashMap<Unit, Vec<u8>>,
+    part: Option<(u32, u32)>,
     resumed: bool,
     /// Whether an earlier run completed the output, and not what follows it.
     finished: bool,
@@ -164,8 +167,11 @@ impl Work {
     /// # Errors
     /// [`IoError::Io`].
     pub fn standing(output: &Path) -> Result<Standing, IoError> {
-        if let Some(header) = Contents::read(&Self::dir_of(output).join("journal"))?.plan {
-            return Ok(Standing::Begun(Header::of(header)));
+        let dir = Self::dir_of(output);
+        for name in names(&dir).into_iter().filter(|name| name.starts_with("journal")) {
+            if let Some(header) = Contents::read(&dir.join(name))?.plan {
+                return Ok(Standing::Begun(Header::of(header)));
+            }
         }
         let mark = Contents::read(&Self::mark_of(output))?;
         Ok(match mark.plan {
@@ -177,7 +183,10 @@ impl Work {
     /// Whether a run into `output` was stopped and can go on.
     #[must_use]
     pub fn can_go_on(output: &Path) -> bool {
-        Contents::read(&Self::dir_of(output).join("journal")).is_ok_and(|c| !c.units.is_empty())
+        let dir = Self::dir_of(output);
+        let journals = names(&dir).into_iter().filter(|name| name.starts_with("journal"));
+        let has_units = |name: String| Contents::read(&dir.join(name)).is_ok_and(|c| !c.units.is_empty());
+        journals.into_iter().any(has_units)
     }
 
     /// Refuses to run into another run, or over one that was stopped. Takes no lock.
@@ -186,16 +195,32 @@ impl Work {
     /// [`IoError::Locked`], [`IoError::Unfinished`].
     pub fn check(output: &Path, options: WorkOptions) -> Result<(), IoError> {
         let dir = Self::dir_of(output);
-        let me = Owner::me();
-        let owner = Lock::is_held(&dir.join("lock")).filter(|o| o.host == me.host || !options.break_lock);
-        if let Some(Owner { host, pid, .. }) = owner {
-            let foreign = host != me.host;
-            return Err(IoError::Locked { output: output.to_path_buf(), host, pid, foreign });
-        }
-        if !options.resume && !options.overwrite && Self::can_go_on(output) {
+        Self::check_lock(&dir.join("lock"), output, options)?;
+        Self::check_others(&dir, output, options)?;
+        if options.part.is_none() && !options.resume && !options.overwrite && Self::can_go_on(output) {
             return Err(IoError::Unfinished { output: output.to_path_buf() });
         }
         Ok(())
+    }
+
+    fn check_lock(path: &Path, output: &Path, options: WorkOptions) -> Result<(), IoError> {
+        let me = Owner::me();
+        match Lock::is_held(path).filter(|owner| owner.host == me.host || !options.break_lock) {
+            Some(Owner { host, pid, .. }) => {
+                let foreign = host != me.host;
+                Err(IoError::Locked { output: output.to_path_buf(), host, pid, foreign })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A part runs beside other parts; whoever does all of the work runs beside nobody.
+    fn check_others(dir: &Path, output: &Path, options: WorkOptions) -> Result<(), IoError> {
+        if options.part.is_some() {
+            return Self::check_lock(&dir.join("lock"), output, options);
+        }
+        let parts = names(dir).into_iter().filter(|name| name.starts_with("lock.part-"));
+        parts.map(|name| dir.join(name)).try_for_each(|path| Self::check_lock(&path, output, options))
     }
 
     /// Takes the output at `output` for a run of a plan.
@@ -210,26 +235,56 @@ impl Work {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
             Err(e) => return Err(IoError::io("create", &dir)(e)),
         }
-        let held = Lock::take(&dir.join("lock"), output, options.break_lock)?;
-        let path = dir.join("journal");
+        let end = options.part.map_or_else(String::new, |(part, _)| format!(".part-{part}"));
+        let held = Lock::take(&dir.join(format!("lock{end}")), output, options.break_lock)?;
+        Self::check_others(&dir, output, options)?;
+        let path = dir.join(format!("journal{end}"));
         let mut before = Contents::read(&path)?;
+        let own = before.len;
+        // What other parts did is done.
+        let mut parts = Vec::new();
+        for name in names(&dir).into_iter().filter(|name| name.starts_with("journal")) {
+            let other = dir.join(name);
+            if other != path {
+                parts.push(Contents::read(&other)?);
+            }
+        }
+        let begun = std::iter::once(&before).chain(&parts).filter_map(|contents| contents.plan.clone());
+        if options.resume || options.part.is_some() {
+            for begun in begun {
+                Header::of(begun).check(&header.plan, output)?;
+            }
+        }
+        if before.plan.is_none() && (options.resume || options.part.is_some()) {
+            before.plan = parts.iter().find_map(|part| part.plan.clone());
+        }
+        let units = parts.iter().map(|part| part.units.len()).sum::<usize>() + before.units.len();
         match &before.plan {
-            Some(begun) if options.resume => Header::of(begun.clone()).check(&header.plan, output)?,
-            Some(_) if !options.overwrite && !before.units.is_empty() => {
+            _ if options.part.is_some() => {}
+
+            Some(_) if options.resume => {}
+            _ if !options.overwrite && units > 0 => {
                 return Err(IoError::Unfinished { output: output.to_path_buf() });
             }
             _ => {
                 before = Contents::default();
+                parts.clear();
                 sweep(&dir, |name| name != "lock" && name != "replaced");
             }
         }
-        sweep(&dir, |name| name.starts_with("tmp-"));
+        let own = if before == Contents::default() { 0 } else { own };
+        let temporary = options.part.map_or_else(|| "tmp-".to_owned(), |(part, _)| format!("tmp-{part}-"));
+        sweep(&dir, |name| name.starts_with(&temporary));
         let _ = std::fs::remove_file(Self::mark_of(output));
-        let resumed = before.plan.is_some();
+        let first = own == 0;
+        let resumed = before.plan.is_some() || options.part.is_some();
+        for part in parts {
+            before.units.extend(part.units);
+        }
         let open = OpenOptions::new().create(true).append(true).open(&path);
         let file = open.map_err(IoError::io("create", &path))?;
         // What follows is not believed, so nothing must follow it.
-        file.set_len(before.len).map_err(IoError::io("write", &path))?;
+        file.set_len(own).map_err(IoError::io("write", &path))?;
         let pen = Pen { path, file, pending: String::new(), since: Instant::now() };
         let work = Self {
             dir,
@@ -237,6 +292,7 @@ impl Work {
             durability: options.durability,
             finished: before.finished,
             known: before.units,
+            part: options.part,
             resumed,
             noted: AtomicBool::new(false),
             journal: Mutex::new(pen),
@@ -244,7 +300,7 @@ impl Work {
             next: AtomicU64::new(0),
             _lock: held,
         };
-        if !resumed {
+        if first {
             let mut pen = lock(&work.journal);
             Record::Plan(&header.as_json()).append(&mut pen.pending);
             work.flush(&mut pen)?;
@@ -286,7 +342,16 @@ impl Work {
 
     /// The path of a file that is there for a moment.
     pub(crate) fn temporary(&self) -> PathBuf {
-        self.dir.join(format!("tmp-{}", self.next.fetch_add(1, Ordering::Relaxed)))
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        self.dir.join(match self.part {
+            Some((part, _)) => format!("tmp-{part}-{next}"),
+            None => format!("tmp-{next}"),
+        })
+    }
+
+    /// The number of this part among those that write at the same time.
+    pub(crate) fn part(&self) -> u32 {
+        self.part.map_or(0, |(part, _)| part)
     }
 
     /// From now on the data of the file is made safe before what is noted.
@@ -385,16 +450,29 @@ impl Journal for Work {
         Ok(())
     }
 
+    fn owns(&self, unit: Unit, of: u64) -> bool {
+        let part_of = |parts: u32| u128::from(unit.number) * u128::from(parts) / u128::from(of.max(1));
+        self.part.is_none_or(|(part, parts)| part_of(parts) == u128::from(part))
+    }
+
     fn has_progress(&self) -> bool {
         self.noted.load(Ordering::Relaxed) || self.known.keys().any(|unit| unit.stage != u32::MAX)
     }
 }
 
+/// Names in a directory, in order; none where there is no directory.
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
 /// Removes what the directory holds, as far as wanted. Nothing can be done about what stays.
 fn sweep(dir: &Path, gone: impl Fn(&str) -> bool) {
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        if entry.file_name().to_str().is_some_and(&gone) {
-            let path = entry.path();
+    for name in names(dir) {
+        if gone(&name) {
+            let path = dir.join(name);
             let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
         }
     }
@@ -421,8 +499,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const RESUME: WorkOptions =
-        WorkOptions { resume: true, overwrite: false, break_lock: false, durability: Durability::None };
+    const RESUME: WorkOptions = WorkOptions {
+        resume: true,
+        overwrite: false,
+        break_lock: false,
+        durability: Durability::None,
+        part: None,
+    };
 
     fn header(plan: Value) -> Header {
         Header { plan, with: json!({"memory": 7}) }
@@ -462,6 +545,35 @@ mod tests {
             Work::open(&output, &plan, options).unwrap().end(None).unwrap();
             std::fs::remove_file(&output).unwrap();
         }
+    }
+
+    #[test]
+    fn parts_run_beside_each_other_and_what_each_did_is_known_to_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let output = dir.path().join("out.zarr");
+        let plan = header(json!({"recipe": "invert"}));
+        let part = |n| Work::open(&output, &plan, WorkOptions { part: Some((n, 3)), ..RESUME });
+        let (first, second) = (part(0).unwrap(), part(1).unwrap());
+        assert!(matches!(part(1), Err(IoError::Locked { .. })));
+        assert!(matches!(Work::open(&output, &plan, RESUME), Err(IoError::Locked { .. })));
+        let owned = |work: &Work| (0..7).filter(|n| work.owns(unit(*n), 7)).collect::<Vec<_>>();
+        assert_eq!((owned(&first), owned(&second)), (vec![0, 1, 2], vec![3, 4]));
+        assert_ne!(first.temporary(), second.temporary());
+        first.done(unit(0), &[1]).unwrap();
+        second.done(unit(3), &[2]).unwrap();
+        drop(first);
+        let again = part(0).unwrap();
+        assert_eq!((again.noted(unit(0)), again.noted(unit(3))), (Some(vec![1]), Some(vec![2])));
+        again.done(unit(1), &[3]).unwrap();
+        drop((again, second));
+        let all = Work::open(&output, &plan, RESUME).unwrap();
+        assert!(part(2).is_err());
+        let noted = [0, 1, 2, 3].map(|n| all.noted(unit(n)));
+        assert_eq!(noted, [Some(vec![1]), Some(vec![3]), None, Some(vec![2])]);
+        assert!((0..7).all(|n| all.owns(unit(n), 7)));
+        let other = header(json!({"recipe": "abs"}));
+        drop(all);
+        assert!(matches!(Work::open(&output, &other, RESUME), Err(IoError::Differs { .. })));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The components that stay, as numbers or as a mask.
 
 use super::{Mark, Same, paint, part, scratch};
+use crate::pack::{packed, unpacked};
+use std::any::Any;
 use voxtile_sched::contract::{
-    Footprint, Joining, Joins, Merge, Merger, Numbers, Op, Part, Pass, Refused, Resolution,
+    Components, Footprint, Joining, Joins, Merge, Merger, Numbers, Op, Part, Pass, Refused, Resolution,
 };
 use voxtile_sched::model::{AxisSet, Dtype, Kind, Meta, Region, Shape, Tile, TileMut};
 
@@ -79,6 +81,14 @@ impl Merge for Selection {
             Marks::Second => Mark::Where(&inputs[1]),
         };
         part(&inputs[0], self.same, self.joining.connectivity, mark, (region, image))
+    }
+
+    fn pack(&self, faces: &(dyn Any + Send)) -> Option<Vec<u8>> {
+        faces.downcast_ref::<Components>().map(packed)
+    }
+
+    fn unpack(&self, bytes: &[u8]) -> Option<Box<dyn Any + Send>> {
+        unpacked::<Components>(bytes).map(|faces| Box::new(faces) as Box<dyn Any + Send>)
     }
 
     fn merger(&self, image: &Shape, joins: &Joins) -> Box<dyn Merger> {

@@ -193,6 +193,14 @@ impl Plan {
         self.stages.iter().map(words).collect()
     }
 
+    /// How many times parts of the work run until nothing is left but to put an end to it: once for each time that tiles are
+    /// gone over and what they gave is kept. Statistics are found by each part alone.
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        let counts = |p: &&Planned| !matches!(p.stage.end, End::Observe(..));
+        self.stages.iter().filter(counts).map(|planned| planned.passes(&self.graph)).sum()
+    }
+
     /// The graph that the plan computes.
     #[must_use]
     pub fn graph(&self) -> &Graph {

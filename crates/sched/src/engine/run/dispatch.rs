@@ -161,11 +161,7 @@ impl StageRun {
 
     /// Computes all tiles and hands each to its group. What the journal notes of pass number `pass` is left out; without a
     /// number it is asked nothing.
-    pub(super) async fn dispatch(
-        self: Arc<Self>,
-        finish: Finish,
-        pass: Option<u32>,
-    ) -> Result<(), RunError> {
+    pub(super) async fn dispatch(self: Arc<Self>, finish: Finish, pass: Option<u32>) -> Result<(), RunError> {
         self.tiles_from(None, finish, pass).await
     }
 
@@ -199,7 +195,8 @@ impl StageRun {
             let at = self.tiles[n];
             if entered.as_ref().is_none_or(|entered| entered.group != at.group) {
                 let region = finish.region(&at.group);
-                let places = if writes { orders.places(&region.clip(&self.sink.meta().shape)) } else { Vec::new() };
+                let places =
+                    if writes { orders.places(&region.clip(&self.sink.meta().shape)) } else { Vec::new() };
                 let turn = if writes { turns.of(&self, &at.group, &places) } else { Turn::Work(None) };
                 if writes {
                     self.levels.number(groups, &mut orders);

@@ -116,15 +116,7 @@ impl Group {
         siblings: u64,
         held: OwnedSemaphorePermit,
     ) -> Self {
-        Self {
-            finish: finish.clone(),
-            region,
-            places,
-            unit,
-            siblings,
-            state: Mutex::default(),
-            _held: held,
-        }
+        Self { finish: finish.clone(), region, places, unit, siblings, state: Mutex::default(), _held: held }
     }
 
     /// Takes one computed tile; writes the group's chunks when it was the last.

@@ -284,13 +284,17 @@ impl Plan {
                 Ok(report)
             }
             Ok(report) => {
-                sink.finish().map_err(|source| RunError::Finish { source }).inspect_err(|error| {
-                    if left(error) { sink.leave() } else { sink.abort() }
-                })?;
+                sink.finish()
+                    .map_err(|source| RunError::Finish { source })
+                    .inspect_err(|error| if left(error) { sink.leave() } else { sink.abort() })?;
                 Ok(report)
             }
             Err(error) => {
-                if left(&error) { sink.leave() } else { sink.abort() }
+                if left(&error) {
+                    sink.leave()
+                } else {
+                    sink.abort()
+                }
                 Err(error)
             }
         }

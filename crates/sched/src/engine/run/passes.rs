@@ -9,8 +9,8 @@ use super::group::Finish;
 use super::units::Notes;
 use super::{GraphError, RunError};
 use crate::contract::{
-    Heap, Joins, Op, Pass, Place, Propagate, Refused, Resolved, Sink, Source, Statistic, StoreError, Table, Tabled,
-    Tally,
+    Heap, Joins, Op, Pass, Place, Propagate, Refused, Resolved, Sink, Source, Statistic, StoreError, Table,
+    Tabled, Tally,
 };
 use crate::model::{Axis, Dtype, Grid, Halo, Region, Shape, Tile, TileMut};
 use std::collections::{BTreeSet, HashMap};
