@@ -14,16 +14,27 @@ pub(crate) fn of_input(path: Option<&Path>, options: &OpenOptions, meta: &Meta) 
     let OpenOptions { level, array, axes, raw } = options;
     let raw =
         raw.as_ref().map(|RawOptions { shape, dtype, offset }| format!("{shape:?} {dtype} from {offset}"));
+    let mut about = of_files(path.map(Path::to_path_buf).as_slice())?;
+    let units = meta.axes.iter().map(|axis| meta.micrometers(axis));
+    let image = json!({
+        "level": level, "array": array, "axes": axes.map(|axes| axes.to_string()), "raw": raw,
+        "image": format!("{:?} {} {}", meta.dims(), meta.axes, meta.dtype), "um": units.collect::<Vec<_>>(),
+    });
+    if let (Value::Object(about), Value::Object(image)) = (&mut about, image) {
+        about.extend(image);
+    }
+    Ok(about)
+}
+
+/// Files, by their names, sizes and times.
+pub(crate) fn of_files(paths: &[PathBuf]) -> Result<Value, IoError> {
     let mut files = Files::default();
-    for path in path.map(files_of).unwrap_or_default() {
+    for path in paths.iter().flat_map(|path| files_of(path)) {
         let name =
             if path.is_dir() { "" } else { path.file_name().and_then(|n| n.to_str()).unwrap_or_default() };
         files.add(&path, name)?;
     }
-    let units = meta.axes.iter().map(|axis| meta.micrometers(axis));
     Ok(json!({
-        "level": level, "array": array, "axes": axes.map(|axes| axes.to_string()), "raw": raw,
-        "image": format!("{:?} {} {}", meta.dims(), meta.axes, meta.dtype), "um": units.collect::<Vec<_>>(),
         "files": files.count, "bytes": files.bytes, "newest": files.newest, "listed": format!("{:016x}", files.sum),
     }))
 }

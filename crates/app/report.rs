@@ -97,6 +97,8 @@ struct Words<'a> {
     output: Option<&'a Path>,
     /// Threads that were asked for.
     workers: Option<usize>,
+    /// Whether the same command goes on with what was done.
+    again: bool,
 }
 
 impl<'a> Words<'a> {
@@ -105,8 +107,10 @@ impl<'a> Words<'a> {
             Command::Run(a) => Self::new(&a.input, Some(&a.output), &a.engine.limits),
             Command::Convert(a) => Self::new(&a.input, Some(&a.output), &a.engine.limits),
             Command::Plan(a) => Self::new(&a.input, a.output.as_deref(), &a.engine.limits),
-            Command::Work(_) | Command::Finish(_) => Self::default(),
-            Command::Info(a) => Self { input: a.input.as_deref(), output: None, workers: a.limits.workers },
+            Command::Work(_) | Command::Finish(_) => Self { again: true, ..Self::default() },
+            Command::Info(a) => {
+                Self { input: a.input.as_deref(), workers: a.limits.workers, ..Self::default() }
+            }
             Command::Verify(a) => Self::new(&a.a, None, &a.limits),
             Command::Preview(a) => Self::new(&a.input, Some(&a.output), &a.limits),
             Command::Demo(a) => Self { output: Some(&a.dir), ..Self::default() },
@@ -115,7 +119,7 @@ impl<'a> Words<'a> {
     }
 
     fn new(input: &'a Path, output: Option<&'a Path>, limits: &LimitArgs) -> Self {
-        Self { input: Some(input), output, workers: limits.workers }
+        Self { input: Some(input), output, workers: limits.workers, again: false }
     }
 
     /// What became of the output: what is done of it stays, where a later run can go on with it.
@@ -126,12 +130,16 @@ impl<'a> Words<'a> {
             }
             Some(output) if output.exists() => format!("; `{}` is as it was", output.display()),
             Some(output) => format!("; nothing was left at `{}`", output.display()),
+            None if self.again => "; what is done is kept".to_owned(),
             None => String::new(),
         }
     }
 
     /// The command that goes on with what is kept.
     fn go_on(&self) -> Option<String> {
+        if self.again {
+            return Some("the same command goes on".to_owned());
+        }
         self.output
             .filter(|output| Work::can_go_on(output))
             .map(|_| format!("`{}` goes on", resume_command()))
@@ -187,8 +195,9 @@ fn explain(failure: &Failure, cli: &Cli) -> Explained {
             (failure.to_string(), Some(format!("`{}` makes one for each", shell_word(&each))))
         }
         Failure::ManyInterrupted { kept, .. } => {
+            let go_on = kept.then(|| format!("`{}` goes on", resume_command()));
             let kept = if *kept { "; what is finished stays" } else { "; nothing was left" };
-            (format!("{failure}{kept}"), None)
+            (format!("{failure}{kept}"), go_on)
         }
         Failure::SameName { .. } => {
             (failure.to_string(), Some("run them one after the other, with other outputs".to_owned()))

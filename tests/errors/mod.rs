@@ -4,6 +4,7 @@ mod files;
 mod machine;
 mod options;
 mod recipes;
+mod resume;
 
 use crate::cli::Place;
 

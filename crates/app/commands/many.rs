@@ -1,5 +1,8 @@
 //! `run` and `convert` over many images: each is a pipeline of its own, as many side by side as there are workers.
 
+mod rows;
+
+use self::rows::Kept;
 use super::{Done, Failure, Outcome, print, print_json};
 use crate::args::{EngineArgs, Global, ReadArgs, WriteArgs};
 use crate::{progress, report, text};
@@ -12,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use voxtile::error::{IoError, PlanError};
 use voxtile::{Column, Error, Output, Pipeline, Recipe, Report, Table, Values, Workshop};
-use voxtile_io::TableOptions;
+use voxtile_io::{TableOptions, Work};
 
 /// What stands for an image's name, without its extension, in the path of an output.
 const NAME: &str = "{name}";
@@ -39,9 +42,14 @@ enum Place {
 pub(super) fn run(images: &[PathBuf], job: &Job<'_>) -> Done {
     let started = Instant::now();
     let place = job.place(images)?;
+    let kept = match &place {
+        Place::Together(options) => Some(Kept::open(images, job, options)?),
+        Place::Each(_) => None,
+    };
     let bar = progress::bar(job.global);
     bar.set_length(images.len() as u64);
-    let all = All { images, job, place: &place, bar: &bar, done: Mutex::new(BTreeMap::new()) };
+    let kept = kept.as_ref();
+    let all = All { images, job, place: &place, kept, bar: &bar, done: Mutex::new(BTreeMap::new()) };
     let workers = job.engine.limits.workers().clamp(1, images.len());
     let share = Share { workers: 1.max(job.engine.limits.workers() / workers), images: workers as u64 };
     all.each(&(0..images.len()).collect::<Vec<_>>(), workers, share);
@@ -51,11 +59,23 @@ pub(super) fn run(images: &[PathBuf], job: &Job<'_>) -> Done {
     all.each(&large, 1, Share { workers: job.engine.limits.workers(), images: 1 });
     bar.finish_and_clear();
     let done = std::mem::take(&mut *all.done.lock().unwrap_or_else(PoisonError::into_inner));
-    job.conclude(images, &place, done, started)
+    let outcome = job.conclude(images, &place, done, started);
+    if let Some(kept) = kept {
+        kept.end(outcome.is_ok())?;
+    }
+    if let (Place::Each(paths), Ok(Outcome::Done), false) = (&place, &outcome, job.write.resume) {
+        paths.iter().for_each(|path| Work::unmark(path));
+    }
+    outcome
 }
 
-fn is_budget(result: &Result<Report, Error>) -> bool {
+fn is_budget(result: &Result<Finished, Error>) -> bool {
     matches!(result, Err(Error::Plan(PlanError::Budget { .. })))
+}
+
+/// What became of one image.
+struct Finished {
+    table: Option<Table>,
 }
 
 /// What one image may use.
@@ -70,13 +90,27 @@ struct All<'a> {
     images: &'a [PathBuf],
     job: &'a Job<'a>,
     place: &'a Place,
+    kept: Option<&'a Kept>,
     bar: &'a ProgressBar,
-    done: Mutex<BTreeMap<usize, Result<Report, Error>>>,
+    done: Mutex<BTreeMap<usize, Result<Finished, Error>>>,
 }
 
 impl All<'_> {
-    fn with<R>(&self, look: impl FnOnce(&mut BTreeMap<usize, Result<Report, Error>>) -> R) -> R {
+    fn with<R>(&self, look: impl FnOnce(&mut BTreeMap<usize, Result<Finished, Error>>) -> R) -> R {
         look(&mut self.done.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The rows of an earlier run, or a run of this image.
+    fn one(&self, n: usize, share: Share, workshop: &Workshop) -> Result<Finished, Error> {
+        if let Some(table) = self.kept.map(|kept| kept.rows(n)).transpose()?.flatten() {
+            return Ok(Finished { table: Some(table) });
+        }
+        let report = self.job.one(&self.images[n], self.place.of(n), share, workshop)?;
+        let finished = Finished { table: report.table };
+        if let (Some(kept), Some(table)) = (self.kept, &finished.table) {
+            kept.keep(n, table)?;
+        }
+        Ok(finished)
     }
 
     /// Runs some of the images, so many side by side.
@@ -87,7 +121,7 @@ impl All<'_> {
                 scope.spawn(|| {
                     let workshop = Workshop::default();
                     while let Some(&n) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let result = self.job.one(&self.images[n], self.place.of(n), share, &workshop);
+                        let result = self.one(n, share, &workshop);
                         let stop = result.as_ref().is_err_and(Error::is_cancelled);
                         self.with(|done| done.insert(n, result));
                         self.bar.set_position(self.with(|done| done.len()) as u64);
@@ -119,11 +153,18 @@ impl Job<'_> {
             return Err(Failure::ManyImages { images: images.len(), output: table.to_path_buf() });
         }
         let each = self.output.to_string_lossy().contains(NAME);
-        if let (false, Some(options)) = (each, TableOptions::new(self.output, self.write.overwrite)) {
+        if let (false, Some(options)) =
+            (each, TableOptions::new(self.output, self.write.overwrite || self.goes_on()))
+        {
             options.check().map_err(Error::from)?;
             return Ok(Place::Together(options));
         }
         Ok(Place::Each(outputs(images, self.output)?))
+    }
+
+    /// Whether an earlier run was stopped that made one table of all, and this one goes on with it.
+    fn goes_on(&self) -> bool {
+        self.write.resume && Work::can_go_on(self.output)
     }
 
     fn one(
@@ -146,7 +187,8 @@ impl Job<'_> {
             None => pipeline,
         };
         let place = output.map_or_else(Output::nowhere, Output::to);
-        pipeline.write_to(self.write.apply(place))?.cancel_with(progress::interrupt()).run()
+        // An interrupted run of many knows by the marks which of them are complete.
+        pipeline.write_to(self.write.apply(place))?.mark(true).cancel_with(progress::interrupt()).run()
     }
 
     /// One table of all, and a line about what was done; images that failed are named one by one.
@@ -154,12 +196,12 @@ impl Job<'_> {
         &self,
         images: &[PathBuf],
         place: &Place,
-        done: BTreeMap<usize, Result<Report, Error>>,
+        done: BTreeMap<usize, Result<Finished, Error>>,
         started: Instant,
     ) -> Done {
         if done.values().any(|r| r.as_ref().is_err_and(Error::is_cancelled)) {
             let finished = done.values().filter(|r| r.is_ok()).count();
-            let kept = matches!(place, Place::Each(_));
+            let kept = finished > 0 || matches!(place, Place::Each(_));
             return Err(Failure::ManyInterrupted { finished, images: images.len(), kept });
         }
         let mut joined = Table::default();
@@ -168,7 +210,7 @@ impl Job<'_> {
         for (n, result) in done {
             let image = images[n].display().to_string();
             let result =
-                result.map_err(|e| report::cause(&e)).and_then(|report| match (place, report.table) {
+                result.map_err(|e| report::cause(&e)).and_then(|finished| match (place, finished.table) {
                     (Place::Together(_), Some(table)) => append(&mut joined, table),
                     _ => Ok(()),
                 });

@@ -238,6 +238,13 @@ impl Pipeline {
         self
     }
 
+    /// Leaves a small hidden file beside a complete output, by which a run that [resumes](Self::resume) knows that nothing is
+    /// left to do; those that resume leave it anyway.
+    pub fn mark(mut self, yes: bool) -> Self {
+        self.work.mark = yes;
+        self
+    }
+
     /// Does one part of the work, number `part` of `parts` from 0 on; other processes do the others, at the same time or later,
     /// on this machine or on others that see the same files. When all are done a run that [resumes](Self::resume) ends it.
     pub fn part(mut self, part: u32, parts: u32) -> Self {
@@ -379,7 +386,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// Those of [`plan`](Self::plan), [`Error::NoOutput`] without a place for the result, and [`Error::Run`] for
-    /// what happens on the way; nothing unfinished stays behind.
+    /// what happens on the way: what is done by then is kept for a run that [resumes](Self::resume).
     pub fn run(self) -> Result<Report, Error> {
         self.plan()?.run()
     }

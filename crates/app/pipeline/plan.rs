@@ -192,7 +192,7 @@ impl Plan {
             work.leave()?;
             return Ok(report);
         }
-        let mark = self.keeping.as_ref().filter(|keeping| keeping.options.resume);
+        let mark = self.keeping.as_ref().filter(|k| k.options.resume || k.options.mark);
         let mark = mark.map(|keeping| keeping.header.clone());
         work.finished()?;
         let report = self.follow(report)?;

@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ impl Lock {
     /// `force` takes that of another machine over too.
     pub(super) fn take(path: &Path, output: &Path, force: bool) -> Result<Self, IoError> {
         let me = Owner::me();
+        let mut patience = 50;
         loop {
             let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
             let mut file = open.map_err(IoError::io("create", path))?;
@@ -43,6 +45,12 @@ impl Lock {
             };
             let owner = Owner::read(&mut file).map_err(IoError::io("read", path))?;
             let alive = owner.as_ref().is_some_and(|owner| owner.is_alive(&me, force));
+            // Somebody who looks holds it for a moment, and who has just taken it has not written who it is.
+            if held && !alive && patience > 0 && owner.as_ref().is_none_or(|owner| owner.host == me.host) {
+                patience -= 1;
+                std::thread::sleep(Duration::from_millis(10));
+                continue;
+            }
             if held || alive {
                 let owner = owner.unwrap_or_else(|| Owner { host: me.host.clone(), ..Owner::default() });
                 let foreign = owner.host != me.host;
@@ -62,7 +70,8 @@ impl Lock {
     /// Whether somebody holds the lock at `path`.
     pub(super) fn is_held(path: &Path) -> Option<Owner> {
         let mut file = File::open(path).ok()?;
-        let held = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        // Together with others who look.
+        let held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
         let owner = Owner::read(&mut file).ok().flatten()?;
         (held || owner.is_alive(&Owner::me(), false)).then_some(owner)
     }

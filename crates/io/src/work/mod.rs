@@ -46,6 +46,9 @@ pub struct WorkOptions {
     pub break_lock: bool,
     /// When something counts as done.
     pub durability: Durability,
+    /// Leaves a mark at a complete output, by which a later run knows that nothing is left; those that
+    /// [resume](Self::resume) do.
+    pub mark: bool,
     /// Does one part of the work, beside other processes that do the others: which part, and of how many.
     pub part: Option<(u32, u32)>,
 }
@@ -335,6 +338,17 @@ impl Work {
         self.durability
     }
 
+    /// Removes the mark of a complete output. Nothing can be done about one that stays.
+    pub fn unmark(output: &Path) {
+        let _ = std::fs::remove_file(Self::mark_of(output));
+    }
+
+    /// Where everything lies that the run keeps.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.dir
+    }
+
     /// The path of a file of the run.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
@@ -504,6 +518,7 @@ mod tests {
         overwrite: false,
         break_lock: false,
         durability: Durability::None,
+        mark: false,
         part: None,
     };
 
