@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # GPUs without a GPU: the kernels compile for every architecture with the oldest compiler that knows them all, none spills
-# and none takes other registers than the table says; and the emulated driver of tests/gpu runs them, with the program as
-# it is, in order, lazily and backwards. `.ci/gpu.sh update` writes the table anew.
+# and none takes other registers or shared memory than the table says; and the emulated driver of tests/gpu runs them, with
+# the program as it is. The harness of the CPU's operations compares every kernel with the CPU's: in order, lazily, backwards,
+# with the threads of a block in random order, and sanitised, where a kernel may touch nothing but the tiles it is given.
+# `.ci/gpu.sh update` writes the table anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${VENV:-.venv}
@@ -14,18 +16,51 @@ if [[ ! -d $dir/nvrtc ]]; then
     "${pip[@]}" install --quiet --disable-pip-version-check --no-deps --target "$dir/nvrtc" "$wheel"
 fi
 lib=$dir/nvrtc/nvidia/cuda_nvrtc/lib
-python3 tests/gpu/registers.py "$lib" "$@"
-[[ ${1:-} != update ]] || exit 0
+if [[ ${1:-} == update ]]; then
+    python3 tests/gpu/registers.py "$lib" update
+    exit
+fi
 
-tests/gpu/build.sh "$dir/plain"
-export EMULATED_DRIVER=$dir/plain
+# together NAME COMMAND…: side by side with the others; `all` waits, shows what they said, and fails if one did.
+declare -A running=()
+together() {
+    local name=$1
+    shift
+    "$@" >"$dir/$name.log" 2>&1 </dev/null &
+    running[$name]=$!
+}
+all() {
+    local name failed=0
+    for name in "${!running[@]}"; do
+        wait "${running[$name]}" || failed=1
+        printf -- '-- %s\n' "$name"
+        cat "$dir/$name.log"
+    done
+    running=()
+    return $failed
+}
+
+together registers python3 tests/gpu/registers.py "$lib"
+# A driver is built again only when its sources change.
+together plain tests/gpu/build.sh "$dir/plain"
+together sanitised tests/gpu/build.sh "$dir/sanitised" -fsanitize=address,undefined -fno-sanitize-recover=all
+all
+
+export EMULATED_DRIVER=$dir/plain EMULATED_SANITISED=$dir/sanitised
 # A cache of its own: kernels that the emulated compiler made are for the emulated driver only.
 export XDG_CACHE_HOME=$dir/cache
 cargo test --quiet --test main gpu::
-export LD_LIBRARY_PATH=$EMULATED_DRIVER
-harness=(cargo test --quiet -p voxtile-kernels --lib)
-for setting in EMULATED_ORDER=forward EMULATED_LAZY=1 EMULATED_ORDER=reverse; do
-    printf '%s\n' "$setting"
-    env "$setting" "${harness[@]}" -- device:: ops::blackhat ops::cast ops::clamp ops::crop ops::dilate ops::dog ops::erode ops::gaussian ops::gray \
-        ops::invert ops::max:: ops::mean ops::min:: ops::prewitt ops::rescale ops::scharr ops::sobel ops::threshold ops::tophat ops::unsharp
-done
+
+# The harness as it is built, run by itself so that its ways to run kernels go side by side.
+harness=$(cargo test --no-run -p voxtile-kernels --lib --message-format=json | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -1)
+export LD_LIBRARY_PATH=$dir/plain
+export VOXTILE_CHECK=gpu
+checks=(--quiet --test-threads 1 device:: ops::)
+together forward env EMULATED_ORDER=forward "$harness" "${checks[@]}"
+together reverse env EMULATED_ORDER=reverse "$harness" "${checks[@]}"
+all
+together lazily env EMULATED_LAZY=1 EMULATED_ORDER=random "$harness" "${checks[@]}"
+# The sanitiser must come before everything else; Rust's own threads and stacks are none of its business.
+together fenced env LD_LIBRARY_PATH="$dir/sanitised" LD_PRELOAD="$(g++ -print-file-name=libasan.so)" \
+    ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:use_sigaltstack=0 UBSAN_OPTIONS=print_stacktrace=1 "$harness" "${checks[@]}"
+all

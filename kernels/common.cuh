@@ -26,6 +26,12 @@ typedef double f64;
 #ifndef KERNEL
 #define KERNEL(name, ...) extern "C" __global__ void __launch_bounds__(BLOCK, RESIDENT) name(__VA_ARGS__)
 #endif
+// One whose threads work together, in blocks of at most so many, of which so many should fit a multiprocessor.
+#ifndef KERNEL_OF
+#define KERNEL_OF(threads, resident, name, ...) extern "C" __global__ void __launch_bounds__(threads, resident) name(__VA_ARGS__)
+// Memory that the threads of a block share, of the size that the launch says.
+#define SHARED_MEMORY(T, name) extern __shared__ __align__(16) unsigned char shared_memory[]; T* name = (T*)shared_memory
+#endif
 
 // A box of voxels [t][c][z][y][x] in a larger buffer: less than 2^31 elements from the first to the last.
 template <class T> struct Tile {

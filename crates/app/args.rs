@@ -123,11 +123,30 @@ pub(crate) struct Convert {
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) output: PathBuf,
     #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+    #[command(flatten)]
     pub(crate) read: ReadArgs,
     #[command(flatten)]
     pub(crate) write: WriteArgs,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Changing")]
+pub(crate) struct ChangeArgs {
+    /// Part to keep: half-open ranges in voxels over the last axes, as 10:20,:,0:512
+    #[arg(long, value_name = "RANGES")]
+    pub(crate) crop: Option<String>,
+    /// Values that become the ends of `--dtype` (0 and 1 of floats), the others between and beyond in proportion, rounded
+    /// once and saturating
+    #[arg(long, value_name = "LOW,HIGH", value_parser = parse_range, requires = "dtype", allow_hyphen_values = true)]
+    pub(crate) range: Option<(f64, f64)>,
+    /// Copy the tiles of a JPEG slide and of its levels into an OME-TIFF as they are, without decoding them; `--crop`
+    /// begins at whole tiles
+    #[arg(long, conflicts_with_all = ["range", "chunk", "shard", "codec", "dtype", "zarr_format", "pyramid", "raw_shape",
+        "stack", "border", "tile", "trace"])]
+    pub(crate) keep_jpeg: bool,
 }
 
 #[derive(Debug, Args)]
@@ -301,12 +320,15 @@ pub(crate) struct ReadArgs {
     /// Resolution level of a pyramid, 0 is the finest [default: 0; of `preview` the coarsest that fills the picture]
     #[arg(long, value_name = "N")]
     pub(crate) level: Option<usize>,
-    /// Array inside a Zarr group, or series of a TIFF
+    /// Array inside a Zarr group, number of an image of a TIFF, or what it shows of a slide: macro, label, thumbnail
     #[arg(long, value_name = "PATH")]
     pub(crate) array: Option<String>,
     /// Axes to use instead of those that the file names: letters of tczyx
     #[arg(long, value_name = "AXES", value_parser = parse_axes)]
     pub(crate) axes: Option<AxisSet>,
+    /// Take the files that a pattern or folder names for one image, in the order of their names, along this axis: t, c or z
+    #[arg(long, value_name = "AXIS", value_parser = parse_stack_axis, conflicts_with_all = ["raw_shape", "level"])]
+    pub(crate) stack: Option<Axis>,
     /// Take INPUT for bare voxels of that size, slowest axis first, as 100,512,512
     #[arg(long, value_name = "SIZES", requires = "raw_dtype")]
     pub(crate) raw_shape: Option<Sizes>,
@@ -378,9 +400,12 @@ pub(crate) struct LimitArgs {
 pub(crate) struct EngineArgs {
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
-    /// Where to compute: auto, cpu, cuda; never changes the result
+    /// Where to compute: auto, cpu, cuda, cuda:0,1 (several GPUs share the tiles); never changes the result
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: Device,
+    /// Most memory to take of each GPU, as 4GiB [default: nine tenths of what is free]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub(crate) gpu_memory: Option<u64>,
     /// Compute tile; one number for all space axes, or z,y,x; never changes the result [default: by cost]
     #[arg(long, value_name = "SIZES")]
     pub(crate) tile: Option<Sizes>,
@@ -457,6 +482,12 @@ fn parse_axes(text: &str) -> Result<AxisSet, String> {
 
 fn parse_space_axis(text: &str) -> Result<Axis, String> {
     Axis::from_name(text).filter(|axis| axis.is_space()).ok_or_else(|| "one of z, y, x".to_owned())
+}
+
+fn parse_stack_axis(text: &str) -> Result<Axis, String> {
+    Axis::from_name(text)
+        .filter(|a| !matches!(a, Axis::Y | Axis::X))
+        .ok_or_else(|| "one of t, c, z".to_owned())
 }
 
 /// Two finite numbers, the second one greater.

@@ -24,7 +24,7 @@ pub mod error;
 pub mod machine;
 pub mod op;
 
-pub use device::Device;
+pub use device::{Device, Gpus};
 pub use error::Error;
 pub use images::Images;
 pub use output::Output;

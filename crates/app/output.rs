@@ -135,7 +135,7 @@ fn suits(codec: Codec, format: Format) -> bool {
         _ if format == Format::Npy => false,
         Codec::Zstd { .. } => true,
         Codec::Gzip { .. } | Codec::BloscLz4 { .. } | Codec::BloscZstd { .. } => format != Format::Tiff,
-        Codec::Lzw | Codec::Deflate { .. } => format == Format::Tiff,
+        Codec::Lzw | Codec::Deflate { .. } | Codec::Jpeg { .. } => format == Format::Tiff,
     }
 }
 

@@ -313,6 +313,14 @@ fn store(error: &IoError, words: &Words<'_>) -> Explained {
             error.to_string(),
             Some("voxtile reads Zarr directories (v2, v3, OME-Zarr) and TIFF files".to_owned()),
         ),
+        IoError::Pieces { .. } => (
+            error.to_string(),
+            Some(
+                "'z{z}_c{c}.tif' numbers the files of one image: all of one size and type, each number once, none left out; \
+                 `*` and `?` stand for what does not matter"
+                    .to_owned(),
+            ),
+        ),
         IoError::Unsupported { feature, .. } => (error.to_string(), unsupported(feature)),
         IoError::Header { .. } => (
             error.to_string(),
@@ -370,6 +378,9 @@ fn unsupported(feature: &Feature) -> Option<String> {
         Feature::Dtype(_) => {
             format!("the sample types are {}", voxtile::op::Dtype::ALL.map(voxtile::op::Dtype::name).join(", "))
         }
+        Feature::Program(_) => {
+            "bioformats2raw makes an OME-Zarr of it, QuPath and Bio-Formats an OME-TIFF: voxtile reads both".to_owned()
+        }
         _ => return None,
     })
 }
@@ -387,6 +398,11 @@ fn option_hint(option: &str, words: &Words<'_>) -> Option<String> {
             Some("give one letter of tczyx for each axis of the array, as in `--axes zyx`".to_owned())
         }
         "--codec" => Some(format!("the codecs are {CODEC_FORMS}")),
+        "--keep-jpeg" => Some(
+            "without `--keep-jpeg` tiles are decoded, and written as `--codec` says: deflate and zstd lose nothing, \
+             jpeg:95:444 little"
+                .to_owned(),
+        ),
         "--shard" => {
             Some("a shard is a whole number of chunks along every axis: `--chunk 64 --shard 256`".to_owned())
         }

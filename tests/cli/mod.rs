@@ -12,6 +12,7 @@ mod preview;
 mod pyramid;
 mod replace;
 mod resume;
+mod slides;
 
 use crate::house;
 use ndarray::ArrayD;

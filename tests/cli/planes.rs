@@ -57,6 +57,7 @@ fn a_missing_or_doubled_file_is_named() {
     };
     std::fs::remove_file(place.path("z3.tif")).unwrap();
     refused(&["info", "z{z}.tif"], "z goes from 2 to 4: 3 is missing");
+    refused(&["info", "z{z}.tif"], "none left out");
     place.write("z3.tif", noise(&[8, 9]), &[16]);
     refused(&["info", "z{z}.tif"], "`z3.tif` is [8, 9] u16, and `z0.tif` [8, 8] u16");
     std::fs::copy(place.path("z1.tif"), place.path("z1b.tif")).unwrap();
@@ -67,4 +68,23 @@ fn a_missing_or_doubled_file_is_named() {
     place.write("v1.zarr", noise(&[3, 4, 5]), &[16]);
     refused(&["info", "v{z}.zarr"], "has z itself");
     refused(&["info", "v{z}.zarr", "--level", "1"], "no level `1`");
+}
+
+#[test]
+fn files_of_a_folder_or_pattern_are_stacked() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("slices")).unwrap();
+    let volume = noise(&[11, 18, 25]);
+    write_planes(&place, &volume, 0, |n| format!("slices/cut {}.tif", n + 3));
+    std::fs::write(place.path("slices/notes.txt"), "3 to 13").unwrap();
+    for input in ["slices", "slices/*.tif", "slices/cut ?*.tif"] {
+        place.ok(&["convert", input, "out.zarr", "--stack", "z", "--chunk", "4,16,16", "--overwrite"]);
+        assert_eq!(place.read::<u16>("out.zarr"), volume);
+    }
+    assert_eq!(place.ok(&["info", "slices", "--stack", "t", "--json"]).json()["axes"][0]["axis"], json!("t"));
+    std::fs::remove_file(place.path("slices/cut 9.tif")).unwrap();
+    let answer = place.run(&["info", "slices", "--stack", "z"]);
+    assert_eq!(answer.code, Some(2), "{}", answer.stdout);
+    assert!(answer.stderr.contains("the numbers go from 8 to 10: 9 is missing"), "{}", answer.stderr);
+    assert!(!answer.stderr.contains("Zarr directories"), "{}", answer.stderr);
 }

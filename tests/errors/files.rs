@@ -112,3 +112,37 @@ fn absurd_tiff_header() {
     fs::write(place.path("wide.tif"), &bytes).unwrap();
     convert(&place, "absurd_tiff_width", "wide.tif");
 }
+
+#[test]
+fn files_of_other_programs() {
+    let place = Place::new();
+    for name in ["mirax.mrxs", "overlapping.bif", "zeiss.czi"] {
+        place.copy(&format!("slides/{name}"), name);
+    }
+    convert(&place, "format_of_a_program", "zeiss.czi");
+    convert(&place, "slide_beside_its_picture", "mirax.mrxs");
+    convert(&place, "slide_of_overlapping_tiles", "overlapping.bif");
+}
+
+#[test]
+fn slices_that_are_missing() {
+    let place = Place::new();
+    for n in [1, 2, 4] {
+        place.write(&format!("z{n}.tif"), noise(&[8, 8]), &[16]);
+    }
+    convert(&place, "slice_missing", "z{z}.tif");
+    refused(&place, "slice_missing_in_a_stack", &["convert", "z*.tif", "out.zarr", "--stack", "z"]);
+}
+
+#[test]
+fn tiles_that_cannot_be_kept() {
+    let place = Place::new();
+    place.copy("nuclei.tif", "in.tif");
+    place.copy("slides/svs_jpeg.svs", "in.svs");
+    refused(&place, "keep_other_codec", &["convert", "in.tif", "out.tif", "--keep-jpeg"]);
+    refused(
+        &place,
+        "keep_between_tiles",
+        &["convert", "in.svs", "out.tif", "--keep-jpeg", "--crop", "0:99,70:"],
+    );
+}

@@ -3,11 +3,19 @@
 // The environment chooses:
 //   EMULATED_LAZY=1         nothing runs before somebody waits for it: finds what is read too early
 //   EMULATED_ORDER=reverse  blocks and threads run from the last to the first: finds what depends on their order
-//   EMULATED_MEMORY=BYTES   of the GPU; more is refused
+//   EMULATED_ORDER=random   the threads of a block run in another order after every barrier: finds missing barriers
+//   EMULATED_MEMORY=BYTES   of each GPU; more is refused
+//   EMULATED_REFUSE=BYTES   more than so many in one piece is refused, as if others had taken the memory meanwhile
 //   EMULATED_FAULT=KERNEL   that kernel fails, and everything after it
+//   EMULATED_AFTER=N        it fails after so many launches of it
 //   EMULATED_VERSION=11040  what the driver says of itself
 //   EMULATED_DEVICES=0      how many GPUs it finds
+//   EMULATED_LOG=FILE       at the end: the most bytes that were allocated at one time, and launches, on each GPU
+//
+// Before every job its memory is garbage. Built with -fsanitize=address (`build.sh DIR -fsanitize=address,undefined`), a kernel
+// may touch the tiles that it is given and nothing else: all other memory of the GPU is poisoned while it runs.
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
@@ -18,9 +26,19 @@
 
 using Address = unsigned long long;
 
-enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200, INVALID_CONTEXT = 201, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, OUT_OF_RESOURCES = 701 };
 
 namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+const bool SANITIZED = true;
+void poison(Address at, std::size_t bytes) { __asan_poison_memory_region(reinterpret_cast<void*>(at), bytes); }
+void unpoison(Address at, std::size_t bytes) { __asan_unpoison_memory_region(reinterpret_cast<void*>(at), bytes); }
+#else
+const bool SANITIZED = false;
+void poison(Address, std::size_t) {}
+void unpoison(Address, std::size_t) {}
+#endif
 
 long setting(const char* name, long otherwise) {
     const char* text = std::getenv(name);
@@ -34,8 +52,11 @@ bool is(const char* name, const char* value) {
 
 // What was given to a stream and has not run.
 struct Stream {
+    int device;
     std::deque<std::function<void()>> waiting;
     unsigned long long given = 0, done = 0;
+    // Something was copied back: what is copied there next belongs to another job.
+    bool ended = false;
 
     void run(unsigned long long until) {
         while (done < until && !waiting.empty()) {
@@ -50,32 +71,86 @@ struct Stream {
 struct Event {
     Stream* stream = nullptr;
     unsigned long long at = 0;
+    double ms = 0;
+};
+
+struct Allocation {
+    std::size_t bytes;
+    int device;
+};
+
+struct Gpu {
+    std::size_t used = 0, most = 0;
+    unsigned long long launches = 0;
 };
 
 std::recursive_mutex lock;
 std::set<Stream*> streams;
-std::map<Address, std::size_t> memory;
-std::size_t used = 0;
+std::map<Address, Allocation> memory;
+std::map<int, Gpu> gpus;
+std::map<std::string, long> started;
+// The address of one is a context.
+char contexts[64];
+thread_local int current = -1;
 int fault = SUCCESS;
+
+struct Log {
+    ~Log() {
+        const char* path = std::getenv("EMULATED_LOG");
+        std::FILE* file = path ? std::fopen(path, "w") : nullptr;
+        if (!file) return;
+        for (auto& [number, gpu] : gpus) std::fprintf(file, "%d %zu %llu\n", number, gpu.most, gpu.launches);
+        std::fclose(file);
+    }
+} at_the_end;
 
 std::size_t total() { return setting("EMULATED_MEMORY", 1l << 30); }
 
-void give(void* stream, std::function<void()> work) {
-    auto* s = static_cast<Stream*>(stream);
-    s->waiting.push_back(std::move(work));
-    ++s->given;
-    if (!is("EMULATED_LAZY", "1")) s->run(s->given);
+double now() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+void give(Stream* stream, std::function<void()> work) {
+    stream->waiting.push_back(std::move(work));
+    ++stream->given;
+    if (!is("EMULATED_LAZY", "1")) stream->run(stream->given);
 }
 
-// Whether all of these bytes belong to one allocation.
-bool allocated(Address at, std::size_t bytes) {
+// The allocation that has all of these bytes, on that GPU.
+const std::pair<const Address, Allocation>* allocated(Address at, std::size_t bytes, int device) {
     auto after = memory.upper_bound(at);
-    if (after == memory.begin()) return false;
-    auto [start, size] = *--after;
-    return at + bytes <= start + size;
+    if (after == memory.begin()) return nullptr;
+    const auto& found = *--after;
+    const bool fits = at + bytes <= found.first + found.second.bytes && found.second.device == device;
+    return fits ? &found : nullptr;
 }
 
-void launch(const std::function<void()>& call, Triple blocks, Triple threads) {
+// A tile as kernels take it.
+struct Part {
+    Address data;
+    unsigned shape[5], stride[5];
+};
+
+// While it lives, of all memory of GPUs only the rows of those tiles may be touched.
+struct Fence {
+    explicit Fence(const std::vector<std::pair<Part, std::size_t>>& tiles) {
+        if (!SANITIZED) return;
+        for (auto& [start, held] : memory) poison(start, held.bytes);
+        for (auto& [tile, sample] : tiles) {
+            const unsigned* n = tile.shape;
+            const unsigned* step = tile.stride;
+            for (std::size_t t = 0; t < n[0]; ++t)
+                for (std::size_t c = 0; c < n[1]; ++c)
+                    for (std::size_t z = 0; z < n[2]; ++z)
+                        for (std::size_t y = 0; y < n[3]; ++y)
+                            unpoison(tile.data + (t * step[0] + c * step[1] + z * step[2] + y * step[3]) * sample, n[4] * sample);
+        }
+    }
+    ~Fence() {
+        if (!SANITIZED) return;
+        for (auto& [start, held] : memory) unpoison(start, held.bytes);
+    }
+};
+
+void launch(const emulated::Entry& kernel, const std::function<void()>& call, Triple blocks, Triple threads, unsigned shared) {
     emulated::blocks = blocks;
     emulated::threads = threads;
     const bool reverse = is("EMULATED_ORDER", "reverse");
@@ -85,8 +160,23 @@ void launch(const std::function<void()>& call, Triple blocks, Triple threads) {
             for (unsigned y = 0; y < count.y; ++y)
                 for (unsigned x = 0; x < count.x; ++x) work(Triple{turned(x, count.x), turned(y, count.y), turned(z, count.z)});
     };
-    each(blocks, [&](Triple block) {
-        emulated::block = block;
+    if (kernel.cooperates) {
+        static thread_local emulated::Block block;
+        block.kernel = kernel.name;
+        block.body = &call;
+        block.shared.assign(shared, 0);
+        block.shared.shrink_to_fit();
+        block.order = reverse ? emulated::REVERSE : is("EMULATED_ORDER", "random") ? emulated::RANDOM : emulated::FORWARD;
+        emulated::running = &block;
+        each(blocks, [&](Triple at) {
+            emulated::block = at;
+            block.run();
+        });
+        emulated::running = nullptr;
+        return;
+    }
+    each(blocks, [&](Triple at) {
+        emulated::block = at;
         each(threads, [&](Triple thread) {
             emulated::thread = thread;
             call();
@@ -106,13 +196,21 @@ API cuDeviceGet(int* device, int ordinal) { *device = ordinal; return ordinal < 
 API cuDeviceGetName(char* name, int room, int) { std::snprintf(name, room, "Emulated GPU"); return SUCCESS; }
 API cuDeviceTotalMem_v2(std::size_t* bytes, int) { *bytes = total(); return SUCCESS; }
 API cuDeviceGetAttribute(int* value, int attribute, int) {
-    const int major = 75, minor = 76; // numbers of the two attributes of the compute capability
-    *value = attribute == major ? 9 : attribute == minor ? 0 : 1;
+    // Processors, memory clock in kHz, bits of the memory's bus, capability, bytes that a block may share: those of an H200.
+    static const std::map<int, int> known = {{16, 132}, {36, 3201000}, {37, 6016}, {75, 9}, {76, 0}, {97, 227 << 10}};
+    auto found = known.find(attribute);
+    *value = found == known.end() ? 1 : found->second;
     return SUCCESS;
 }
-API cuDevicePrimaryCtxRetain(void** context, int) { *context = &streams; return SUCCESS; }
-API cuCtxSetCurrent(void*) { return SUCCESS; }
-API cuMemGetInfo_v2(std::size_t* free, std::size_t* all) { LOCKED; *all = total(); *free = total() - std::min(total(), used); return SUCCESS; }
+API cuDevicePrimaryCtxRetain(void** context, int device) { *context = &contexts[device]; return SUCCESS; }
+API cuCtxSetCurrent(void* context) { current = int(static_cast<char*>(context) - contexts); return SUCCESS; }
+API cuMemGetInfo_v2(std::size_t* free, std::size_t* all) {
+    LOCKED;
+    if (current < 0) return INVALID_CONTEXT;
+    *all = total();
+    *free = total() - std::min(total(), gpus[current].used);
+    return SUCCESS;
+}
 
 API cuModuleLoadData(void** module, const void* image) {
     // Machine code, PTX, or what the emulated compiler makes.
@@ -138,24 +236,47 @@ API cuFuncGetParamInfo(emulated::Entry* function, std::size_t n, std::size_t* of
     return SUCCESS;
 }
 
-API cuStreamCreate(void** stream, unsigned) { LOCKED; auto* made = new Stream; streams.insert(made); *stream = made; return SUCCESS; }
-API cuStreamSynchronize(void* stream) { LOCKED; auto* s = static_cast<Stream*>(stream); s->run(s->given); return fault; }
-API cuStreamDestroy_v2(void* stream) { LOCKED; auto* s = static_cast<Stream*>(stream); s->run(s->given); streams.erase(s); delete s; return SUCCESS; }
+API cuFuncSetAttribute(emulated::Entry* function, int attribute, int value) {
+    const int shared = 8; // bytes that a launch may ask for
+    if (attribute != shared || value < 0 || value > 227 << 10) return INVALID_VALUE;
+    function->shared = std::max(function->shared, unsigned(value));
+    return SUCCESS;
+}
+
+API cuStreamCreate(Stream** stream, unsigned) {
+    LOCKED;
+    if (current < 0) return INVALID_CONTEXT;
+    *stream = new Stream{current};
+    streams.insert(*stream);
+    return SUCCESS;
+}
+API cuStreamSynchronize(Stream* stream) { LOCKED; stream->run(stream->given); return fault; }
+API cuStreamDestroy_v2(Stream* stream) { LOCKED; stream->run(stream->given); streams.erase(stream); delete stream; return SUCCESS; }
 API cuEventCreate(Event** event, unsigned) { *event = new Event; return SUCCESS; }
-API cuEventDestroy_v2(Event* event) { delete event; return SUCCESS; }
-API cuEventRecord(Event* event, void* stream) { LOCKED; event->stream = static_cast<Stream*>(stream); event->at = event->stream->given; return fault; }
+API cuEventDestroy_v2(Event* event) { LOCKED; delete event; return SUCCESS; }
+API cuEventRecord(Event* event, Stream* stream) {
+    LOCKED;
+    event->stream = stream;
+    give(stream, [=] { event->ms = now(); });
+    event->at = stream->given;
+    return fault;
+}
 API cuEventSynchronize(Event* event) { LOCKED; if (event->stream) event->stream->run(event->at); return fault; }
+API cuEventElapsedTime(float* ms, Event* from, Event* to) { LOCKED; *ms = float(to->ms - from->ms); return fault; }
 
 API cuMemAlloc_v2(Address* at, std::size_t bytes) {
     LOCKED;
+    if (current < 0) return INVALID_CONTEXT;
     if (!bytes) return INVALID_VALUE;
-    if (used + bytes > total()) return OUT_OF_MEMORY;
+    Gpu& gpu = gpus[current];
+    if (gpu.used + bytes > total() || bytes > std::size_t(setting("EMULATED_REFUSE", 1l << 60))) return OUT_OF_MEMORY;
     void* made = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
     if (!made) return OUT_OF_MEMORY;
-    std::memset(made, 0xCB, bytes);
+    std::memset(made, emulated::GARBAGE, bytes);
     *at = reinterpret_cast<Address>(made);
-    memory[*at] = bytes;
-    used += bytes;
+    memory[*at] = {bytes, current};
+    gpu.used += bytes;
+    gpu.most = std::max(gpu.most, gpu.used);
     return SUCCESS;
 }
 API cuMemFree_v2(Address at) {
@@ -163,35 +284,59 @@ API cuMemFree_v2(Address at) {
     auto found = memory.find(at);
     if (found == memory.end()) return INVALID_VALUE;
     for (auto* stream : streams) stream->run(stream->given);
-    used -= found->second;
+    gpus[found->second.device].used -= found->second.bytes;
     memory.erase(found);
     std::free(reinterpret_cast<void*>(at));
     return SUCCESS;
 }
 API cuMemHostAlloc(void** at, std::size_t bytes, unsigned) { *at = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096); return *at ? SUCCESS : OUT_OF_MEMORY; }
 API cuMemFreeHost(void* at) { std::free(at); return SUCCESS; }
-API cuMemcpyHtoDAsync_v2(Address to, const void* from, std::size_t bytes, void* stream) {
+API cuMemcpyHtoDAsync_v2(Address to, const void* from, std::size_t bytes, Stream* stream) {
     LOCKED;
-    if (!allocated(to, bytes)) return INVALID_VALUE;
-    give(stream, [=] { std::memcpy(reinterpret_cast<void*>(to), from, bytes); });
+    const auto* held = allocated(to, bytes, stream->device);
+    if (!held) return INVALID_VALUE;
+    const auto [start, allocation] = *held;
+    const bool fresh = std::exchange(stream->ended, false);
+    give(stream, [=, size = allocation.bytes, at = start] {
+        if (fresh) std::memset(reinterpret_cast<void*>(at), emulated::GARBAGE, size);
+        std::memcpy(reinterpret_cast<void*>(to), from, bytes);
+    });
     return SUCCESS;
 }
-API cuMemcpyDtoHAsync_v2(void* to, Address from, std::size_t bytes, void* stream) {
+API cuMemcpyDtoHAsync_v2(void* to, Address from, std::size_t bytes, Stream* stream) {
     LOCKED;
-    if (!allocated(from, bytes)) return INVALID_VALUE;
+    if (!allocated(from, bytes, stream->device)) return INVALID_VALUE;
+    stream->ended = true;
     give(stream, [=] { std::memcpy(to, reinterpret_cast<const void*>(from), bytes); });
     return SUCCESS;
 }
-API cuLaunchKernel(emulated::Entry* kernel, unsigned bx, unsigned by, unsigned bz, unsigned tx, unsigned ty, unsigned tz, unsigned shared, void* stream, void** parameters, void**) {
+API cuMemsetD8Async(Address at, unsigned char byte, std::size_t bytes, Stream* stream) {
+    LOCKED;
+    if (!allocated(at, bytes, stream->device)) return INVALID_VALUE;
+    give(stream, [=] { std::memset(reinterpret_cast<void*>(at), byte, bytes); });
+    return SUCCESS;
+}
+API cuLaunchKernel(emulated::Entry* kernel, unsigned bx, unsigned by, unsigned bz, unsigned tx, unsigned ty, unsigned tz, unsigned shared, Stream* stream, void** parameters, void**) {
     LOCKED;
     if (fault) return fault;
-    const bool refused = !bx || !by || !bz || by > 65535 || bz > 65535 || !tx || !ty || !tz || tx * ty * tz > 1024 || tz > 64 || shared;
-    if (refused) return INVALID_VALUE;
+    const unsigned count = tx * ty * tz;
+    if (!bx || !by || !bz || by > 65535 || bz > 65535 || !tx || !ty || !tz || count > 1024 || tz > 64) return INVALID_VALUE;
+    if (count > kernel->most || shared > kernel->shared) return OUT_OF_RESOURCES;
+    std::vector<std::pair<Part, std::size_t>> tiles;
+    for (std::size_t n = 0; n < kernel->samples.size(); ++n)
+        if (kernel->samples[n]) {
+            Part tile;
+            std::memcpy(&tile, parameters[n], sizeof tile);
+            tiles.emplace_back(tile, kernel->samples[n]);
+        }
     auto call = kernel->bind(parameters);
-    const bool fails = is("EMULATED_FAULT", kernel->name);
+    const bool fails = is("EMULATED_FAULT", kernel->name) && ++started[kernel->name] > setting("EMULATED_AFTER", 0);
+    ++gpus[stream->device].launches;
     give(stream, [=] {
         if (fails) fault = ILLEGAL_ADDRESS;
-        if (!fault) launch(call, {bx, by, bz}, {tx, ty, tz});
+        if (fault) return;
+        Fence fence(tiles);
+        launch(*kernel, call, {bx, by, bz}, {tx, ty, tz}, shared);
     });
     return SUCCESS;
 }

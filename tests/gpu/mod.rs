@@ -150,7 +150,8 @@ fn what_the_gpu_lacks_or_does_wrong_is_said() {
     let Some(mut fault) = with(&[("EMULATED_FAULT", "convolve_f32"), ("EMULATED_LAZY", "1")]) else { return };
     let message = refused(&mut fault);
     assert!(
-        message.contains("a kernel of convolve_f32 failed (CUDA_ERROR_ILLEGAL_ADDRESS, 700)"),
+        message.contains("a kernel of convolve_f32 failed, in ")
+            && message.contains("are free (CUDA_ERROR_ILLEGAL_ADDRESS, 700)"),
         "{message}"
     );
     assert!(message.contains("nothing was left") && !Path::new(output).exists(), "{message}");
@@ -159,11 +160,14 @@ fn what_the_gpu_lacks_or_does_wrong_is_said() {
     let message = refused(&mut with(&[("EMULATED_VERSION", "11040")]).unwrap());
     assert!(message.contains("supports CUDA 11.4, and 12.0 is needed"), "{message}");
     // Too little memory for a tile is known before the run.
-    let small = [("EMULATED_MEMORY", "100000")];
+    let small = [("EMULATED_MEMORY", "2000")];
     let plan = emulated(&["plan", input, "gaussian 1", "--device", "cuda"], &small);
     let said = done(&mut plan.unwrap());
-    assert!(said.contains("of the device's memory, and 0 MiB are free"), "{said}");
+    assert!(said.contains("of the device's memory, also in parts, and 0 MiB are free"), "{said}");
     done(&mut with(&small).unwrap());
+    let message =
+        refused(&mut emulated(&["plan", input, "gaussian 1", "--device", "cuda:0,3"], &[]).unwrap());
+    assert!(message.contains("there is no GPU 3: the CUDA driver finds 1"), "{message}");
 }
 
 #[test]
@@ -192,5 +196,141 @@ fn a_job_that_waits_for_nothing_or_runs_backwards_gives_the_same() {
         let Some(mut command) = emulated(&args, &settings) else { return };
         done(&mut command);
         read(&output).assert_same(&wanted, Float::Exact, || settings[0].0.to_owned());
+    }
+}
+
+/// A run on GPUs whose driver keeps a log, and the plan of it.
+struct Logged {
+    plan: serde_json::Value,
+    /// Of each GPU: the most bytes that were allocated at one time, and launches.
+    gpus: Vec<[u64; 2]>,
+}
+
+fn logged(image: &Image, recipe: &str, more: &[&str], settings: &[(&str, &str)]) -> Option<Logged> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (input, output, log) = (path("in.zarr"), path("out.zarr"), path("log"));
+    put(image, Path::new(&input));
+    let plan = emulated(&[&["plan", &input, recipe, "--json"], more].concat(), settings)?.output().unwrap();
+    assert!(plan.status.success(), "{}", text(&plan));
+    let settings = [settings, &[("EMULATED_LOG", log.as_str())]].concat();
+    done(&mut emulated(&[&["run", &input, &output, recipe], more].concat(), &settings)?);
+    let steps = voxtile::Recipe::parse(recipe).unwrap();
+    let wanted = || Pipeline::open(&input).unwrap().recipe(steps.clone()).device(Device::Cpu);
+    read(Path::new(&output)).assert_same(&collect(wanted).0, Float::Exact, || recipe.to_owned());
+    let log = std::fs::read_to_string(log).unwrap();
+    let gpu = |line: &str| {
+        let numbers: Vec<u64> = line.split(' ').map(|n| n.parse().unwrap()).collect();
+        [numbers[1], numbers[2]]
+    };
+    let plan = serde_json::from_slice(&plan.stdout).unwrap();
+    Some(Logged { plan, gpus: log.lines().map(gpu).collect() })
+}
+
+/// Bytes of GPUs that the plan says, and parts of a tile.
+fn planned(plan: &serde_json::Value) -> (u64, u64) {
+    let stages = plan["stages"].as_array().unwrap();
+    let of = |key: &str| stages.iter().filter_map(|s| s["runs_on"]["device"][key].as_u64()).max().unwrap();
+    (of("bytes"), of("parts"))
+}
+
+#[test]
+fn the_gpu_has_what_the_plan_says_and_tiles_are_cut_to_fit() {
+    let image = Image::noise("zyx", &[48, 64, 64], Dtype::U16, 7);
+    let mut seen = Vec::new();
+    for limit in [1u64 << 30, 2 << 20, 300 << 10, 100 << 10] {
+        let most = &limit.to_string();
+        for recipe in [CHAINS[1], "gaussian 1 | threshold otsu"] {
+            let more = ["--device", "cuda", "--gpu-memory", most, "--tile", "24,64,64", "--workers", "4"];
+            let Some(run) = logged(&image, recipe, &more, &[]) else { return };
+            let (bytes, parts) = planned(&run.plan);
+            let [[most_held, launches]] = run.gpus[..] else { panic!("one GPU") };
+            assert!(launches > 0 && most_held <= bytes && bytes <= limit, "{recipe}: {most_held} of {bytes}");
+            seen.push(parts);
+        }
+    }
+    // From whole tiles to small parts.
+    assert!(seen[0] == 1 && seen.is_sorted() && seen[6] > 4, "{seen:?}");
+}
+
+#[test]
+fn a_volume_of_many_times_the_gpus_memory_runs_there() {
+    // In the proportions of 64 GiB in 4 GiB: 16 times what the GPU has.
+    let image = Image::noise("zyx", &[64, 64, 64], Dtype::F32, 3);
+    let memory = (64u64 * 64 * 64 * 4 / 16).to_string();
+    let settings = [("EMULATED_MEMORY", memory.as_str())];
+    let Some(run) = logged(&image, "gaussian 1", &["--device", "cuda", "--workers", "3"], &settings) else {
+        return;
+    };
+    let (bytes, _) = planned(&run.plan);
+    assert!(run.gpus[0][0] <= bytes && bytes <= memory.parse().unwrap(), "{:?} {bytes}", run.gpus);
+}
+
+#[test]
+fn memory_that_is_refused_while_running_makes_smaller_parts() {
+    let image = Image::noise("zyx", &[20, 64, 64], Dtype::U16, 3);
+    let more = ["--device", "cuda", "--tile", "20,64,64"];
+    let Some(run) = logged(&image, "gaussian 1", &more, &[("EMULATED_REFUSE", "200000")]) else { return };
+    let (bytes, parts) = planned(&run.plan);
+    assert!(parts == 1 && bytes > 200_000 && run.gpus[0][0] <= 200_000, "{bytes} {:?}", run.gpus);
+}
+
+#[test]
+fn several_gpus_share_the_tiles() {
+    let image = Image::noise("zyx", &[40, 48, 48], Dtype::U8, 3);
+    let more = ["--device", "cuda:0,1", "--tile", "8,16,16", "--workers", "4"];
+    let Some(run) = logged(&image, "gaussian 1 | sobel", &more, &[("EMULATED_DEVICES", "2")]) else { return };
+    let [[_, first], [_, second]] = run.gpus[..] else { panic!("two GPUs: {:?}", run.gpus) };
+    assert!(first > 0 && second > 0, "{first} {second}");
+    assert_eq!(run.plan["stages"][0]["runs_on"]["device"]["name"], "2 × Emulated GPU");
+}
+
+#[test]
+fn what_makes_no_image_of_a_tile_is_done_there_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let image = Image::noise("zyx", &[12, 40, 70], Dtype::U16, 5);
+    put(&image, Path::new(&path("in.zarr")));
+    for (n, recipe) in ["project z", "threshold otsu", "gaussian 1 | threshold 30000 | label", "fill-holes"]
+        .iter()
+        .enumerate()
+    {
+        let (input, output) = (path("in.zarr"), path(&format!("{n}.zarr")));
+        let args = ["run", &input, &output, recipe, "--tile", "5,16,33", "--device", "cuda", "--verbose"];
+        let Some(mut command) = emulated(&args, &[("EMULATED_ORDER", "random")]) else { return };
+        let said = done(&mut command);
+        assert!(said.contains("runs    on Emulated GPU"), "{recipe}: {said}");
+        let steps = voxtile::Recipe::parse(recipe).unwrap();
+        let wanted = || Pipeline::open(&input).unwrap().recipe(steps.clone()).device(Device::Cpu);
+        read(Path::new(&output)).assert_same(&collect(wanted).0, Float::Exact, || (*recipe).to_owned());
+    }
+}
+
+#[test]
+fn a_trace_has_copies_and_kernels_beside_reads_and_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (input, output, trace) = (path("in.zarr"), path("out.zarr"), path("trace.json"));
+    put(&Image::noise("zyx", &[24, 48, 48], Dtype::U16, 5), Path::new(&input));
+    let args =
+        ["run", &input, &output, "gaussian 1", "--tile", "8,16,16", "--device", "cuda", "--trace", &trace];
+    let Some(mut command) = emulated(&args, &[]) else { return };
+    done(&mut command);
+    let events: Vec<serde_json::Value> =
+        serde_json::from_str(&std::fs::read_to_string(trace).unwrap()).unwrap();
+    let rows = |name: &str| {
+        let named = events.iter().filter(|event| event["name"] == name);
+        named.map(|event| event["tid"].as_u64().unwrap()).collect::<Vec<u64>>()
+    };
+    let tiles = 27;
+    for phase in ["upload", "kernels", "download"] {
+        assert!(
+            rows(phase).len() == tiles && rows(phase).iter().all(|row| *row >= 1000),
+            "{phase}: {:?}",
+            rows(phase)
+        );
+    }
+    for work in ["read", "write"] {
+        assert!(!rows(work).is_empty() && rows(work).iter().all(|row| *row < 1000), "{work}");
     }
 }

@@ -1,4 +1,5 @@
-"""Compiles all kernels for every architecture with NVRTC and holds what each takes against the table beside this file.
+"""Compiles all kernels for every architecture with NVRTC and holds what each takes against the table beside this file:
+registers, bytes of shared memory, and no spills.
 
     registers.py DIR [update]     DIR holds libnvrtc.so.12
 """
@@ -8,12 +9,14 @@ import glob
 import os
 import re
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_name("registers.txt")
 ARCHS = [75, 80, 86, 89, 90]
-HEAD = "# kernel, then registers a thread on " + ", ".join(f"sm_{a}" for a in ARCHS) + "; made by `.ci/gpu.sh update`\n"
+NAMES = ", ".join(f"sm_{a}" for a in ARCHS)
+HEAD = f"# kernel, then registers a thread on {NAMES}, with + the bytes that a block shares; made by `.ci/gpu.sh update`\n"
 
 
 def source():
@@ -41,12 +44,17 @@ class Compiler:
         self.lib.nvrtcGetProgramLog(program, log)
         self.lib.nvrtcDestroyProgram(ctypes.byref(program))
         if code != 0:
-            sys.exit(f"{arch}: error {code}\n{log.value.decode()}")
+            raise RuntimeError(f"{arch}: error {code}\n{log.value.decode()}")
         return log.value.decode()
 
 
+def compiled(directory, text, arch):
+    """In a process of its own, so that architectures are compiled side by side."""
+    return kernels(Compiler(directory).log(text, f"sm_{arch}"))
+
+
 def kernels(log):
-    """Registers and bytes spilled, by kernel."""
+    """Registers with shared bytes, and bytes spilled, by kernel."""
     found = {}
     name = None
     for line in log.splitlines():
@@ -55,14 +63,16 @@ def kernels(log):
         elif m := re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", line):
             spilled = int(m[1]) + int(m[2])
         elif m := re.search(r"Used (\d+) registers", line):
-            found[name] = (int(m[1]), spilled)
+            shared = re.search(r"(\d+) bytes smem", line)
+            found[name] = (m[1] + (f"+{shared[1]}" if shared else ""), spilled)
     return found
 
 
 def main():
-    compiler = Compiler(sys.argv[1])
     text = source()
-    logs = [kernels(compiler.log(text, f"sm_{arch}")) for arch in ARCHS]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        count = len(ARCHS)
+        logs = list(pool.map(compiled, [sys.argv[1]] * count, [text] * count, ARCHS))
     passed, failed = 0, 0
     rows = {name: [log[name][0] for log in logs] for name in sorted(logs[0])}
     for name in rows:

@@ -20,7 +20,7 @@ from common import BINARY, DATA, ROOT, Failed, info, pixels
 
 PAGE = ROOT / "docs" / "files.md"
 PICTURES = {".png", ".jpg", ".jpeg"}
-TIFFS = {".tif", ".tiff", ".svs", ".stk"}
+TIFFS = {".tif", ".tiff", ".svs", ".stk", ".qptiff", ".scn", ".bif", ".czi", ".nd2", ".dcm", ".mrxs", ".vsi"}
 HEAD = """# Files that are read
 
 <!-- Made by tests/readers/corpus.py; `UPDATE_DOCS=1 python tests/readers/run.py corpus` rewrites it. -->

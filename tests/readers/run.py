@@ -11,9 +11,10 @@ import inputs
 import labels
 import operations
 import outputs
+import slides
 import stains
 import thresholds
 from common import main
 
 if __name__ == "__main__":
-    raise SystemExit(main([outputs, inputs, operations, labels, thresholds, stains, corpus]))
+    raise SystemExit(main([outputs, inputs, operations, labels, thresholds, stains, slides, corpus]))

@@ -22,7 +22,7 @@ pub(super) fn info(args: &Args, global: Global) -> Done {
     };
     // Without an image, the question is what there is to compute on.
     let Some(input) = &args.input else { return devices::devices(global) };
-    match Images::of(input)? {
+    match args.read.images(input)? {
         Images::One(input) => {
             let (json, text) = one(&input)?;
             if global.json {
@@ -350,6 +350,11 @@ fn as_text(info: &Info, meta: &Meta, stats: Option<&Stats>) -> String {
     }
     if !info.arrays.is_empty() {
         line("arrays", format!("{} (choose one with --array)", info.arrays.join(", ")));
+    }
+    for (n, image) in info.associated.iter().enumerate() {
+        let what =
+            format!("{}: {} {} (--array {})", image.name, text::sizes(&image.shape), image.dtype, image.name);
+        line(if n == 0 { "associated" } else { "" }, what);
     }
     for (key, value) in &info.details {
         line(key, value.clone());

@@ -3,6 +3,7 @@
 mod demo;
 mod devices;
 mod info;
+mod keep;
 mod many;
 mod ops;
 mod parts;
@@ -14,9 +15,9 @@ mod verify;
 use crate::args::{Cli, Command, EngineArgs, LimitArgs, ReadArgs, RecipeArgs, WriteArgs};
 use clap::CommandFactory;
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use voxtile::op::{Axis, AxisSet, Dtype};
-use voxtile::{Error, OpenOptions, Output, Pipeline, Pyramid, RawOptions, Recipe, machine};
+use voxtile::{Error, Images, OpenOptions, Output, Pipeline, Pyramid, RawOptions, Recipe, machine};
 
 /// How a command that did its work ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +125,16 @@ impl ReadArgs {
             dtype,
             offset: self.raw_offset,
         });
-        OpenOptions { level: self.level.unwrap_or(0), array: self.array.clone(), axes: self.axes, raw }
+        let (level, array) = (self.level.unwrap_or(0), self.array.clone());
+        OpenOptions { level, array, axes: self.axes, raw, stack: self.stack }
+    }
+
+    /// One image or many; what is stacked is one.
+    pub(crate) fn images(&self, input: &Path) -> Result<Images, Failure> {
+        match self.stack {
+            Some(_) => Ok(Images::One(input.to_path_buf())),
+            None => Ok(Images::of(input)?),
+        }
     }
 }
 
@@ -254,6 +264,9 @@ impl EngineArgs {
         }
         if let Some(workers) = self.limits.workers {
             pipeline = pipeline.workers(workers);
+        }
+        if let Some(bytes) = self.gpu_memory {
+            pipeline = pipeline.gpu_memory(bytes);
         }
         if let Some(tile) = &self.tile {
             pipeline = pipeline.tile(&tile.0);

@@ -1,16 +1,18 @@
 //! `run`, `convert` and `plan`.
 
-use super::{Done, Failure, Outcome, many, print, print_json};
+use super::{Done, Failure, Outcome, keep, many, print, print_json};
 use crate::args::{Convert, EngineArgs, Global, Plan, ReadArgs, Run, WriteArgs};
 use crate::{progress, report, text};
 use serde_json::json;
 use std::path::Path;
 use voxtile::op::voxels;
-use voxtile::{Images, Output, Pipeline, Recipe, Report};
+use voxtile::{Error, Images, Output, Pipeline, Recipe, Report};
+use voxtile_sched::dispatch;
+use voxtile_sched::model::Element as _;
 
 pub(super) fn run(args: &Run, global: Global) -> Done {
     let recipe = args.recipe.recipe()?;
-    if let Images::Many(images) = Images::of(&args.input)? {
+    if let Images::Many(images) = args.read.images(&args.input)? {
         let (output, table) = (args.output.as_path(), args.table.as_deref());
         let (read, write, engine) = (&args.read, &args.write, &args.engine);
         return many::run(&images, &many::Job { recipe, output, table, read, write, engine, global });
@@ -23,8 +25,11 @@ pub(super) fn run(args: &Run, global: Global) -> Done {
 }
 
 pub(super) fn convert(args: &Convert, global: Global) -> Done {
-    let recipe = Recipe::default();
-    if let Images::Many(images) = Images::of(&args.input)? {
+    if args.change.keep_jpeg {
+        return keep::keep(args, global);
+    }
+    let recipe = changes(args)?;
+    if let Images::Many(images) = args.read.images(&args.input)? {
         let (output, table) = (args.output.as_path(), None);
         let (read, write, engine) = (&args.read, &args.write, &args.engine);
         return many::run(&images, &many::Job { recipe, output, table, read, write, engine, global });
@@ -33,13 +38,31 @@ pub(super) fn convert(args: &Convert, global: Global) -> Done {
     process(pipeline, &args.input, &args.output, &args.write, global)
 }
 
+/// The steps that the options of `convert` stand for.
+fn changes(args: &Convert) -> Result<Recipe, Failure> {
+    let mut steps = Vec::new();
+    steps.extend(args.change.crop.as_ref().map(|ranges| format!("crop ranges={ranges}")));
+    if let (Some((low, high)), Some(dtype)) = (args.change.range, args.write.dtype) {
+        let ends = dispatch!(dtype, T => (T::LOWEST.to_f64(), T::HIGHEST.to_f64()));
+        let (least, most) = if dtype.is_float() { (0.0, 1.0) } else { ends };
+        steps.push(format!("rescale in={low},{high} out={least},{most} dtype={dtype}"));
+        if dtype.is_float() {
+            steps.push("clamp min=0 max=1".to_owned());
+        }
+    }
+    if steps.is_empty() {
+        return Ok(Recipe::default());
+    }
+    Ok(Recipe::parse(&steps.join(" | ")).map_err(Error::from)?)
+}
+
 pub(super) fn plan(args: &Plan, global: Global) -> Done {
     let recipe = args.recipe.recipe()?;
     let one = |input: &Path| -> Result<voxtile::Plan, Failure> {
         let pipeline = pipeline(input, recipe.clone(), &args.read, &args.write, &args.engine)?;
         Ok(pipeline.write_to(args.write.apply(Output::nowhere()))?.plan()?)
     };
-    let images = match Images::of(&args.input)? {
+    let images = match args.read.images(&args.input)? {
         Images::One(input) => {
             let plan = one(&input)?;
             match global.json {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use voxtile_io::{Durability, Format, Info, OpenOptions, Opened, TableOptions, WorkOptions};
 use voxtile_sched::contract::{Joins, Sink, Source};
 use voxtile_sched::engine::{Graph, Hooks, Input, Options, Workshop};
-use voxtile_sched::model::{Border, Dtype, Meta};
+use voxtile_sched::model::{Border, Dtype, Meta, voxels};
 
 /// An image, the steps that are applied to it, and where the result goes.
 ///
@@ -71,6 +71,7 @@ pub struct Pipeline {
     workers: Option<usize>,
     tile: Vec<u64>,
     device: Device,
+    gpu_memory: Option<u64>,
     hooks: Hooks,
     /// Where the objects of the result are listed, besides.
     table: Option<PathBuf>,
@@ -122,6 +123,7 @@ impl Pipeline {
             workers: None,
             tile: Vec::new(),
             device: Device::default(),
+            gpu_memory: None,
             hooks: Hooks::default(),
             table: None,
         }
@@ -204,6 +206,13 @@ impl Pipeline {
     /// result.
     pub fn device(self, device: Device) -> Self {
         Self { device, ..self }
+    }
+
+    /// The most memory to take of each GPU, in bytes; by default nine tenths of what is free. Tiles that do not fit are
+    /// computed in parts.
+    #[must_use]
+    pub fn gpu_memory(self, bytes: u64) -> Self {
+        Self { gpu_memory: Some(bytes), ..self }
     }
 
     /// Takes threads and memory from earlier pipelines and leaves them for later ones: for many small images, one after
@@ -304,13 +313,15 @@ impl Pipeline {
         };
         let before = place.map(|output| Before::at(output, self.work)).transpose()?.unwrap_or_default();
         let tile = spread("--tile", &self.tile, result.axes)?;
+        let image_bytes = voxels(&input.shape).saturating_mul(input.dtype.size() as u64);
         let options = Options {
             // Of a run that goes on, what the first one had: the work is cut by it.
             memory: self.memory.or(before.memory()).unwrap_or_else(machine::default_memory),
             workers: self.workers.or(before.workers()).unwrap_or_else(machine::default_workers),
             tile,
             joins: Joins { components: voxtile_merge::components },
-            device: self.device.find()?,
+            device: self.device.find(self.gpu_memory, image_bytes)?,
+            always: self.device != Device::Auto,
         };
         let placed = place.map(|output| output.path.clone());
         let about = identity::About {

@@ -27,9 +27,30 @@ impl Shuffle {
     }
 }
 
+/// How JPEG stores the differences of colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Chroma {
+    /// For blocks of 2 × 2 pixels, as photographs do.
+    #[default]
+    Halved,
+    /// For every pixel.
+    Full,
+}
+
+impl Chroma {
+    /// The name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Halved => "420",
+            Self::Full => "444",
+        }
+    }
+}
+
 /// How the chunks of an output are encoded.
 ///
-/// Text form: `none`, `zstd:3`, `gzip:5`, `blosc-lz4:5:shuffle`, `blosc-zstd:3:bitshuffle`, `lzw`, `deflate:6`.
+/// Text form: `none`, `zstd:3`, `gzip:5`, `blosc-lz4:5:shuffle`, `blosc-zstd:3:bitshuffle`, `lzw`, `deflate:6`, `jpeg:90:420`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// As they are.
@@ -65,6 +86,13 @@ pub enum Codec {
         /// 0 to 9.
         level: u32,
     },
+    /// JPEG of 8 bits (TIFF only): smaller, and the values change a little.
+    Jpeg {
+        /// 1 to 100.
+        quality: u8,
+        /// How it stores colours.
+        chroma: Chroma,
+    },
 }
 
 /// A codec name that cannot be read.
@@ -79,7 +107,7 @@ pub struct BadCodec {
 
 /// The forms that [`Codec::from_str`] reads, for help texts.
 pub const CODEC_FORMS: &str = "none, zstd[:LEVEL], gzip[:LEVEL], blosc-lz4[:LEVEL[:shuffle|bitshuffle|noshuffle]], blosc-zstd[:…], \
-     lzw, deflate[:LEVEL]";
+     lzw, deflate[:LEVEL], jpeg[:QUALITY[:420|444]]";
 
 impl FromStr for Codec {
     type Err = BadCodec;
@@ -92,7 +120,10 @@ impl FromStr for Codec {
             None => Ok(default),
             Some(l) => match l.parse::<i32>() {
                 Ok(l) if (low..=high).contains(&l) => Ok(l),
-                _ => Err(bad(format!("the level of {name} is a number from {low} to {high}"))),
+                _ => {
+                    let what = if name == "jpeg" { "quality" } else { "level" };
+                    Err(bad(format!("the {what} of {name} is a number from {low} to {high}")))
+                }
             },
         };
         let codec = match name {
@@ -101,6 +132,17 @@ impl FromStr for Codec {
             "zstd" => Self::Zstd { level: level(3, -7, 22, parts.next())? },
             "gzip" => Self::Gzip { level: level(5, 0, 9, parts.next())? as u32 },
             "deflate" => Self::Deflate { level: level(6, 0, 9, parts.next())? as u32 },
+            "jpeg" => {
+                let quality = level(90, 1, 100, parts.next())? as u8;
+                let chroma = match parts.next() {
+                    None => Chroma::default(),
+                    Some(c) => [Chroma::Halved, Chroma::Full]
+                        .into_iter()
+                        .find(|k| k.name() == c)
+                        .ok_or_else(|| bad(format!("`{c}` is not 420 or 444")))?,
+                };
+                Self::Jpeg { quality, chroma }
+            }
             "blosc-lz4" | "blosc-zstd" => {
                 let lz4 = name == "blosc-lz4";
                 let level = level(if lz4 { 5 } else { 3 }, 0, 9, parts.next())? as u8;
@@ -132,6 +174,7 @@ impl fmt::Display for Codec {
             Self::BloscZstd { level, shuffle } => write!(f, "blosc-zstd:{level}:{}", shuffle.name()),
             Self::Lzw => f.write_str("lzw"),
             Self::Deflate { level } => write!(f, "deflate:{level}"),
+            Self::Jpeg { quality, chroma } => write!(f, "jpeg:{quality}:{}", chroma.name()),
         }
     }
 }
@@ -150,6 +193,7 @@ mod tests {
             "blosc-zstd:3:bitshuffle",
             "lzw",
             "deflate:6",
+            "jpeg:75:444",
         ] {
             assert_eq!(text.parse::<Codec>().unwrap().to_string(), text);
         }
@@ -164,6 +208,8 @@ mod tests {
         assert!(why("gzip:x").contains("0 to 9"));
         assert!(why("blosc-lz4:3:bit").contains("`bit`"));
         assert!(why("none:3").contains("too much"));
-        assert!(why("jpeg").contains("zstd[:LEVEL]"));
+        assert!(why("jpeg:0").contains("1 to 100"));
+        assert!(why("jpeg:90:422").contains("`422`"));
+        assert!(why("webp").contains("zstd[:LEVEL]"));
     }
 }

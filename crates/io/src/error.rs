@@ -21,6 +21,14 @@ pub enum IoError {
         /// What was found instead.
         why: String,
     },
+    /// Files that do not make one image.
+    #[error("`{store}` is not one image: {why}")]
+    Pieces {
+        /// The pattern or folder.
+        store: String,
+        /// What is missing, doubled or different.
+        why: String,
+    },
     /// A valid file that needs something we cannot do (yet).
     #[error("`{store}` uses {feature}, which voxtile does not read")]
     Unsupported {
@@ -197,6 +205,9 @@ pub enum Feature {
     /// A photometric interpretation of TIFF.
     #[error("photometric interpretation {0}")]
     Photometric(String),
+    /// The format of another program, or a layout of files that only its makers read rightly.
+    #[error("{0}")]
+    Program(String),
     /// Anything else, by its name in the format's specification.
     #[error("{0}")]
     Other(String),

@@ -1,13 +1,13 @@
 //! What is known of an opened image besides its voxels, and how one is opened.
 
 use crate::bytes::read_at;
-use crate::{ByteStore, Codec, IoError, RawOptions, flat, npy, picture, planes, tiff, zarr};
+use crate::{ByteStore, Codec, IoError, RawOptions, flat, foreign, npy, picture, planes, tiff, zarr};
 use serde::Serialize;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use voxtile_sched::contract::Source;
-use voxtile_sched::model::{AxisSet, Shape};
+use voxtile_sched::model::{Axis, AxisSet, Shape};
 
 /// Which part of a file is opened, and how its axes are understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct OpenOptions {
     pub axes: Option<AxisSet>,
     /// That the file has no header, and what its voxels are.
     pub raw: Option<RawOptions>,
+    /// That the path is a pattern or a folder whose files, in the order of their names, are one image along this axis.
+    pub stack: Option<Axis>,
 }
 
 impl OpenOptions {
@@ -61,6 +63,8 @@ pub struct Info {
     pub levels: Vec<LevelInfo>,
     /// Arrays of the group that were not opened.
     pub arrays: Vec<String>,
+    /// Pictures of a slide as a whole, as `macro` and `label`, that are opened by their names.
+    pub associated: Vec<AssociatedImage>,
     /// Shape of the unit that is decoded at once.
     pub chunk: Vec<u64>,
     /// Shape of the unit that lies in one object, if that holds several chunks.
@@ -77,6 +81,17 @@ pub struct Info {
     pub chunk5: Shape,
 }
 
+/// A picture of a slide as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AssociatedImage {
+    /// What it shows: `macro`, `label`, `thumbnail`, `overview`, `map` or `barcode`.
+    pub name: String,
+    /// Size in voxels.
+    pub shape: Vec<u64>,
+    /// Its sample type.
+    pub dtype: String,
+}
+
 /// One resolution level.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LevelInfo {
@@ -90,12 +105,15 @@ pub struct LevelInfo {
 
 /// Opens an image by its content: a Zarr directory (array, group, OME-Zarr), a TIFF, `.npy`, PNG or JPEG file; or by
 /// what [`OpenOptions::raw`] says of it. A path with `{z}`, `{c}` or `{t}` in it, as `slices/scan_z{z}.tif`, stands for all
-/// files whose names fit; together they are one image.
+/// files whose names fit; together they are one image. So do the files of [`OpenOptions::stack`].
 ///
 /// # Errors
-/// [`IoError::Missing`], [`IoError::NotAnImage`], [`IoError::Unsupported`], [`IoError::Header`], [`IoError::NoSuch`],
+/// [`IoError::Missing`], [`IoError::NotAnImage`], [`IoError::Pieces`], [`IoError::Unsupported`], [`IoError::Header`], [`IoError::NoSuch`],
 /// [`IoError::Option`] and [`IoError::Io`].
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
+    if let Some(axis) = options.stack {
+        return planes::stack(path, axis, options);
+    }
     if planes::names_planes(path) {
         return planes::open(path, options);
     }
@@ -107,11 +125,12 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
         return flat::open_raw(path, raw, options);
     }
     let file = File::open(path).map_err(IoError::io("read", path))?;
-    let mut head = [0; 8];
+    let mut head = [0; foreign::HEAD];
     let got = read_at(&file, &mut head, 0).map_err(IoError::io("read", path))?;
     if head[..got].starts_with(npy::MAGIC) {
         return npy::open(file, path, options);
     }
+    foreign::check(path, &head[..got])?;
     match picture::Kind::of(&head[..got]) {
         Some(kind) => picture::open(kind, path, options),
         None => tiff::open(path, options),

@@ -134,10 +134,10 @@ fn gap(values: &[String]) -> Option<(u64, u64, u64)> {
 /// Opens all files that fit a pattern as one image.
 ///
 /// # Errors
-/// As [`crate::open`], for each file; [`IoError::NotAnImage`] where files are missing, doubled or do not fit each other.
+/// As [`crate::open`], for each file; [`IoError::Pieces`] where files are missing, doubled or do not fit each other.
 pub(crate) fn open(pattern: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
     let name = pattern.display().to_string();
-    let wrong = |why: String| IoError::NotAnImage { store: name.clone(), why };
+    let wrong = |why: String| IoError::Pieces { store: name.clone(), why };
     options.only_level(&name)?;
     let parts = parts(&name);
     let axes: Vec<Axis> = NUMBERED.into_iter().filter(|&a| parts.contains(&Part::Number(a))).collect();
@@ -184,6 +184,99 @@ pub(crate) fn open(pattern: &Path, options: &OpenOptions) -> Result<Opened, IoEr
     Planes::open(name, files.into_iter().flatten().collect(), counts, &axes, channels, options)
 }
 
+/// Ends of the names of files that are stacked, in a folder.
+const IMAGES: [&str; 8] = ["tif", "tiff", "btf", "png", "jpg", "jpeg", "npy", "stk"];
+
+/// A name in parts: text, then a number, then text, … Numbers are without their leading zeros.
+fn pieces(name: &str) -> (Vec<&str>, Vec<&str>) {
+    let (mut words, mut numbers, mut rest) = (Vec::new(), Vec::new(), name);
+    loop {
+        let at = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        words.push(&rest[..at]);
+        rest = &rest[at..];
+        if rest.is_empty() {
+            return (words, numbers);
+        }
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        numbers.push(rest[..end].trim_start_matches('0'));
+        rest = &rest[end..];
+    }
+}
+
+/// Names in the order that people give them: numbers count by their size.
+fn in_order(a: &str, b: &str) -> std::cmp::Ordering {
+    let ((wa, na), (wb, nb)) = (pieces(a), pieces(b));
+    for n in 0..wa.len().min(wb.len()) {
+        let number = |list: &[&str]| list.get(n).map(|t| (t.len(), (*t).to_owned()));
+        let order = wa[n].cmp(wb[n]).then_with(|| number(&na).cmp(&number(&nb)));
+        if order.is_ne() {
+            return order;
+        }
+    }
+    a.cmp(b)
+}
+
+/// What is wrong with the numbers in sorted names that differ in nothing else.
+fn flaw(names: &[String]) -> Option<String> {
+    let parts: Vec<(Vec<&str>, Vec<&str>)> = names.iter().map(|n| pieces(n)).collect();
+    let (words, numbers) = parts.first()?;
+    if parts.iter().any(|(w, _)| w != words) {
+        return None;
+    }
+    let differ = |n: &usize| parts.iter().any(|(_, other)| other[*n] != numbers[*n]);
+    match &(0..numbers.len()).filter(differ).collect::<Vec<_>>()[..] {
+        &[n] => {
+            let value = |(_, numbers): &(Vec<&str>, Vec<&str>)| format!("0{}", numbers[n]);
+            let values: Vec<String> = parts.iter().map(value).collect();
+            if let Some(at) = values.windows(2).position(|w| w[0] == w[1]) {
+                return Some(format!("`{}` and `{}` have one number", names[at], names[at + 1]));
+            }
+            let (before, after, missing) = gap(&values)?;
+            Some(format!("the numbers go from {before} to {after}: {missing} is missing"))
+        }
+        [] if names.len() > 1 => Some(format!("`{}` and `{}` have one number", names[0], names[1])),
+        [] => None,
+        _ => Some(
+            "the names number several things; name each: '{t}', '{c}', '{z}' stand for its number".to_owned(),
+        ),
+    }
+}
+
+/// Opens the files of a pattern or folder as one image, in the order of their names.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn stack(place: &Path, axis: Axis, options: &OpenOptions) -> Result<Opened, IoError> {
+    let name = place.display().to_string();
+    let wrong = |why: String| IoError::Pieces { store: name.clone(), why };
+    options.only_level(&name)?;
+    let mut files = Vec::new();
+    if place.is_dir() {
+        for entry in std::fs::read_dir(place).map_err(IoError::io("read", place))? {
+            let path = entry.map_err(IoError::io("read", place))?.path();
+            let end = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+            if IMAGES.contains(&end.as_str()) {
+                files.push(path);
+            }
+        }
+    } else {
+        let paths = glob::glob(&name).map_err(|e| wrong(e.to_string()))?;
+        files.extend(paths.filter_map(Result::ok));
+    }
+    if files.is_empty() {
+        return Err(wrong("no file has a name like that".to_owned()));
+    }
+    files.sort_by(|a, b| in_order(&a.to_string_lossy(), &b.to_string_lossy()));
+    let names: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+    if let Some(flaw) = flaw(&names) {
+        return Err(wrong(flaw));
+    }
+    let mut counts = [1; 5];
+    counts[axis.index()] = files.len() as u64;
+    let options = OpenOptions { stack: None, ..options.clone() };
+    Planes::open(name.clone(), files, counts, &[axis], Vec::new(), &options)
+}
+
 /// An image of many files.
 struct Planes {
     name: String,
@@ -209,7 +302,7 @@ impl Planes {
         channels: Vec<String>,
         options: &OpenOptions,
     ) -> Result<Opened, IoError> {
-        let wrong = |why: String| IoError::NotAnImage { store: name.clone(), why };
+        let wrong = |why: String| IoError::Pieces { store: name.clone(), why };
         let Opened { source: first, info } = info::open(&files[0], options)?;
         let mut meta = first.meta().clone();
         for &axis in axes {
@@ -270,7 +363,7 @@ impl Planes {
         let source = info::open(&self.files[number], &self.options)?.source;
         if source.meta().shape != self.shape_of_file() || source.chunk() != self.chunk {
             let why = "it changed since it was opened".to_owned();
-            return Err(IoError::NotAnImage { store: self.files[number].display().to_string(), why });
+            return Err(IoError::Pieces { store: self.files[number].display().to_string(), why });
         }
         let mut open = lock();
         open.truncate(MAX_OPEN - 1);
@@ -332,6 +425,22 @@ mod tests {
         assert_eq!(found("z{z}?.tif", "z12.tif"), want("", "", "1"));
         assert_eq!(found("*z{z}.tif", "a/z1.tif"), None);
         assert_eq!(found("*{z}.tif", "run7_z15.tif"), want("", "", "15"));
+    }
+
+    #[test]
+    fn files_are_stacked_in_the_order_of_their_numbers() {
+        let mut names = ["a/z10.tif", "a/z9.tif", "a/z009b.tif", "a/y11.tif", "a/z1.tif"];
+        names.sort_by(|a, b| in_order(a, b));
+        assert_eq!(names, ["a/y11.tif", "a/z1.tif", "a/z9.tif", "a/z009b.tif", "a/z10.tif"]);
+        let flaw = |names: &[&str]| flaw(&names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
+        assert_eq!(flaw(&["x7/z1.tif", "x7/z2.tif", "x7/z3.tif"]), None);
+        assert_eq!(
+            flaw(&["z2.tif", "z4.tif", "z5.tif"]).unwrap(),
+            "the numbers go from 2 to 4: 3 is missing"
+        );
+        assert_eq!(flaw(&["z1.tif", "z01.tif"]).unwrap(), "`z1.tif` and `z01.tif` have one number");
+        assert!(flaw(&["z1c1.tif", "z1c2.tif", "z2c1.tif"]).unwrap().contains("several things"));
+        assert_eq!(flaw(&["first.tif", "second2.tif"]), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use voxtile::{Images, OpenOptions, Pipeline, Report};
 use voxtile_io::{WholeFile, check_apart};
 
 pub(super) fn preview(args: &Preview, global: Global) -> Done {
-    let images = match Images::of(&args.input)? {
+    let images = match args.read.images(&args.input)? {
         Images::One(_) => {
             let (json, text) = draw(args, global)?;
             match global.json {

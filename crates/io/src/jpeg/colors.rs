@@ -4,7 +4,7 @@ use super::vectorised;
 
 vectorised! {
     /// A row. All slices are of one length.
-    pub(super) fn to_rgb(luma: &[u8], cb: &[u8], cr: &[u8], red: &mut [u8], green: &mut [u8], blue: &mut [u8]) {
+    pub(crate) fn to_rgb(luma: &[u8], cb: &[u8], cr: &[u8], red: &mut [u8], green: &mut [u8], blue: &mut [u8]) {
         let n = luma.len();
         let (cb, cr) = (&cb[..n], &cr[..n]);
         let (red, green, blue) = (&mut red[..n], &mut green[..n], &mut blue[..n]);

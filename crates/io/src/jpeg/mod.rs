@@ -15,6 +15,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use colors::to_rgb;
 use headers::{Frame, Headers, Scan};
 use progressive::Progress;
 
@@ -93,6 +94,15 @@ pub(crate) fn size(stream: &[u8]) -> Result<(usize, usize, usize), Fault> {
     headers.read(stream, 0)?;
     let frame = headers.frame.ok_or_else(|| Fault::new("has no frame"))?;
     Ok((frame.width, frame.height, frame.components.len()))
+}
+
+/// Pixels for one sample of chroma along x and y, of three components; `stream` reaches to the first scan.
+pub(crate) fn subsampling(stream: &[u8]) -> Option<[u16; 2]> {
+    let mut headers = Headers::default();
+    headers.read(stream, 0).ok()?;
+    let frame = headers.frame?;
+    let [luma, chroma, _] = &frame.components[..] else { return None };
+    Some([(luma.across / chroma.across.max(1)) as u16, (luma.down / chroma.down.max(1)) as u16])
 }
 
 /// A decoder with its buffers, which grow when needed and never shrink.

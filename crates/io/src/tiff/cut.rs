@@ -13,7 +13,7 @@ pub(super) struct Coding {
     pub(super) predictor: Predictor,
     pub(super) big_endian: bool,
     pub(super) reversed_bits: bool,
-    /// JPEG: samples are stored as luma and chroma and become red, green and blue.
+    /// JPEG, JPEG 2000: samples are stored as luma and chroma and become red, green and blue.
     pub(super) ycbcr: bool,
     /// JPEG: the tables that all segments share.
     pub(super) tables: Option<Arc<[u8]>>,

@@ -100,7 +100,7 @@ impl Decoder {
             Compression::WebP => packed::webp(encoded, cut, needed, out)?,
             Compression::Fax3 => packed::fax(false, encoded, cut, needed, out)?,
             Compression::Fax4 => packed::fax(true, encoded, cut, needed, out)?,
-            Compression::Jpeg2000 => jpeg2000::decode(encoded, cut, needed, out)?,
+            Compression::Jpeg2000 => jpeg2000::decode(encoded, cut, needed, coding.ycbcr, out)?,
             Compression::Jpeg => {
                 let wanted = Wanted {
                     width: cut.segment.0 as usize,

@@ -3,6 +3,8 @@
 /// Values of one tag.
 pub(super) enum Values<'a> {
     Ascii(&'a str),
+    /// Of no stated type.
+    Bytes(&'a [u8]),
     Short(&'a [u16]),
     Long(&'a [u32]),
     /// Two numbers.
@@ -15,6 +17,7 @@ impl Values<'_> {
     fn kind(&self, big: bool) -> u16 {
         match self {
             Self::Ascii(_) => 2,
+            Self::Bytes(_) => 7,
             Self::Short(_) => 3,
             Self::Long(_) => 4,
             Self::Rational(_) => 5,
@@ -31,6 +34,7 @@ impl Values<'_> {
     fn count(&self) -> usize {
         match self {
             Self::Ascii(text) => text.len() + 1,
+            Self::Bytes(v) => v.len(),
             Self::Short(v) => v.len(),
             Self::Long(v) => v.len(),
             Self::Rational(_) => 1,
@@ -44,6 +48,7 @@ impl Values<'_> {
                 to.extend_from_slice(text.as_bytes());
                 to.push(0);
             }
+            Self::Bytes(v) => to.extend_from_slice(v),
             Self::Short(v) => v.iter().for_each(|n| to.extend(n.to_ne_bytes())),
             Self::Long(v) => v.iter().for_each(|n| to.extend(n.to_ne_bytes())),
             Self::Rational(v) => v.iter().for_each(|n| to.extend(n.to_ne_bytes())),

@@ -43,6 +43,8 @@ pub(super) mod tag {
     pub(in crate::tiff) const SUB_IFDS: u16 = 330;
     pub(in crate::tiff) const EXTRA_SAMPLES: u16 = 338;
     pub(in crate::tiff) const SAMPLE_FORMAT: u16 = 339;
+    pub(in crate::tiff) const YCBCR_SUBSAMPLING: u16 = 530;
+    pub(in crate::tiff) const XMP: u16 = 700;
     pub(in crate::tiff) const JPEG_TABLES: u16 = 347;
     pub(in crate::tiff) const IMAGE_DEPTH: u16 = 32997;
     pub(in crate::tiff) const TILE_DEPTH: u16 = 32998;
@@ -51,8 +53,8 @@ pub(super) mod tag {
     pub(in crate::tiff) const MICRO_MANAGER: u16 = 51123;
     pub(in crate::tiff) const NDPI: u16 = 65420;
 
-    /// Known tags with their names, in rising order.
-    pub(in crate::tiff) const NAMES: [(u16, &str); 35] = [
+    /// Tags that are read, with their names, in rising order.
+    pub(in crate::tiff) const NAMES: [(u16, &str); 36] = [
         (NEW_SUBFILE_TYPE, "NewSubfileType"),
         (IMAGE_WIDTH, "ImageWidth"),
         (IMAGE_LENGTH, "ImageLength"),
@@ -82,6 +84,7 @@ pub(super) mod tag {
         (EXTRA_SAMPLES, "ExtraSamples"),
         (SAMPLE_FORMAT, "SampleFormat"),
         (JPEG_TABLES, "JPEGTables"),
+        (XMP, "XMP"),
         (IMAGE_DEPTH, "ImageDepth"),
         (TILE_DEPTH, "TileDepth"),
         (STK_NUMBERS, "UIC1"),

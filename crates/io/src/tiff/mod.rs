@@ -1,9 +1,9 @@
 //! TIFF and BigTIFF: tiles and strips read by byte range and decoded here; tiled files written.
 //!
 //! `ifd` reads the directories, `page` what one of them says and `cut` how it lies there; `series` (with `imagej`,
-//! `omexml`, `micromanager` and `stk`) finds which pages of which `files` make an image; `source` reads it with
-//! `decode`, the codecs (`lzw`, `jpeg`, `jpeg2000`, `packed`), `samples` and `split`. `sink` writes with `encode` and
-//! `directory`.
+//! `omexml`, `micromanager`, `stk` and `slides`) finds which pages of which `files` make an image; `source` reads it with
+//! `decode`, the codecs (`lzw`, `jpeg`, `jpeg2000`, `packed`), `samples` and `split`. `sink` writes with `encode`,
+//! `pages` and `directory`; `keep` copies tiles of JPEG as they are.
 
 mod cut;
 mod decode;
@@ -14,16 +14,19 @@ mod ifd;
 mod imagej;
 mod jpeg;
 mod jpeg2000;
+mod keep;
 mod lzw;
 mod micromanager;
 mod omexml;
 mod open;
 mod packed;
 mod page;
+mod pages;
 mod reread;
 mod samples;
 mod series;
 mod sink;
+mod slides;
 mod source;
 mod split;
 mod stk;
@@ -31,6 +34,7 @@ mod stk;
 mod tests;
 pub(crate) mod units;
 
+pub use keep::{KeepJpeg, Kept};
 pub(crate) use open::open;
 pub(crate) use sink::{TiffSink, layout};
 pub(crate) use split::split;

@@ -3,7 +3,7 @@
 use super::files::Parts;
 use super::ifd::{Reader, tag};
 use super::series::Series;
-use super::units;
+use super::{slides, units};
 use crate::{Feature, IoError};
 use quick_xml::XmlVersion;
 use quick_xml::escape::escape;
@@ -39,6 +39,8 @@ struct Image {
     pixels: HashMap<String, String>,
     channels: Vec<HashMap<String, String>>,
     data: Vec<Data>,
+    /// Which of the file's objectives it was taken with.
+    objective: Option<String>,
 }
 
 /// One `TiffData` element: a run of planes.
@@ -55,6 +57,8 @@ struct Data {
 struct Ome {
     uuid: Option<String>,
     images: Vec<Image>,
+    /// What the objectives magnify, by their identifiers.
+    objectives: HashMap<String, f64>,
     /// The file that has the description instead.
     elsewhere: Option<String>,
 }
@@ -77,7 +81,15 @@ pub(super) fn series(text: &str, parts: &mut Parts) -> Result<Vec<Series>, IoErr
         return Err(damaged(&parts.readers[0], "names no image"));
     }
     let files = locate(&ome, parts)?;
-    ome.images.iter().map(|image| image.series(parts, &files)).collect()
+    let mut all = Vec::new();
+    for image in &ome.images {
+        let mut series = image.series(parts, &files)?;
+        let magnified = image.objective.as_ref().and_then(|id| ome.objectives.get(id).copied());
+        series.details.extend(magnified.and_then(slides::magnification).map(|m| ("objective", m)));
+        series.role = image.name.as_deref().filter(|_| ome.images.len() > 1).and_then(slides::role_of);
+        all.push(series);
+    }
+    Ok(all)
 }
 
 /// The path of a file in the same directory. A name that leads elsewhere is refused.
@@ -159,6 +171,15 @@ fn parse(text: &str, reader: &Reader) -> Result<Ome, IoError> {
                 let fields = || attributes(&element).map_err(|e| damaged(reader, &e.to_string()));
                 match (name.as_ref(), ome.images.last_mut()) {
                     ("OME", _) => ome.uuid = fields()?.remove("UUID"),
+                    ("Objective", _) => {
+                        let mut fields = fields()?;
+                        let number =
+                            fields.remove("NominalMagnification").and_then(|m| m.trim().parse().ok());
+                        if let Some((id, number)) = fields.remove("ID").zip(number) {
+                            ome.objectives.insert(id, number);
+                        }
+                    }
+                    ("ObjectiveSettings", Some(image)) => image.objective = fields()?.remove("ID"),
                     ("BinaryOnly", _) => ome.elsewhere = fields()?.remove("MetadataFile"),
                     ("Image", _) => {
                         let name = fields()?.remove("Name").filter(|n| !n.is_empty());
@@ -354,8 +375,9 @@ fn number(attributes: &HashMap<String, String>, key: &str) -> Result<Option<u64>
     }
 }
 
-/// OME-XML for an image whose planes follow each other in the order `t, c, z`, `samples` of `c` in each.
-pub(super) fn describe(meta: &Meta, samples: u64) -> String {
+/// OME-XML for an image whose planes follow each other in the order `t, c, z`, `samples` of `c` in each; `objective`: what
+/// it magnified.
+pub(super) fn describe(meta: &Meta, samples: u64, objective: Option<f64>) -> String {
     let [t, c, z, y, x] = meta.shape;
     let kind = match meta.dtype {
         Dtype::F32 => "float",
@@ -374,9 +396,16 @@ pub(super) fn describe(meta: &Meta, samples: u64) -> String {
         let _ = out.write_fmt(text);
     };
     let name = meta.name.as_deref().map(|n| format!(r#" Name="{}""#, escape(n))).unwrap_or_default();
-    put(format_args!(
-        r#"<Image ID="Image:0"{name}><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="{kind}" "#
-    ));
+    if let Some(times) = objective {
+        put(format_args!(
+            r#"<Instrument ID="Instrument:0"><Objective ID="Objective:0:0" NominalMagnification="{times}"/></Instrument>"#
+        ));
+    }
+    put(format_args!(r#"<Image ID="Image:0"{name}>"#));
+    if objective.is_some() {
+        put(format_args!(r#"<InstrumentRef ID="Instrument:0"/><ObjectiveSettings ID="Objective:0:0"/>"#));
+    }
+    put(format_args!(r#"<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="{kind}" "#));
     put(format_args!(r#"SizeX="{x}" SizeY="{y}" SizeZ="{z}" SizeC="{c}" SizeT="{t}""#));
     if samples > 1 {
         put(format_args!(r#" Interleaved="true""#));

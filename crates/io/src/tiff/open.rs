@@ -5,7 +5,7 @@ use super::files::Parts;
 use super::page::Page;
 use super::series::{self, Series};
 use super::source::{Planes, Stored, TiffSource};
-use crate::{Codec, Feature, Info, IoError, LevelInfo, OpenOptions, Opened};
+use crate::{AssociatedImage, Codec, Feature, Info, IoError, LevelInfo, OpenOptions, Opened};
 use std::path::Path;
 use std::sync::Arc;
 use voxtile_sched::contract::Source as _;
@@ -38,13 +38,7 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
     let top = meta(series, base, base, options, &store)?;
     let cut = level.page.cut(parts.reader(&level.page))?;
     let meta = meta(series, base, &level.page, options, &store)?;
-    let mut planes = gather(&mut parts, series, options.level, level, cut)?;
-    // The counts under the names that the axes have now.
-    planes.counts = [0, 1, 2].map(|a| match a {
-        1 => meta.shape[a] / base.samples,
-        2 => meta.shape[a] / base.slices,
-        _ => meta.shape[a],
-    });
+    let mut planes = gather(&mut parts, series, level, cut, &meta)?;
     planes.recut();
 
     let Some(coding) = planes.codings.first().cloned() else {
@@ -52,6 +46,7 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
     };
     let (big, big_endian) = (parts.reader(base).big, parts.reader(base).big_endian);
     let listed = listed(&parts, &all);
+    let associated = associated(&parts, &all, chosen);
     let pages = parts.pages.len();
     let files = parts.readers.len();
     let missing = planes.order.iter().filter(|p| p.is_none()).count();
@@ -64,8 +59,8 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
         Predictor::Horizontal => codec.push_str(" with horizontal predictor"),
         Predictor::Float => codec.push_str(" with floating-point predictor"),
     }
-    let mut details =
-        vec![("byte order", if big_endian { "big-endian" } else { "little-endian" }.to_owned())];
+    let mut details = series.details.clone();
+    details.push(("byte order", if big_endian { "big-endian" } else { "little-endian" }.to_owned()));
     let (width, height) = (cut.segment.0, cut.segment.1.min(cut.height));
     details.push(match (cut.tiled, cut.thick) {
         (false, _) => ("strip", format!("{width} × {height}")),
@@ -105,7 +100,11 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
         bare: false,
         path: store,
         levels: levels.iter().map(|l| level_info(l, &top, base)).collect(),
-        arrays: (0..all.len()).filter(|&i| i != chosen).map(|i| i.to_string()).collect(),
+        arrays: (0..all.len())
+            .filter(|&i| i != chosen && all[i].role.is_none())
+            .map(|i| i.to_string())
+            .collect(),
+        associated,
         chunk: axes.pick(&chunk5),
         shard: None,
         codec,
@@ -122,6 +121,18 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
     Ok(Opened { source: Arc::new(source), info })
 }
 
+/// The pictures of the slide as a whole but the one that was chosen.
+fn associated(parts: &Parts, all: &[Series], chosen: usize) -> Vec<AssociatedImage> {
+    let image = |(i, series): (usize, &Series)| {
+        let page = &parts.pages[series.first];
+        let name = series.role.filter(|_| i != chosen)?;
+        let dtype = page.dtype().map_or_else(|feature| feature.to_string(), |d| d.numpy_name().to_owned());
+        let axes = series.axes(page);
+        Some(AssociatedImage { name: name.to_owned(), shape: axes.pick(&series.shape(page)), dtype })
+    };
+    all.iter().enumerate().filter_map(image).collect()
+}
+
 /// The images of a file that has several: number, size, axes and sample type.
 fn listed(parts: &Parts, all: &[Series]) -> Vec<(String, String)> {
     let text = |(i, series): (usize, &Series)| {
@@ -132,48 +143,68 @@ fn listed(parts: &Parts, all: &[Series]) -> Vec<(String, String)> {
         let name = series.name.as_deref().map(|n| format!(", `{n}`")).unwrap_or_default();
         (format!("image {i}"), format!("{} ({axes}) {dtype}{name}", dims.join(" × ")))
     };
-    if all.len() < 2 { Vec::new() } else { all.iter().enumerate().take(MAX_LISTED).map(text).collect() }
+    let main = all.iter().enumerate().filter(|(_, s)| s.role.is_none());
+    if main.clone().count() < 2 { Vec::new() } else { main.take(MAX_LISTED).map(text).collect() }
 }
 
-/// The image that was asked for by its number; the first one by default.
-fn choose(all: &[Series], options: &OpenOptions, store: &str) -> Result<usize, IoError> {
+/// The image that was asked for by its number, or by what it shows of the slide; the first one by default.
+pub(super) fn choose(all: &[Series], options: &OpenOptions, store: &str) -> Result<usize, IoError> {
     let Some(asked) = &options.array else { return Ok(0) };
-    asked.parse().ok().filter(|&i| i < all.len()).ok_or_else(|| IoError::NoSuch {
+    let role = all.iter().position(|s| s.role == Some(asked.as_str()));
+    role.or(asked.parse().ok().filter(|&i| i < all.len())).ok_or_else(|| IoError::NoSuch {
         store: store.to_owned(),
         what: "image",
         asked: asked.clone(),
-        found: (0..all.len()).map(|n| n.to_string()).collect(),
+        found: all.iter().enumerate().map(|(n, s)| s.role.map_or(n.to_string(), str::to_owned)).collect(),
     })
 }
 
 /// One resolution of an image.
-struct Level {
+pub(super) struct Level {
     /// Its first plane.
-    page: Page,
-    path: String,
+    pub(super) page: Page,
+    pub(super) path: String,
+    at: At,
 }
 
-/// The resolutions of an image: pages behind it, or directories that its own names.
-fn levels(parts: &mut Parts, series: &Series) -> Result<Vec<Level>, IoError> {
+/// Where the pages of a level are found.
+#[derive(Clone, Copy)]
+enum At {
+    /// They are the image's own.
+    Own,
+    /// They are in the list of that number.
+    Pages(usize),
+    /// The directory of that number below each page.
+    Below(usize),
+}
+
+/// The resolutions of an image, finest first: pages of their own, or directories that its pages name.
+pub(super) fn levels(parts: &mut Parts, series: &Series) -> Result<Vec<Level>, IoError> {
     let first = parts.pages[series.first].clone();
-    let page = |parts: &Parts, n: usize| Level {
-        page: parts.pages[n].clone(),
-        path: format!("page {}", parts.pages[n].number),
-    };
-    let mut out = vec![page(parts, series.first)];
-    out.extend(series.reduced.iter().map(|&p| page(parts, p)));
+    let page = |page: &Page, at| Level { page: page.clone(), path: format!("page {}", page.number), at };
+    let mut out = vec![page(&first, At::Own)];
+    for (n, planes) in series.reduced.iter().enumerate() {
+        if let Some(p) = planes.iter().flatten().next() {
+            out.push(page(&parts.pages[*p as usize], At::Pages(n)));
+        }
+    }
     if !series.contiguous {
         let reader = parts.reader(&first);
         for (i, offset) in first.sub_directories(reader)?.into_iter().enumerate() {
-            let path = format!("SubIFD {i} of page {}", first.number);
-            out.push(Level { page: first.sub_page(reader, offset)?, path });
+            let page = first.sub_page(reader, offset)?;
+            // There may be other things than smaller copies.
+            if page.is_smaller_than(&first) {
+                let path = format!("SubIFD {i} of page {}", first.number);
+                out.push(Level { page, path, at: At::Below(i) });
+            }
         }
     }
+    out.sort_by_key(|level| std::cmp::Reverse(level.page.width.saturating_mul(level.page.height)));
     Ok(out)
 }
 
 /// Shape, axes and sizes of one level of an image.
-fn meta(
+pub(super) fn meta(
     series: &Series,
     base: &Page,
     page: &Page,
@@ -227,13 +258,25 @@ fn level_info(level: &Level, top: &Meta, base: &Page) -> LevelInfo {
 }
 
 /// Where the planes of a level lie and how they are coded.
-fn gather(
+pub(super) fn gather(
     parts: &mut Parts,
     series: &Series,
-    number: usize,
     level: &Level,
     cut: Cut,
+    meta: &Meta,
 ) -> Result<Planes, IoError> {
+    let mut planes = collect(parts, series, level, cut)?;
+    // The counts under the names that the axes have now.
+    planes.counts = [0, 1, 2].map(|a| match a {
+        1 => meta.shape[a] / cut.samples,
+        2 => meta.shape[a] / cut.slices,
+        _ => meta.shape[a],
+    });
+    Ok(planes)
+}
+
+/// As the axes are in the file.
+fn collect(parts: &mut Parts, series: &Series, level: &Level, cut: Cut) -> Result<Planes, IoError> {
     let mut planes = Planes {
         cut,
         counts: series.counts,
@@ -256,21 +299,24 @@ fn gather(
         planes.stored = vec![stored; count as usize];
         return Ok(planes);
     }
-    for place in &series.planes {
+    let places = match level.at {
+        At::Pages(n) => &series.reduced[n],
+        _ => &series.planes,
+    };
+    for place in places {
         let Some(place) = *place else {
             planes.order.push(None);
             continue;
         };
         let full = parts.pages[place as usize].clone();
         let reader = parts.reader(&full);
-        let page = match number.checked_sub(1) {
-            None => full.clone(),
-            Some(k) if k < series.reduced.len() => level.page.clone(),
-            Some(k) => {
+        let page = match level.at {
+            At::Own | At::Pages(_) => full.clone(),
+            At::Below(number) => {
                 let offsets = full.sub_directories(reader)?;
-                let Some(&offset) = offsets.get(k - series.reduced.len()) else {
+                let Some(&offset) = offsets.get(number) else {
                     let problem = format!(
-                        "of page {} has {} entries, level {number} is missing",
+                        "of page {} has {} entries, number {number} is missing",
                         full.number,
                         offsets.len()
                     );

@@ -37,6 +37,8 @@ pub(super) struct Page {
     rows_per_strip: u64,
     /// Whether it is a smaller copy or a mask of another page.
     pub(super) reduced: bool,
+    /// NewSubfileType, with the bits that only makers of slides use.
+    pub(super) subfile: u64,
     /// A layout of its own, that would be read wrongly.
     foreign: Option<&'static str>,
     /// Pixels per unit along `y` and `x`, and the unit: 2 inch, 3 centimetre.
@@ -81,6 +83,7 @@ impl Page {
             fax_options: one(tag::T4_OPTIONS, 0)?,
             rows_per_strip: one(tag::ROWS_PER_STRIP, u64::MAX)?,
             reduced: subfile & 0b101 != 0,
+            subfile,
             foreign: dir.get(tag::NDPI).map(|_| "the NDPI layout of Hamamatsu"),
             resolution: ([None, None], unit),
             palette: dir.get(tag::COLOR_MAP).is_some(),
@@ -112,6 +115,13 @@ impl Page {
         key(self) == key(other)
     }
 
+    /// Whether it may be a smaller copy of `other`.
+    pub(super) fn is_smaller_than(&self, other: &Self) -> bool {
+        let kind = |p: &Self| (p.samples, p.bits, p.format);
+        let within = (1..=other.width).contains(&self.width) && (1..=other.height).contains(&self.height);
+        kind(self) == kind(other) && within && (self.width, self.height) != (other.width, other.height)
+    }
+
     /// Directories of smaller copies of this page.
     pub(super) fn sub_directories(&self, reader: &mut Reader) -> Result<Vec<u64>, IoError> {
         self.sub_ifds.map_or(Ok(Vec::new()), |entry| reader.integers(&entry))
@@ -125,7 +135,8 @@ impl Page {
 
     /// Whether colours are stored, or made of what is stored, as red, green and blue.
     pub(super) fn is_rgb(&self) -> bool {
-        self.samples >= 3 && (self.photometric == 2 || (self.photometric == 6 && self.compression == 7))
+        let converted = self.photometric == 6 && self.compression == 7;
+        self.samples >= 3 && (self.photometric == 2 || converted || self.compression == 33003)
     }
 
     /// The type that its samples become.
@@ -156,7 +167,7 @@ impl Page {
     pub(super) fn cut(&self, reader: &Reader) -> Result<Cut, IoError> {
         let refuse = |feature| Err(reader.unsupported(feature));
         if let Some(layout) = self.foreign {
-            return refuse(Feature::Other(layout.to_owned()));
+            return refuse(Feature::Program(layout.to_owned()));
         }
         if self.width == 0 || self.height == 0 {
             let problem = format!("× ImageLength is {} × {}", self.width, self.height);
@@ -215,7 +226,7 @@ impl Page {
             7 => Compression::Jpeg,
             8 | 32946 => Compression::Deflate,
             32773 => Compression::PackBits,
-            33005 | 34712 => Compression::Jpeg2000,
+            33003 | 33005 | 34712 => Compression::Jpeg2000,
             34925 => Compression::Lzma,
             50000 => Compression::Zstd,
             50001 => Compression::WebP,
@@ -252,7 +263,12 @@ impl Page {
             return refuse(Feature::Codec("CCITT group 3 fax of two dimensions".to_owned()));
         }
         let jpeg = compression == Compression::Jpeg;
-        if self.photometric == 6 && cut.samples == 3 && (!jpeg || cut.planar) {
+        // Aperio's number says so, whatever the photometric interpretation says.
+        let matrox = self.compression == 33003 && cut.samples == 3 && !cut.planar;
+        if matrox && cut.dtype != Dtype::U8 {
+            return refuse(Feature::Photometric(format!("YCbCr of {} bits", cut.bits)));
+        }
+        if self.photometric == 6 && cut.samples == 3 && (!jpeg || cut.planar) && !matrox {
             let what = if jpeg { "YCbCr in separate planes" } else { "YCbCr without JPEG" };
             return refuse(Feature::Photometric(what.to_owned()));
         }
@@ -272,7 +288,7 @@ impl Page {
                 reader.big_endian
             },
             reversed_bits: self.reversed_bits && !compression.makes_samples(),
-            ycbcr: jpeg && self.photometric == 6 && cut.samples_in_segment() == 3,
+            ycbcr: matrox || (jpeg && self.photometric == 6 && cut.samples_in_segment() == 3),
             tables,
         })
     }

@@ -3,7 +3,7 @@
 use super::files::Parts;
 use super::ifd::{Directory, Reader, tag};
 use super::page::Page;
-use super::{imagej, micromanager, omexml, stk, units};
+use super::{imagej, micromanager, omexml, slides, stk, units};
 use crate::{Feature, IoError};
 use serde_json::Value;
 use voxtile_sched::model::{Axis, AxisSet, Channel, NDIM, PerAxis, Shape, Spacing};
@@ -29,8 +29,12 @@ pub(super) struct Series {
     pub(super) name: Option<String>,
     /// Whether the three samples of a pixel are separate stains and not colours.
     pub(super) composite: bool,
-    /// Pages that hold smaller copies of the only plane, finest first.
-    pub(super) reduced: Vec<usize>,
+    /// Pages that hold smaller copies of all planes, in the same order; finest first.
+    pub(super) reduced: Vec<Vec<Option<u32>>>,
+    /// What it shows, if that is the slide as a whole: `macro`, `label`, …
+    pub(super) role: Option<&'static str>,
+    /// What else the file says, name and value.
+    pub(super) details: Vec<(&'static str, String)>,
 }
 
 /// Axes of planes in the order of the file, slowest first.
@@ -49,6 +53,8 @@ impl Series {
             name: None,
             composite: false,
             reduced: Vec::new(),
+            role: None,
+            details: Vec::new(),
         }
     }
 
@@ -87,7 +93,12 @@ impl Series {
 pub(super) fn find(parts: &mut Parts, directories: &[Directory]) -> Result<Vec<Series>, IoError> {
     let description = parts.description(&directories[0])?;
     if omexml::is_ome(&description) {
-        return omexml::series(&description, parts);
+        let mut all = associated_last(omexml::series(&description, parts)?);
+        pages_of_levels(&mut all, parts);
+        return Ok(all);
+    }
+    if let Some(maker) = slides::maker(&mut parts.readers[0], &directories[0], &description)? {
+        return slides::find(maker, &description, parts, directories);
     }
     let Parts { readers, pages, .. } = parts;
     let reader = &mut readers[0];
@@ -116,9 +127,10 @@ pub(super) fn find(parts: &mut Parts, directories: &[Directory]) -> Result<Vec<S
         };
         if imagej::is_imagej(&text) {
             imagej::apply(&text, reader, page, series)?;
-        } else if text.starts_with("Aperio ") {
-            series.format = "Aperio SVS";
-            aperio(&text, &mut series.spacing);
+        } else if text.contains("<MetaData>") {
+            let second = series.planes.iter().flatten().nth(1).map(|&p| &directories[p as usize]);
+            let second = second.map(|d| reader.text(d, tag::IMAGE_DESCRIPTION)).transpose()?.flatten();
+            slides::metaseries(&text, second.as_deref(), series);
         } else if let Some(axes) = shaped(&text, page, count) {
             let listed = std::mem::take(&mut series.planes);
             let planes: u64 = axes.iter().map(|a| a.1).product();
@@ -131,16 +143,66 @@ pub(super) fn find(parts: &mut Parts, directories: &[Directory]) -> Result<Vec<S
             });
         }
     }
-    if let Some(main) = all.first()
-        && main.planes.len() == 1
-    {
-        let base = &pages[0];
-        let single = all.iter().skip(1).filter(|s| s.planes.len() == 1).map(|s| s.first);
-        let reduced: Vec<usize> = single.filter(|&p| is_level(base, &pages[p])).collect();
-        all.retain(|s| !reduced.contains(&s.first));
-        all[0].reduced = reduced;
+    if let Some(main) = all.first().filter(|s| !s.contiguous && pages[s.first].slices == 1) {
+        let levels = levels(main, pages, &others(pages.len(), &main.planes));
+        let left = others(pages.len(), levels.iter().flatten());
+        all.retain(|s| left.binary_search(&s.first).is_ok());
+        all[0].reduced = levels;
     }
     Ok(all)
+}
+
+/// Levels that lie in pages which no image of the OME-XML names.
+fn pages_of_levels(all: &mut [Series], parts: &Parts) {
+    if parts.readers.len() > 1 || all[0].contiguous {
+        return;
+    }
+    let free = others(parts.pages.len(), all.iter().flat_map(|s| &s.planes));
+    all[0].reduced = levels(&all[0], &parts.pages, &free);
+}
+
+/// The pages of `count` that are not among `used`.
+pub(super) fn others<'a>(count: usize, used: impl IntoIterator<Item = &'a Option<u32>>) -> Vec<usize> {
+    let mut left = vec![true; count];
+    for &page in used.into_iter().flatten() {
+        left[page as usize] = false;
+    }
+    (0..count).filter(|&p| left[p]).collect()
+}
+
+/// Images of the slide as a whole behind the others.
+pub(super) fn associated_last(mut all: Vec<Series>) -> Vec<Series> {
+    if all.iter().all(|s| s.role.is_some()) {
+        all.iter_mut().for_each(|s| s.role = None);
+    }
+    all.sort_by_key(|s| s.role.is_some());
+    all
+}
+
+/// The levels of `main` among the pages `free`: those of one size, as many as `main` has planes, in the same order.
+pub(super) fn levels(main: &Series, pages: &[Page], free: &[usize]) -> Vec<Vec<Option<u32>>> {
+    let base = &pages[main.first];
+    let mut sizes: Vec<(u64, u64)> = Vec::new();
+    let mut found: Vec<Vec<u32>> = Vec::new();
+    for &p in free.iter().filter(|&&p| is_level(base, &pages[p])) {
+        let size = (pages[p].width, pages[p].height);
+        match sizes.iter().position(|s| *s == size) {
+            Some(n) => found[n].push(p as u32),
+            None => {
+                sizes.push(size);
+                found.push(vec![p as u32]);
+            }
+        }
+    }
+    let mut own: Vec<u32> = main.planes.iter().flatten().copied().collect();
+    own.sort_unstable();
+    let order = |level: &Vec<u32>| -> Vec<Option<u32>> {
+        main.planes.iter().map(|p| p.map(|p| level[own.partition_point(|&o| o < p)])).collect()
+    };
+    let mut out: Vec<Vec<Option<u32>>> = found.iter().filter(|l| l.len() == own.len()).map(order).collect();
+    let width = |level: &Vec<Option<u32>>| level.iter().flatten().next().map(|&p| pages[p as usize].width);
+    out.sort_by_key(|level| std::cmp::Reverse(width(level)));
+    out
 }
 
 /// Pages that are volumes follow each other in time. Whether they are a plain stack, so that they may.
@@ -239,16 +301,5 @@ pub(super) fn resolution(page: &Page, spacing: &mut PerAxis<Option<Spacing>>) {
     };
     for (axis, per_unit) in [Axis::Y, Axis::X].into_iter().zip(per_unit) {
         spacing[axis.index()] = per_unit.and_then(|n| units::spacing(micrometers / n, Some("micrometer")));
-    }
-}
-
-/// Pixel size from the description of an Aperio slide: `… |AppMag = 20|MPP = 0.4990|…`.
-fn aperio(text: &str, spacing: &mut PerAxis<Option<Spacing>>) {
-    let field = text.split('|').find_map(|f| f.trim().strip_prefix("MPP"));
-    let mpp = field.and_then(|f| f.trim_start_matches([' ', '=']).trim().parse::<f64>().ok());
-    if let Some(mpp) = mpp.filter(|m| *m > 0.0) {
-        for axis in [Axis::Y, Axis::X] {
-            spacing[axis.index()] = units::spacing(mpp, Some("micrometer"));
-        }
     }
 }

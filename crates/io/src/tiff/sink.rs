@@ -3,10 +3,9 @@
 //! Tiles are appended in the order of the plan, so that the bytes do not depend on which worker was faster;
 //! uncompressed ones have their place beforehand. The directories follow at the end, then the rename.
 
-use super::directory::{self, Values};
 use super::encode::{self, Encoding, Work};
-use super::ifd::tag;
-use super::{omexml, reread, rgb_channels};
+use super::pages::{self, Page};
+use super::{directory, omexml, reread, rgb_channels};
 use crate::work::{Growing, Work as Keeper};
 use crate::{Codec, IoError, OutputOptions};
 use std::collections::BTreeMap;
@@ -29,7 +28,16 @@ pub(crate) fn layout(options: &OutputOptions, meta: &Meta) -> Result<Layout, IoE
     let bad = |option: &'static str, why: String| Err(IoError::Option { option, why });
     let codec = options.codec;
     if encode::number(codec).is_none() {
-        return bad("--codec", format!("{codec} is for Zarr; TIFF takes none, lzw, deflate, zstd"));
+        return bad("--codec", format!("{codec} is for Zarr; TIFF takes none, lzw, deflate, zstd, jpeg"));
+    }
+    if let Codec::Jpeg { .. } = codec {
+        if meta.dtype != Dtype::U8 {
+            let why = format!("JPEG holds samples of 8 bits, not {}", meta.dtype);
+            return bad("--codec", why);
+        }
+        if meta.kind != Kind::Image {
+            return bad("--codec", "JPEG changes values, which labels and masks must keep".to_owned());
+        }
     }
     if options.shard.is_some() {
         return bad("--shard", "TIFF has no shards".to_owned());
@@ -79,9 +87,17 @@ pub(crate) fn layout(options: &OutputOptions, meta: &Meta) -> Result<Layout, IoE
             format!("tiles of {} MiB; at most {} MiB are written", bytes >> 20, MAX_TILE >> 20),
         );
     }
+    if matches!(codec, Codec::Jpeg { .. }) && chunk[3].max(chunk[4]) > u64::from(u16::MAX) {
+        return bad("--chunk", format!("tiles of JPEG are at most {} pixels wide and high", u16::MAX));
+    }
     // A tile that is encoded before its turn waits in memory.
     let encoded = encode::bound(codec, bytes as usize) as u64;
-    let waiting = if codec == Codec::None { 0 } else { 2 * encoded };
+    let waiting = match codec {
+        Codec::None => 0,
+        // The bound is of noise that no image is.
+        Codec::Jpeg { .. } => 2 * bytes,
+        _ => 2 * encoded,
+    };
     Ok(Layout {
         chunk,
         shard: None,
@@ -141,7 +157,9 @@ impl Image {
             width: layout.chunk[4] as usize,
             height: layout.chunk[3] as usize,
             samples: layout.chunk[1] as usize,
-            predictor: options.codec != Codec::None && !meta.dtype.is_float() && meta.kind == Kind::Image,
+            predictor: encode::takes_predictor(options.codec)
+                && !meta.dtype.is_float()
+                && meta.kind == Kind::Image,
         };
         Ok(Self { meta: meta.clone(), grid: Grid::new(meta.shape, layout.chunk), layout, encoding })
     }
@@ -210,7 +228,9 @@ impl TiffSink {
         let file = Growing::begin(&options.path, work)?;
         let fixed = options.codec == Codec::None && images.len() == 1;
         let mut state = State { end: 16, next: 0, early: BTreeMap::new(), places, held: 0 };
-        if let Some(work) = work.filter(|_| file.is_there()) {
+        // Levels are made of voxels, which JPEG does not give back: such an image is begun anew.
+        let exact = !matches!(options.codec, Codec::Jpeg { .. }) || levels.is_empty();
+        if let Some(work) = work.filter(|_| file.is_there() && exact) {
             state.restore(work, fixed);
             file.set_len(state.end)?;
         }
@@ -348,7 +368,8 @@ impl Writer {
                 below.push(block.directory(image, places, page, &tags)?);
             }
         }
-        let description = omexml::describe(&self.images[0].meta, self.images[0].encoding.samples as u64);
+        let description =
+            omexml::describe(&self.images[0].meta, self.images[0].encoding.samples as u64, None);
         let mut first = None;
         for (page, below) in below.iter().enumerate() {
             let text = if page == 0 { description.as_str() } else { "" };
@@ -399,8 +420,8 @@ impl Block<'_> {
         let counts = image.grid.counts();
         let per_page = (counts[3] * counts[4]) as usize;
         let range = page * per_page..(page + 1) * per_page;
-        let tiles = (&places.offsets[range.clone()], &places.lengths[range]);
-        image.directory(&mut self.bytes, self.file.big, at, tags, tiles);
+        let page = image.page(tags, &places.offsets[range.clone()], &places.lengths[range]);
+        page.append(&mut self.bytes, self.file.big, at, tags.last);
         Ok(at)
     }
 
@@ -413,53 +434,31 @@ impl Block<'_> {
 }
 
 impl Image {
-    /// Appends the directory of one page.
-    fn directory(&self, out: &mut Vec<u8>, big: bool, at: u64, page: &PageTags<'_>, tiles: (&[u64], &[u32])) {
+    /// What the directory of one page says.
+    fn page<'a>(&self, tags: &PageTags<'a>, offsets: &'a [u64], lengths: &'a [u32]) -> Page<'a> {
         let Encoding { codec, dtype, width, height, samples, predictor } = self.encoding;
-        let bits = vec![8 * dtype.size() as u16; samples];
-        let format =
-            vec![if dtype.is_float() { 3 } else { 1 + u16::from(dtype.is_signed_integer()) }; samples];
-        let compression = [encode::number(codec).unwrap_or(1)];
-        let photometric = [if samples == 3 { 2 } else { 1 }];
-        let size = [self.meta.shape[4] as u32, self.meta.shape[3] as u32];
-        let tile = [width as u32, height as u32];
-        let per_centimeter = |axis| self.meta.micrometers(axis).and_then(|um| rational(10_000.0 / um));
-        let resolution = (per_centimeter(Axis::X), per_centimeter(Axis::Y));
-        let reduced = [u32::from(page.reduced)];
-        let mut tags = vec![
-            (tag::NEW_SUBFILE_TYPE, Values::Long(&reduced)),
-            (tag::IMAGE_WIDTH, Values::Long(&size[..1])),
-            (tag::IMAGE_LENGTH, Values::Long(&size[1..])),
-            (tag::BITS_PER_SAMPLE, Values::Short(&bits)),
-            (tag::COMPRESSION, Values::Short(&compression)),
-            (tag::PHOTOMETRIC, Values::Short(&photometric)),
-        ];
-        if !page.text.is_empty() {
-            tags.push((tag::IMAGE_DESCRIPTION, Values::Ascii(page.text)));
+        let chroma = encode::chroma(codec).filter(|_| samples == 3);
+        Page {
+            size: [self.meta.shape[4] as u32, self.meta.shape[3] as u32],
+            tile: [width as u32, height as u32],
+            dtype,
+            samples,
+            compression: encode::number(codec).unwrap_or(1),
+            photometric: match (samples, chroma) {
+                (3, Some(_)) => pages::YCBCR,
+                (3, None) => pages::RGB,
+                _ => pages::BLACK_IS_ZERO,
+            },
+            resolution: pages::resolution(&self.meta),
+            predictor,
+            tables: None,
+            subsampling: chroma.map(|n| [n; 2]),
+            reduced: tags.reduced,
+            text: tags.text,
+            below: tags.below,
+            offsets,
+            lengths,
         }
-        let count = [samples as u16];
-        tags.push((tag::SAMPLES_PER_PIXEL, Values::Short(&count)));
-        if let (Some(x), Some(y)) = resolution {
-            tags.push((tag::X_RESOLUTION, Values::Rational(x)));
-            tags.push((tag::Y_RESOLUTION, Values::Rational(y)));
-        }
-        tags.push((tag::PLANAR, Values::Short(&[1])));
-        if let (Some(_), Some(_)) = resolution {
-            tags.push((tag::RESOLUTION_UNIT, Values::Short(&[3])));
-        }
-        tags.push((tag::SOFTWARE, Values::Ascii("voxtile")));
-        if predictor {
-            tags.push((tag::PREDICTOR, Values::Short(&[2])));
-        }
-        tags.push((tag::TILE_WIDTH, Values::Long(&tile[..1])));
-        tags.push((tag::TILE_LENGTH, Values::Long(&tile[1..])));
-        tags.push((tag::TILE_OFFSETS, Values::Offsets(tiles.0)));
-        tags.push((tag::TILE_BYTE_COUNTS, Values::Long(tiles.1)));
-        if !page.below.is_empty() {
-            tags.push((tag::SUB_IFDS, Values::Offsets(page.below)));
-        }
-        tags.push((tag::SAMPLE_FORMAT, Values::Short(&format)));
-        directory::append(out, big, at, &tags, page.last);
     }
 }
 
@@ -503,13 +502,6 @@ impl State {
         places.lengths[number] = length as u32;
         self.end = self.end.max(at + length);
     }
-}
-
-/// The nearest fraction of two 32-bit numbers, to about nine digits.
-fn rational(value: f64) -> Option<[u32; 2]> {
-    let denominator = [1_000_000.0, 1_000.0, 1.0].into_iter().find(|d| value * d < 4e9)?;
-    let numerator = (value * denominator).round() as u32;
-    (numerator > 0).then_some([numerator, denominator as u32])
 }
 
 impl Sink for Level {

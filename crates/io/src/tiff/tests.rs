@@ -31,7 +31,7 @@ fn read_chunk(source: &dyn Source, index: &Shape) -> Result<Vec<u8>, StoreError>
 }
 
 /// All voxels, row-major.
-fn read_all(source: &dyn Source) -> Vec<u8> {
+pub(in crate::tiff) fn read_all(source: &dyn Source) -> Vec<u8> {
     let meta = source.meta();
     let grid = Grid::new(meta.shape, source.chunk());
     let mut space = aligned(meta.bytes() as usize);
@@ -155,15 +155,32 @@ fn axes_can_be_renamed() {
 fn other_images_of_a_file_are_chosen_by_number() {
     let open = |n: &str| {
         let options = OpenOptions { array: Some(n.to_owned()), ..OpenOptions::default() };
-        super::open(&data().join("pages_and_thumbnails.tif"), &options).map(|o| o.source.meta().shape)
+        super::open(&data().join("micromanager.tif"), &options).map(|o| o.source.meta().shape)
     };
-    assert_eq!(open("0").unwrap(), [1, 1, 5, 30, 40]);
-    assert_eq!(open("1").unwrap(), [1, 1, 1, 8, 10]);
+    assert_eq!(open("0").unwrap(), [2, 2, 3, 16, 20]);
+    assert_eq!(open("1").unwrap(), [2, 2, 3, 16, 20]);
     assert!(matches!(open("9"), Err(IoError::NoSuch { what: "image", .. })));
-    let info = super::open(&data().join("pages_and_thumbnails.tif"), &OpenOptions::default()).unwrap().info;
+    let info = super::open(&data().join("micromanager.tif"), &OpenOptions::default()).unwrap().info;
     let told = |key: &str| info.details.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
-    assert_eq!(told("image 0"), Some("5 × 30 × 40 (zyx) uint16"));
-    assert_eq!(told("image 1"), Some("8 × 10 (yx) uint16"));
+    for key in ["image 0", "image 1"] {
+        assert!(told(key).unwrap().starts_with("2 × 2 × 3 × 16 × 20 (tczyx) uint16"), "{:?}", told(key));
+    }
+}
+
+#[test]
+fn a_smaller_copy_of_every_page_makes_a_level() {
+    let file = data().join("pages_and_thumbnails.tif");
+    let open = |level| super::open(&file, &OpenOptions { level, ..OpenOptions::default() }).unwrap();
+    let (stack, small) = (open(0), open(1));
+    assert_eq!(stack.info.levels.len(), 2);
+    assert_eq!(small.source.meta().shape, [1, 1, 5, 8, 10]);
+    let (stack, small) = (read_all(&*stack.source), read_all(&*small.source));
+    let sample = |bytes: &[u8], at: usize| [bytes[2 * at], bytes[2 * at + 1]];
+    for (n, (z, y, x)) in
+        (0..5).flat_map(|z| (0..8).flat_map(move |y| (0..10).map(move |x| (z, y, x)))).enumerate()
+    {
+        assert_eq!(sample(&small, n), sample(&stack, (z * 30 + 4 * y) * 40 + 4 * x), "{z} {y} {x}");
+    }
 }
 
 #[test]

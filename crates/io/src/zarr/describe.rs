@@ -122,7 +122,7 @@ fn array_v3(meta: &Meta, layout: &Layout, codec: Codec, attributes: &Map<String,
         Codec::BloscZstd { level, shuffle } => {
             Some(blosc("zstd", level, shuffle, encode::block(level, shuffle)))
         }
-        Codec::None | Codec::Lzw | Codec::Deflate { .. } => None,
+        Codec::None | Codec::Lzw | Codec::Deflate { .. } | Codec::Jpeg { .. } => None,
     });
     let chunk = meta.axes.pick(&layout.chunk);
     let object = layout.shard.as_ref().map(|s| meta.axes.pick(s));
@@ -173,7 +173,7 @@ fn array_v2(meta: &Meta, layout: &Layout, codec: Codec) -> Value {
         Codec::Gzip { level } => json!({"id": "gzip", "level": level}),
         Codec::BloscLz4 { level, shuffle } => blosc("lz4", level, shuffle, 0),
         Codec::BloscZstd { level, shuffle } => blosc("zstd", level, shuffle, encode::block(level, shuffle)),
-        Codec::None | Codec::Lzw | Codec::Deflate { .. } => Value::Null,
+        Codec::None | Codec::Lzw | Codec::Deflate { .. } | Codec::Jpeg { .. } => Value::Null,
     };
     json!({
         "zarr_format": 2,

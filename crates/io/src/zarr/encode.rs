@@ -11,14 +11,14 @@ pub(super) fn bound(codec: Codec, len: usize) -> usize {
         Codec::Zstd { .. } => zstd_safe::compress_bound(len),
         Codec::BloscLz4 { .. } | Codec::BloscZstd { .. } => len + blosc::HEADER,
         // Stored blocks of deflate take 5 bytes for each 5000, and gzip has a header.
-        Codec::Gzip { .. } | Codec::Lzw | Codec::Deflate { .. } => len + len / 500 + 64,
+        Codec::Gzip { .. } | Codec::Lzw | Codec::Deflate { .. } | Codec::Jpeg { .. } => len + len / 500 + 64,
     }
 }
 
 /// Bytes of state that encoding takes.
 pub(super) fn context_bytes(codec: Codec, len: usize) -> u64 {
     match codec {
-        Codec::None | Codec::Lzw => 0,
+        Codec::None | Codec::Lzw | Codec::Jpeg { .. } => 0,
         Codec::Zstd { level } => zstd_context(level, len),
         // Two blocks, and the tables of the compressor within.
         Codec::BloscLz4 { .. } => (3 << 20) + (16 << 10),
@@ -60,7 +60,7 @@ pub(super) fn ns_per_voxel(codec: Codec, size: usize) -> f64 {
         Codec::BloscLz4 { .. } => 0.5,
         Codec::BloscZstd { level: 0..=2, .. } => 0.7,
         Codec::BloscZstd { level, .. } => 1.3 + 0.8 * f64::from(level.saturating_sub(3)),
-        Codec::Lzw => 8.0,
+        Codec::Lzw | Codec::Jpeg { .. } => 8.0,
     };
     // 0.3 is writing the file and one copy.
     size as f64 * (per_byte + 0.3)
@@ -95,7 +95,7 @@ pub(super) fn encode(
         Codec::BloscZstd { level, shuffle } => {
             blosc::encode(from, space, size, Compressor::Zstd, (level, shuffle, block(level, shuffle)))
         }
-        Codec::None | Codec::Lzw | Codec::Deflate { .. } => {
+        Codec::None | Codec::Lzw | Codec::Deflate { .. } | Codec::Jpeg { .. } => {
             space.copy_from_slice(from);
             Ok(from.len())
         }

@@ -70,7 +70,7 @@ struct Shard {
 pub(crate) fn layout(options: &OutputOptions, meta: &Meta) -> Result<Layout, IoError> {
     let bad = |option: &'static str, why: String| Err(IoError::Option { option, why });
     let codec = options.codec;
-    if matches!(codec, Codec::Lzw | Codec::Deflate { .. }) {
+    if matches!(codec, Codec::Lzw | Codec::Deflate { .. } | Codec::Jpeg { .. }) {
         return bad(
             "--codec",
             format!("{codec} is for TIFF; Zarr takes none, zstd, gzip, blosc-lz4, blosc-zstd"),

@@ -46,16 +46,26 @@ pub(crate) fn part(
     same: Same,
     connectivity: u8,
     mark: Mark<'_>,
+    place: (&Region, &Shape),
+) -> Part {
+    part_of(&Runs::of(tile, same), same, connectivity, mark, place)
+}
+
+/// The same from the runs of a tile.
+fn part_of(
+    runs: &Runs,
+    same: Same,
+    connectivity: u8,
+    mark: Mark<'_>,
     (region, image): (&Region, &Shape),
 ) -> Part {
-    let runs = Runs::of(tile, same);
     let (labels, count) = runs.label(connectivity);
     let mut components = Components {
         first: Vec::with_capacity(count),
         voxels: vec![0; count],
         marked: Vec::new(),
         value: Vec::new(),
-        faces: face::faces(&runs, &labels, region, image),
+        faces: face::faces(runs, &labels, region, image),
     };
     for (row, range) in runs.rows() {
         let at = runs.position(row);
@@ -74,11 +84,11 @@ pub(crate) fn part(
     }
     components.marked = match mark {
         Mark::Nothing => Vec::new(),
-        Mark::Edge(axes) => at_edge(&runs, &labels, count, axes, region, image),
-        Mark::Where(tile) => dispatch!(tile.dtype(), T => with_any::<T>(&runs, &labels, count, tile)),
+        Mark::Edge(axes) => at_edge(runs, &labels, count, axes, region, image),
+        Mark::Where(tile) => dispatch!(tile.dtype(), T => with_any::<T>(runs, &labels, count, tile)),
     };
     let mut kept = Vec::new();
-    kept::encode(&runs, &labels, &mut kept);
+    kept::encode(runs, &labels, &mut kept);
     Part { kept, faces: Box::new(components) }
 }
 

@@ -87,6 +87,27 @@ impl Runs {
         out
     }
 
+    /// From bits: 32 voxels of a row to a word, the first one lowest, and every row begins with a word.
+    pub(crate) fn of_bits(bits: &[u8], shape: PerAxis<usize>) -> Self {
+        let [nt, nc, nz, ny, nx] = shape;
+        let mut out = Self { shape, runs: Vec::new(), values: Vec::new(), starts: Vec::new() };
+        let across = 4 * nx.div_ceil(32);
+        let mut words: Vec<u64> = Vec::with_capacity(nx.div_ceil(64));
+        for row in 0..nt * nc * nz * ny {
+            out.starts.push(out.runs.len() as u32);
+            words.clear();
+            let word = |part: &[u8]| {
+                let mut bytes = [0; 8];
+                bytes[..part.len()].copy_from_slice(part);
+                u64::from_le_bytes(bytes)
+            };
+            words.extend(bits[row * across..][..across].chunks(8).map(word));
+            out.scan(&words, nx as u32);
+        }
+        out.starts.push(out.runs.len() as u32);
+        out
+    }
+
     fn collect<T: Sample>(&mut self, tile: &Tile<'_>, same: Same) {
         let view = tile.view::<T>();
         let mut words = Vec::new();

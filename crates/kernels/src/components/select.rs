@@ -1,12 +1,14 @@
 //! The components that stay, as numbers or as a mask.
 
-use super::{Mark, Same, paint, part, scratch};
+use super::{Mark, Runs, Same, paint, part, part_of, scratch};
 use crate::pack::{packed, unpacked};
 use std::any::Any;
+use voxtile_sched::contract::device::{Argument, Buffer, Slot, Sweep, Threads};
 use voxtile_sched::contract::{
-    Components, Footprint, Joining, Joins, Merge, Merger, Numbers, Op, Part, Pass, Refused, Resolution,
+    Components, Footprint, Joining, Joins, Kernels, Merge, Merger, Numbers, Op, Part, Pass, Refused,
+    Resolution,
 };
-use voxtile_sched::model::{AxisSet, Dtype, Kind, Meta, Region, Shape, Tile, TileMut};
+use voxtile_sched::model::{AxisSet, Dtype, Kind, Meta, Region, Shape, Tile, TileMut, voxels};
 
 /// Finds components, and writes those that stay.
 pub(crate) struct Selection {
@@ -89,6 +91,36 @@ impl Merge for Selection {
 
     fn unpack(&self, bytes: &[u8]) -> Option<Box<dyn Any + Send>> {
         unpacked::<Components>(bytes).map(|faces| Box::new(faces) as Box<dyn Any + Send>)
+    }
+
+    /// The foreground as bits; runs and components are made of them here. Values and a second input need the voxels.
+    fn kernels(&self, inputs: &[Dtype], shape: &Shape) -> Option<Kernels> {
+        let zero = match self.same {
+            Same::NonZero => 0,
+            Same::Zero => 1,
+            Same::Value | Same::Label => return None,
+        };
+        if matches!(self.marks, Marks::Second) {
+            return None;
+        }
+        // A warp makes a word, four warps are a block.
+        let mut words = *shape;
+        words[4] = shape[4].div_ceil(32);
+        let blocks = [voxels(&words).div_ceil(4).min(1 << 20) as u32, 1, 1];
+        let threads = Threads::Blocks { blocks, threads: [128, 1, 1], shared: 0 };
+        let (from, to) = (vec![Slot::Input(0)], vec![Slot::Result(0)]);
+        let sweep = Sweep::new(format!("foreground_{}", inputs[0]), from, to, vec![Argument::U32(zero)]);
+        Some(Kernels { results: vec![Buffer::any(Dtype::U32, words).into()], ..sweep.by(threads).into() })
+    }
+
+    fn part(&self, results: &[&[u8]], region: &Region, image: &Shape) -> Option<Part> {
+        let mark = match self.marks {
+            Marks::Nothing => Mark::Nothing,
+            Marks::Edge(axes) => Mark::Edge(axes),
+            Marks::Second => return None,
+        };
+        let runs = Runs::of_bits(results[0], region.shape.map(|n| n as usize));
+        Some(part_of(&runs, self.same, self.joining.connectivity, mark, (region, image)))
     }
 
     fn merger(&self, image: &Shape, joins: &Joins) -> Box<dyn Merger> {

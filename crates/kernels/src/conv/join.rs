@@ -72,7 +72,8 @@ impl<F: Join> Op for Joined<F> {
     fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
         let (family, arguments) = self.f.kernel()?;
         let from = (0..inputs.len()).map(Slot::Input).collect();
-        Some(Sweep { kernel: format!("{family}_{}", inputs[0]), from, to: Slot::Output, arguments }.into())
+        let kernel = format!("{family}_{}", inputs[0]);
+        Some(Sweep::new(kernel, from, vec![Slot::Output], arguments).into())
     }
 }
 

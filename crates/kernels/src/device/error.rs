@@ -64,6 +64,14 @@ pub enum DeviceError {
     /// The driver has no GPU.
     #[error("the CUDA driver finds no GPU")]
     NoDevice,
+    /// There are fewer GPUs.
+    #[error("there is no GPU {asked}: the CUDA driver finds {found}, counted from 0")]
+    NoSuchDevice {
+        /// Its number.
+        asked: i32,
+        /// How many there are.
+        found: i32,
+    },
     /// The driver does not do what it was asked for.
     #[error("the CUDA driver failed to {action} ({code})")]
     Driver {
@@ -111,10 +119,16 @@ pub enum DeviceError {
         code: Code,
     },
     /// Kernels that were started did not finish. The GPU gives this process no further answer.
-    #[error("a kernel of {kernels} failed ({code})")]
+    #[error(
+        "a kernel of {kernels} failed, in {bytes} bytes of the GPU's memory, of which {free} are free ({code})"
+    )]
     Kernel {
         /// Those that ran, each once.
         kernels: String,
+        /// Bytes of its memory that they had.
+        bytes: u64,
+        /// Bytes free on the GPU.
+        free: u64,
         /// The driver's answer.
         code: Code,
     },

@@ -1,24 +1,27 @@
 //! GPUs: what is there, and the one that computes.
 //!
 //! Nothing of CUDA is needed to build or to run this crate. `driver.rs` looks for the driver, `images.rs` for compiled kernels
-//! (`kernels/*.cu`), `gpu.rs` runs the jobs that the scheduler makes, and knows no operation; `table.rs` says what each kernel
-//! takes.
+//! (`kernels/*.cu`), `gpu.rs` runs the jobs that the scheduler makes, each on a lane of a card, and knows no operation;
+//! `table.rs` says what each kernel takes.
 
+mod card;
 mod driver;
 mod error;
 mod gpu;
 mod images;
+mod lane;
 mod nvrtc;
 mod sweeps;
 mod table;
 
+pub use card::Info;
 pub use error::{Code, DeviceError};
-pub use gpu::Info;
 pub(crate) use sweeps::{Along, copy, separable};
 pub(crate) use table::{CHANNELS, TAPS};
 
-use self::gpu::Gpu;
-use std::sync::{Arc, OnceLock};
+use self::gpu::{Gpus, Share};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use voxtile_sched::contract::Device;
 
 /// What there is to compute on besides the CPU.
@@ -39,14 +42,25 @@ pub struct Found {
 /// [`DeviceError::Driver`]: why there is nothing.
 pub fn find() -> Result<Found, DeviceError> {
     let driver = driver::driver()?.version;
-    Ok(Found { driver, devices: gpu::list()?, kernels: images::describe() })
+    Ok(Found { driver, devices: card::list()?, kernels: images::describe() })
 }
 
-/// The first GPU, opened once for the process.
+/// GPUs by their numbers, opened once for the process; of each at most so many bytes are taken.
 ///
 /// # Errors
-/// As [`find`], and [`DeviceError::NoKernels`].
+/// As [`find`], and [`DeviceError::NoKernels`], [`DeviceError::NoSuchDevice`].
+pub fn open(numbers: &[i32], most_memory: Option<u64>) -> Result<Arc<dyn Device>, DeviceError> {
+    type Opened = Result<Arc<Gpus>, DeviceError>;
+    static OPEN: Mutex<BTreeMap<Vec<i32>, Opened>> = Mutex::new(BTreeMap::new());
+    let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let opened = all.entry(numbers.to_vec()).or_insert_with(|| Gpus::open(numbers).map(Arc::new)).clone();
+    Ok(Arc::new(Share::of(opened?, most_memory)))
+}
+
+/// The first GPU.
+///
+/// # Errors
+/// As [`open`].
 pub fn first() -> Result<Arc<dyn Device>, DeviceError> {
-    static GPU: OnceLock<Result<Arc<Gpu>, DeviceError>> = OnceLock::new();
-    GPU.get_or_init(|| Gpu::open().map(Arc::new)).clone().map(|gpu| gpu as Arc<dyn Device>)
+    open(&[0], None)
 }

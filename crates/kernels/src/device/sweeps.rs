@@ -1,7 +1,7 @@
 //! What operations share when they say which kernels do their work.
 
 use voxtile_sched::contract::Kernels;
-use voxtile_sched::contract::device::{Argument, Slot, Sweep};
+use voxtile_sched::contract::device::{Argument, Buffer, Slot, Sweep};
 use voxtile_sched::model::{Dtype, Shape};
 
 /// A plain copy of samples.
@@ -38,10 +38,10 @@ pub(crate) fn separable(passes: Vec<Along>, between: Dtype, shape: &Shape) -> Ke
         let from = if n == 0 { Slot::Input(0) } else { Slot::Scratch(n - 1) };
         let to = if n + 1 == count { Slot::Output } else { Slot::Scratch(n) };
         if n + 1 < count {
-            kernels.scratch.push((between, shapes[n]));
+            kernels.scratch.push(Buffer::any(between, shapes[n]));
         }
         let Along { kernel, arguments, .. } = pass;
-        kernels.sweeps.push(Sweep { kernel, from: vec![from], to, arguments });
+        kernels.sweeps.push(Sweep::new(kernel, vec![from], vec![to], arguments));
     }
     kernels
 }
@@ -54,8 +54,9 @@ mod tests {
     fn a_pass_makes_what_the_later_ones_read() {
         let along = |axis, reach| Along { axis, reach, kernel: format!("a{axis}"), arguments: Vec::new() };
         let kernels = separable(vec![along(2, 4), along(3, 2), along(4, 6)], Dtype::F32, &[1, 1, 5, 7, 9]);
-        assert_eq!(kernels.scratch, [(Dtype::F32, [1, 1, 5, 9, 15]), (Dtype::F32, [1, 1, 5, 7, 15])]);
-        let slots: Vec<(Slot, Slot)> = kernels.sweeps.iter().map(|s| (s.from[0], s.to)).collect();
+        let shapes = [[1, 1, 5, 9, 15], [1, 1, 5, 7, 15]];
+        assert_eq!(kernels.scratch, shapes.map(|shape| Buffer::any(Dtype::F32, shape)));
+        let slots: Vec<(Slot, Slot)> = kernels.sweeps.iter().map(|s| (s.from[0], s.to[0])).collect();
         let wanted = [
             (Slot::Input(0), Slot::Scratch(0)),
             (Slot::Scratch(0), Slot::Scratch(1)),

@@ -1,10 +1,11 @@
 //! The kernels that there are, and what each takes: what a job asks for is held against it before anything is started.
 
-use voxtile_sched::contract::device::{Argument, Launch, Place, Sweep};
+use super::card::{BLOCK, MOST_BLOCKS};
+use voxtile_sched::contract::device::{Argument, Held, Job, Launch, Place, Sweep, Threads};
 use voxtile_sched::model::Dtype;
 
-/// One kernel or, of several sample types, a family.
-pub(super) struct Kernel {
+/// One kernel or, of several sample types, a family: one thread makes one voxel of the tile that it writes.
+struct Kernel {
     /// Its name; `_` and sample types follow, or bytes of a sample.
     family: &'static str,
     takes: Takes,
@@ -16,6 +17,7 @@ pub(super) struct Kernel {
 
 /// What sample types a family has kernels for, and what they write.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code)] // not all of them have kernels yet
 enum Takes {
     /// Samples of 1, 2, 4 or 8 bytes: `copy_2`.
     Bytes,
@@ -25,6 +27,12 @@ enum Takes {
     To(Dtype),
     /// Any to any: `cast_u16_f32`.
     Pair,
+    /// Samples of 1, 2, 4 or 8 bytes to that type: `truth_2`.
+    BytesTo(Dtype),
+    /// These to themselves.
+    SameOf(&'static [Dtype]),
+    /// These to that one.
+    ToOf(&'static [Dtype], Dtype),
 }
 
 /// The sample types that kernels are made for.
@@ -34,7 +42,6 @@ const NATIVE: [Dtype; 3] = [Dtype::U8, Dtype::U16, Dtype::F32];
 pub(crate) const TAPS: usize = 256;
 /// Weights that `gray` has room for.
 pub(crate) const CHANNELS: usize = 16;
-
 const KERNELS: &[Kernel] = &[
     Kernel { family: "place", takes: Takes::Bytes, others: &[], arguments: &[200, 8, 4, 4] },
     Kernel { family: "copy", takes: Takes::Bytes, others: &[], arguments: &[] },
@@ -52,16 +59,65 @@ const KERNELS: &[Kernel] = &[
     Kernel { family: "sharpen", takes: Takes::To(Dtype::F32), others: &[Some(Dtype::F32)], arguments: &[8] },
 ];
 
+/// A kernel, or a family, that writes several tiles, or whose threads work together, in blocks of their own.
+struct Together {
+    /// Its name; where there are several sample types, `_` and one of them follow.
+    family: &'static str,
+    /// Those types; none for a single kernel.
+    types: &'static [Dtype],
+    /// Sample types of what it reads; `None`: the one in its name.
+    reads: &'static [Option<Dtype>],
+    /// The same of what it writes.
+    writes: &'static [Option<Dtype>],
+    /// Bytes of its arguments.
+    arguments: &'static [usize],
+    /// Most threads of a block, as its `KERNEL_OF` says.
+    threads: u32,
+}
+
+const TOGETHER: &[Together] = &[
+    Together {
+        family: "counts",
+        types: &[Dtype::U8, Dtype::U16],
+        reads: &[None],
+        writes: &[Some(Dtype::U32)],
+        arguments: &[],
+        threads: 256,
+    },
+    Together {
+        family: "foreground",
+        types: &NATIVE,
+        reads: &[None],
+        writes: &[Some(Dtype::U32)],
+        arguments: &[],
+        threads: 128,
+    },
+];
+
+/// What a kernel is given.
+struct Signature {
+    reads: Vec<Dtype>,
+    writes: Vec<Dtype>,
+    /// Types count by their size only.
+    bytes_only: bool,
+    arguments: &'static [usize],
+    threads: u32,
+}
+
 impl Kernel {
     /// The types that a kernel of this family reads and writes, from what follows in its name.
     fn types(&self, rest: &str) -> Option<(Dtype, Dtype)> {
         let native = |name: &str| NATIVE.into_iter().find(|dtype| dtype.name() == name);
+        let bytes = || {
+            let dtype = [Dtype::U8, Dtype::U16, Dtype::U32, Dtype::U64];
+            dtype.into_iter().find(|dtype| rest == dtype.size().to_string())
+        };
+        let of = |list: &[Dtype]| list.iter().copied().find(|dtype| dtype.name() == rest);
         Some(match self.takes {
-            Takes::Bytes => {
-                let dtype = [Dtype::U8, Dtype::U16, Dtype::U32, Dtype::U64];
-                let found = dtype.into_iter().find(|dtype| rest == dtype.size().to_string())?;
-                (found, found)
-            }
+            Takes::Bytes => (bytes()?, bytes()?),
+            Takes::BytesTo(to) => (bytes()?, to),
+            Takes::SameOf(list) => (of(list)?, of(list)?),
+            Takes::ToOf(list, to) => (of(list)?, to),
             Takes::Same => (native(rest)?, native(rest)?),
             Takes::To(to) => (native(rest)?, to),
             Takes::Pair => {
@@ -72,45 +128,100 @@ impl Kernel {
     }
 }
 
-/// The kernel of that name, and the types that it reads and writes.
-fn find(name: &str) -> Option<(&'static Kernel, Dtype, Dtype)> {
-    KERNELS.iter().find_map(|kernel| {
+/// What the kernel of that name is given.
+fn find(name: &str) -> Option<Signature> {
+    let plain = KERNELS.iter().find_map(|kernel| {
         let (from, to) = kernel.types(name.strip_prefix(kernel.family)?.strip_prefix('_')?)?;
-        Some((kernel, from, to))
+        let others = kernel.others.iter().map(|other| other.unwrap_or(from));
+        Some(Signature {
+            reads: std::iter::once(from).chain(others).collect(),
+            writes: vec![to],
+            bytes_only: matches!(kernel.takes, Takes::Bytes | Takes::BytesTo(_)),
+            arguments: kernel.arguments,
+            threads: BLOCK,
+        })
+    });
+    plain.or_else(|| {
+        TOGETHER.iter().find_map(|kernel| {
+            let rest = name.strip_prefix(kernel.family)?;
+            let of = match kernel.types {
+                [] => rest.is_empty().then_some(Dtype::U8)?,
+                types => {
+                    let rest = rest.strip_prefix('_')?;
+                    types.iter().copied().find(|dtype| dtype.name() == rest)?
+                }
+            };
+            let list = |list: &[Option<Dtype>]| list.iter().map(|dtype| dtype.unwrap_or(of)).collect();
+            let (reads, writes) = (list(kernel.reads), list(kernel.writes));
+            let Together { arguments, threads, .. } = *kernel;
+            Some(Signature { reads, writes, bytes_only: false, arguments, threads })
+        })
     })
 }
 
-fn fits(kernel: &Kernel, arguments: &[Argument]) -> bool {
-    arguments.iter().map(Argument::size).eq(kernel.arguments.iter().copied())
+impl Signature {
+    fn takes(&self, arguments: &[Argument]) -> bool {
+        arguments.iter().map(Argument::size).eq(self.arguments.iter().copied())
+    }
+
+    /// Whether it may be started by these threads.
+    fn allows(&self, threads: Threads) -> bool {
+        match threads {
+            Threads::Voxels => self.threads == BLOCK,
+            Threads::Blocks { blocks, threads, .. } => {
+                let all = threads.iter().try_fold(1u32, |n, k| n.checked_mul(*k));
+                all.is_some_and(|all| (1..=self.threads).contains(&all))
+                    && threads[2] <= 64
+                    && blocks[1..].iter().all(|n| *n <= MOST_BLOCKS)
+                    && blocks[0] < 1 << 31
+            }
+            Threads::Processors { blocks, threads, .. } => {
+                (1..=64).contains(&blocks) && (1..=self.threads).contains(&threads)
+            }
+        }
+    }
+
+    fn is(&self, wanted: Dtype, place: &Place) -> bool {
+        if self.bytes_only { place.dtype.size() == wanted.size() } else { place.dtype == wanted }
+    }
 }
 
 /// Whether there is the kernel that a sweep asks for, with these arguments.
 pub(super) fn has(sweep: &Sweep) -> bool {
-    find(&sweep.kernel).is_some_and(|(kernel, ..)| {
-        sweep.from.len() == 1 + kernel.others.len() && fits(kernel, &sweep.arguments)
+    find(&sweep.kernel).is_some_and(|kernel| {
+        sweep.from.len() == kernel.reads.len()
+            && sweep.to.len() == kernel.writes.len()
+            && kernel.takes(&sweep.arguments)
+            && kernel.allows(sweep.threads)
     })
 }
 
-/// What is wrong with a launch of a job of so many bytes.
-pub(super) fn wrong(launch: &Launch, bytes: u64) -> Option<&'static str> {
-    let Some((kernel, from, to)) = find(&launch.kernel) else { return Some("there is no such kernel") };
-    if !fits(kernel, &launch.arguments) {
+/// What is wrong with a launch of a job.
+pub(super) fn wrong(launch: &Launch, job: &Job) -> Option<&'static str> {
+    let Some(kernel) = find(&launch.kernel) else { return Some("there is no such kernel") };
+    if !kernel.takes(&launch.arguments) {
         return Some("its arguments are others");
     }
-    if launch.from.len() != 1 + kernel.others.len() {
-        return Some("it reads another number of tiles");
+    if !kernel.allows(launch.threads) {
+        return Some("it cannot have such threads");
     }
-    let bytes_only = kernel.takes == Takes::Bytes;
-    let is = |place: &Place, dtype: Dtype| match bytes_only {
-        true => place.dtype.size() == dtype.size(),
-        false => place.dtype == dtype,
-    };
-    let sources = std::iter::once(from).chain(kernel.others.iter().map(|other| other.unwrap_or(from)));
-    if !launch.from.iter().zip(sources).all(|(place, dtype)| is(place, dtype)) || !is(&launch.to, to) {
+    if launch.from.len() != kernel.reads.len() || launch.to.len() != kernel.writes.len() {
+        return Some("it reads or writes another number of tiles");
+    }
+    let reads = launch.from.iter().zip(&kernel.reads);
+    if !reads.chain(launch.to.iter().zip(&kernel.writes)).all(|(place, dtype)| kernel.is(*dtype, place)) {
         return Some("its tiles have other sample types");
     }
-    if !launch.from.iter().chain([&launch.to]).all(|place| inside(place, bytes)) {
-        return Some("a tile lies outside of the job's memory, or has 2^31 voxels or more");
+    if launch.to.iter().any(|place| place.held != Held::Job) {
+        return Some("it would write constants");
+    }
+    let room = |place: &Place| match place.held {
+        Held::Job => Some(job.bytes),
+        Held::Constants(n) => job.constants.get(n).map(|constants| constants.bytes.len() as u64),
+    };
+    let mut places = launch.from.iter().chain(&launch.to);
+    if !places.all(|place| room(place).is_some_and(|bytes| inside(place, bytes))) {
+        return Some("a tile lies outside of its memory");
     }
     None
 }
@@ -140,7 +251,8 @@ pub(super) fn all() -> Vec<(String, usize, &'static [usize])> {
     for kernel in KERNELS {
         let pairs = NATIVE.iter().flat_map(|from| NATIVE.map(|to| format!("{from}_{to}")));
         let rest: Vec<String> = match kernel.takes {
-            Takes::Bytes => [1, 2, 4, 8].map(|n| n.to_string()).to_vec(),
+            Takes::Bytes | Takes::BytesTo(_) => [1, 2, 4, 8].map(|n| n.to_string()).to_vec(),
+            Takes::SameOf(list) | Takes::ToOf(list, _) => list.iter().map(|d| d.name().to_owned()).collect(),
             Takes::Same | Takes::To(_) => NATIVE.map(|dtype| dtype.name().to_owned()).to_vec(),
             Takes::Pair => pairs.collect(),
         };
@@ -149,35 +261,76 @@ pub(super) fn all() -> Vec<(String, usize, &'static [usize])> {
                 .map(|rest| (format!("{}_{rest}", kernel.family), 2 + kernel.others.len(), kernel.arguments)),
         );
     }
+    for kernel in TOGETHER {
+        let tiles = kernel.reads.len() + kernel.writes.len();
+        let mut push = |name: String| out.push((name, tiles, kernel.arguments));
+        match kernel.types {
+            [] => push(kernel.family.to_owned()),
+            types => types.iter().for_each(|dtype| push(format!("{}_{dtype}", kernel.family))),
+        }
+    }
     out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use voxtile_sched::contract::device::Constants;
 
     fn launch(kernel: &str, from: Dtype, to: Dtype, arguments: Vec<Argument>) -> Launch {
-        let place = |dtype, at| Place { dtype, at, shape: [1, 1, 1, 2, 3], strides: [6, 6, 6, 3, 1] };
-        let (from, to) = (vec![place(from, 0)], place(to, 256));
-        Launch { kernel: kernel.to_owned(), step: 0, from, to, arguments }
+        let place = |dtype, at| Place::packed(dtype, at, [1, 1, 1, 2, 3]);
+        let (from, to) = (vec![place(from, 0)], vec![place(to, 256)]);
+        let kernel = kernel.to_owned();
+        Launch { kernel, step: 0, from, to, arguments, threads: Threads::Voxels, weight: 1.0 }
+    }
+
+    fn refused(launch: &Launch, bytes: u64) -> &'static str {
+        let constants = vec![Constants { dtype: Dtype::U16, bytes: Arc::from([0; 12]) }];
+        wrong(launch, &Job { bytes, constants, ..Job::default() }).unwrap_or("fine")
     }
 
     #[test]
     fn a_launch_must_be_what_the_kernel_takes() {
         let good = launch("cast_u16_f32", Dtype::U16, Dtype::F32, vec![]);
-        assert_eq!(wrong(&good, 280), None);
-        assert!(wrong(&good, 279).is_some_and(|why| why.contains("outside")));
+        assert_eq!(refused(&good, 280), "fine");
+        assert!(refused(&good, 279).contains("outside"));
         let types = launch("cast_u16_f32", Dtype::F32, Dtype::F32, vec![]);
-        assert!(wrong(&types, 512).is_some_and(|why| why.contains("sample types")));
+        assert!(refused(&types, 512).contains("sample types"));
         let argument = launch("cast_u16_f32", Dtype::U16, Dtype::F32, vec![Argument::U32(1)]);
-        assert!(wrong(&argument, 512).is_some_and(|why| why.contains("arguments")));
+        assert!(refused(&argument, 512).contains("arguments"));
         for name in ["cast_u16", "cast_i8_f32", "casts_u16_f32", "place_3", "convolve_u16_f32"] {
-            assert!(wrong(&launch(name, Dtype::U16, Dtype::F32, vec![]), 512).is_some(), "{name}");
+            assert!(refused(&launch(name, Dtype::U16, Dtype::F32, vec![]), 512) != "fine", "{name}");
         }
         let one = launch("subtract_u8", Dtype::U8, Dtype::U8, vec![]);
-        assert!(wrong(&one, 512).is_some_and(|why| why.contains("number of tiles")));
+        assert!(refused(&one, 512).contains("number of tiles"));
         // Bytes are moved whatever they mean.
-        assert_eq!(wrong(&launch("copy_4", Dtype::F32, Dtype::F32, vec![]), 512), None);
+        assert_eq!(refused(&launch("copy_4", Dtype::F32, Dtype::F32, vec![]), 512), "fine");
+    }
+
+    #[test]
+    fn threads_are_what_the_card_and_the_kernel_allow() {
+        let by = |threads| Launch { threads, ..launch("copy_1", Dtype::U8, Dtype::U8, vec![]) };
+        let blocks = |blocks, threads| by(Threads::Blocks { blocks, threads, shared: 0 });
+        assert_eq!(refused(&blocks([1, 1, 1], [32, 4, 1]), 512), "fine");
+        assert!(refused(&blocks([1, 1, 1], [32, 5, 1]), 512).contains("threads"));
+        assert!(refused(&blocks([1, 1, 1], [0, 4, 1]), 512).contains("threads"));
+        assert!(refused(&blocks([1, 1 << 16, 1], [32, 4, 1]), 512).contains("threads"));
+        let everywhere = Threads::Processors { blocks: 1, threads: 129, shared: 0 };
+        assert!(refused(&by(everywhere), 512).contains("threads"));
+    }
+
+    #[test]
+    fn constants_are_read_within_their_bytes_and_never_written() {
+        let table =
+            |len| Place { held: Held::Constants(0), ..Place::packed(Dtype::U16, 0, [1, 1, 1, 1, len]) };
+        let mut reads = launch("copy_2", Dtype::U16, Dtype::U16, vec![]);
+        reads.from = vec![table(6)];
+        assert_eq!(refused(&reads, 512), "fine");
+        reads.from = vec![table(7)];
+        assert!(refused(&reads, 512).contains("outside"));
+        reads.to = vec![table(6)];
+        assert!(refused(&reads, 512).contains("constants"));
     }
 
     #[test]
@@ -201,11 +354,16 @@ mod tests {
             {
                 (macro_of, names) = (name.to_owned(), Vec::new());
             }
-            if let Some((_, rest)) = line.split_once("KERNEL(")
-                && let Some((name, _)) = rest.split_once(',')
-                && name.contains("##")
-            {
-                names.push(name.to_owned());
+            // `KERNEL(name, …` and `KERNEL_OF(threads, resident, name, …`.
+            let name = match (line.split_once("KERNEL("), line.split_once("KERNEL_OF(")) {
+                (Some((_, rest)), _) => rest.split(',').next(),
+                (_, Some((_, rest))) => rest.split(',').nth(2),
+                _ => None,
+            };
+            match name.map(str::trim).filter(|_| !line.contains("define KERNEL")) {
+                Some(name) if name.contains("##") => names.push(name.to_owned()),
+                Some(name) => out.push(name.to_owned()),
+                None => {}
             }
             if !macro_of.is_empty() && line.starts_with(&format!("{macro_of}(")) {
                 for call in line.split(&format!("{macro_of}(")).skip(1) {

@@ -14,9 +14,10 @@ use crate::spec::{Build, Param, Spec, Value};
 use crate::totals::{Total, larger, smaller};
 use crate::vectorised;
 use std::sync::Arc;
-use voxtile_sched::contract::{Fold, Footprint, Op, Pass, Refused};
+use voxtile_sched::contract::device::{Argument, Buffer, Slot, Sweep};
+use voxtile_sched::contract::{Fold, Footprint, Kernels, Op, Pass, Refused};
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, AxisSet, Dtype, Element, Meta, Tile, TileMut};
+use voxtile_sched::model::{Axis, AxisSet, Dtype, Element, Meta, Shape, Tile, TileMut};
 
 /// `project z method=max`.
 pub(crate) static SPEC: Spec = Spec {
@@ -280,6 +281,31 @@ impl Fold for Project {
             (Method::Mean, Kept::F64) => divide::<f64>(state, count, &mut output),
             _ => output.copy_from(&Tile::new(self.result(), output.shape(), state)),
         }
+    }
+
+    /// Extremes of the types that there are kernels for: the largest of a slab is its state.
+    fn kernels(&self, slab: Dtype, shape: &Shape) -> Option<Kernels> {
+        let smallest = match self.method {
+            Method::Max => 0,
+            Method::Min => 1,
+            Method::Mean | Method::Sum => return None,
+        };
+        let (mut reduced, axis) = (*shape, self.axis.index());
+        reduced[axis] = 1;
+        let arguments = vec![Argument::U32(axis as u32), Argument::U32(smallest)];
+        let (from, to) = (vec![Slot::Input(0)], vec![Slot::Result(0)]);
+        let sweep = Sweep::new(format!("project_extreme_{slab}"), from, to, arguments);
+        Some(Kernels { results: vec![Buffer::any(slab, reduced).into()], ..sweep.into() })
+    }
+
+    fn join(&self, next: &[u8], state: &mut [u8]) {
+        let largest = self.method == Method::Max;
+        dispatch!(self.dtype, T => {
+            let next = next.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned::<T>);
+            for (state, next) in bytemuck::cast_slice_mut::<u8, T>(state).iter_mut().zip(next) {
+                *state = if largest { larger(*state, next) } else { smaller(*state, next) };
+            }
+        });
     }
 }
 

@@ -58,7 +58,7 @@ impl Op for Difference {
     fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
         let from = vec![Slot::Input(0), Slot::Input(1)];
         let kernel = format!("subtract_{}", inputs[0]);
-        Some(Sweep { kernel, from, to: Slot::Output, arguments: Vec::new() }.into())
+        Some(Sweep::new(kernel, from, vec![Slot::Output], Vec::new()).into())
     }
 }
 

@@ -3,8 +3,9 @@
 use super::Histogram;
 use crate::pointwise::for_rows;
 use std::any::Any;
-use voxtile_sched::contract::Statistic;
-use voxtile_sched::model::{Dtype, Region, Tile};
+use voxtile_sched::contract::device::{Buffer, Slot, Sweep, Threads};
+use voxtile_sched::contract::{Kernels, Statistic};
+use voxtile_sched::model::{Dtype, Region, Shape, Tile};
 
 /// Tables that take voxels in turn: a counter that two neighbours share would have to wait for itself.
 const TABLES: usize = 4;
@@ -93,6 +94,22 @@ impl Statistic for Counts {
 
     fn empty(&self) -> Box<dyn Statistic> {
         Box::new(Self::new(self.dtype))
+    }
+
+    fn kernels(&self, tile: Dtype, _shape: &Shape) -> Option<Kernels> {
+        let counts = Buffer::row(Dtype::U32, self.totals.len() as u64).zeroed();
+        let (from, to) = (vec![Slot::Input(0)], vec![Slot::Result(0)]);
+        let threads = Threads::Processors { blocks: 4, threads: 256, shared: 0 };
+        let sweep = Sweep::new(format!("counts_{tile}"), from, to, Vec::new()).by(threads).weighing(3.0);
+        Some(Kernels { results: vec![counts.into()], ..sweep.into() })
+    }
+
+    fn take(&mut self, results: &[&[u8]], _region: &Region) -> bool {
+        let counts = results[0].chunks_exact(4).map(bytemuck::pod_read_unaligned::<u32>);
+        for (total, count) in self.totals.iter_mut().zip(counts) {
+            *total += u64::from(count);
+        }
+        true
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {

@@ -265,6 +265,21 @@ fn folded(fold: &dyn Fold, image: &Image, region: &Region, thickness: u64, out: 
 /// If the images have no such statistic.
 #[must_use]
 pub fn resolve(global: &dyn Global, inputs: &[&Image], tile: Shape) -> Arc<dyn Op> {
+    resolve_by(global, inputs, tile, &mut |statistic, image, region| {
+        statistic.observe(&image.tile().part(region), region);
+    })
+}
+
+/// Who takes a region of an image into a statistic.
+type Observer<'a> = &'a mut dyn FnMut(&mut dyn Statistic, &Image, &Region);
+
+/// The same by another observer.
+pub(super) fn resolve_by(
+    global: &dyn Global,
+    inputs: &[&Image],
+    tile: Shape,
+    observe: Observer<'_>,
+) -> Arc<dyn Op> {
     let mut tile = tile;
     if let Some(axis) = global.spans() {
         tile[axis.index()] = WHOLE[axis.index()];
@@ -273,7 +288,7 @@ pub fn resolve(global: &dyn Global, inputs: &[&Image], tile: Shape) -> Arc<dyn O
     let mut next = || inputs[*observed.next().expect("another input to observe")];
     let (mut image, mut statistic) = (next(), global.start());
     loop {
-        statistic = over(image, tile, statistic);
+        statistic = over(image, tile, statistic, observe);
         match global.resolve(statistic).unwrap_or_else(|refused| panic!("{refused}")) {
             Resolved::Local(op) => return op,
             Resolved::Found(found) => return global.local(&*found),
@@ -284,11 +299,11 @@ pub fn resolve(global: &dyn Global, inputs: &[&Image], tile: Shape) -> Arc<dyn O
 }
 
 /// The statistic of a whole image. Several take its tiles in turn, and are merged from both ends towards the middle.
-fn over(image: &Image, tile: Shape, empty: Box<dyn Statistic>) -> Box<dyn Statistic> {
+fn over(image: &Image, tile: Shape, empty: Box<dyn Statistic>, observe: Observer<'_>) -> Box<dyn Statistic> {
     let grid = Grid::new(image.meta().shape, tile);
     let mut parts: VecDeque<Box<dyn Statistic>> = (0..5).map(|_| empty.empty()).collect();
     for (n, region) in grid.iter().map(|i| grid.region(&i)).enumerate() {
-        parts[n % 5].observe(&image.tile().part(&region), &region);
+        observe(&mut *parts[n % 5], image, &region);
     }
     let mut all = empty;
     while let Some(last) = parts.pop_back() {

@@ -9,7 +9,7 @@ mod store;
 mod table;
 
 pub use components::{Components, Joining, Joins, Numbers};
-pub use device::{Device, DeviceError, Kernels};
+pub use device::{Device, DeviceError, Kernels, Stopped};
 pub use journal::{Journal, Unit};
 pub use op::{Footprint, Op, Pass, Refused};
 pub use passes::{

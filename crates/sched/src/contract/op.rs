@@ -211,7 +211,8 @@ pub trait Op: Send + Sync {
     /// The same arithmetic as kernels of a device, for inputs and an output of these types and an output tile of that
     /// shape, which is not empty; `None` if there are none. Whether there are, and what they are called, does not depend
     /// on the shape. Only asked where [`pass`](Self::pass) is [`Pass::Local`], and while planning where it is
-    /// [`Pass::Global`]: those that the local operation will have, with any arguments.
+    /// [`Pass::Global`]: those that the local operation will have, with any arguments. The other passes have kernels of
+    /// their own.
     fn kernels(&self, _inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
         None
     }

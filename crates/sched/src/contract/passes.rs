@@ -3,8 +3,8 @@
 //! None of them sees the image; each sees tiles, and what it keeps between tiles is its own, bounded and merged by
 //! the scheduler in plan order.
 
-use super::{Joins, Op, Refused, Table};
-use crate::model::{Axis, Meta, Region, Shape, Tile, TileMut};
+use super::{Joins, Kernels, Op, Refused, Table};
+use crate::model::{Axis, Dtype, Meta, Region, Shape, Tile, TileMut};
 use std::any::Any;
 use std::sync::Arc;
 
@@ -20,6 +20,17 @@ pub trait Placed: Send + Sync {
         output: TileMut<'_>,
         scratch: &mut [u8],
     );
+
+    /// As [`Op::kernels`], for the output tile at `region`, made from `from`.
+    fn kernels(
+        &self,
+        _inputs: &[Dtype],
+        _output: Dtype,
+        _region: &Region,
+        _from: &[Region],
+    ) -> Option<Kernels> {
+        None
+    }
 }
 
 /// A reduction along one axis. The scheduler feeds slabs in rising order, so sums do not depend on the tiling.
@@ -38,6 +49,18 @@ pub trait Fold: Send + Sync {
 
     /// Turns the state into output voxels; `count` is the extent of the axis.
     fn finish(&self, count: u64, state: &[u8], output: TileMut<'_>);
+
+    /// Kernels that make of a slab of that type and shape (`Slot::Input(0)`) one result: the state that
+    /// [`start`](Self::start) and [`add`](Self::add) would give for it alone. `None`: the slab is added by the CPU. May
+    /// depend on the shape: sums that must keep their order can be made where a slab holds the whole axis.
+    fn kernels(&self, _slab: Dtype, _shape: &Shape) -> Option<Kernels> {
+        None
+    }
+
+    /// Adds the state of the next slab, made by [`kernels`](Self::kernels), to the state of all before it.
+    fn join(&self, _next: &[u8], _state: &mut [u8]) {
+        unreachable!("only asked of a fold that has kernels")
+    }
 }
 
 /// A statistic of part of an image that two tiles can merge.
@@ -50,6 +73,18 @@ pub trait Statistic: Send + Any {
 
     /// An empty statistic of the same pass, for another worker.
     fn empty(&self) -> Box<dyn Statistic>;
+
+    /// Kernels that make of a tile of that type and shape (`Slot::Input(0)`) the results that [`take`](Self::take) takes
+    /// in. `None`: the tile is observed by the CPU. Asked of the empty statistic of a pass.
+    fn kernels(&self, _tile: Dtype, _shape: &Shape) -> Option<Kernels> {
+        None
+    }
+
+    /// Takes in what [`kernels`](Self::kernels) made of the tile at `region`. False if that does not suffice: nothing was
+    /// taken in, and the tile is observed by the CPU.
+    fn take(&mut self, _results: &[&[u8]], _region: &Region) -> bool {
+        false
+    }
 
     /// For downcasting in [`Global::resolve`].
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
@@ -133,6 +168,18 @@ pub trait Merge: Send + Sync {
     /// Pass 1 on one tile; `region` is its place in the image of shape `image`.
     fn local(&self, inputs: &[Tile<'_>], region: &Region, image: &Shape) -> Part;
 
+    /// Kernels that make of the inputs of a tile of that shape the results that [`part`](Self::part) reads. `None`: the CPU
+    /// does it.
+    fn kernels(&self, _inputs: &[Dtype], _shape: &Shape) -> Option<Kernels> {
+        None
+    }
+
+    /// What [`local`](Self::local) would give, from what [`kernels`](Self::kernels) made; `None` if that does not suffice:
+    /// the CPU does it then.
+    fn part(&self, _results: &[&[u8]], _region: &Region, _image: &Shape) -> Option<Part> {
+        None
+    }
+
     /// The empty merge of an image of shape `image`: one of `joins`, or the operation's own.
     fn merger(&self, image: &Shape, joins: &Joins) -> Box<dyn Merger>;
 
@@ -178,6 +225,18 @@ pub trait Tally: Send + Sync {
 
     /// What was [packed](Self::pack); `None` if the bytes are not.
     fn unpack(&self, _bytes: &[u8]) -> Option<Box<dyn Any + Send>> {
+        None
+    }
+
+    /// Kernels that make of the inputs of a tile of that shape the results that [`part`](Self::part) reads. `None`: the CPU
+    /// does it.
+    fn kernels(&self, _inputs: &[Dtype], _shape: &Shape) -> Option<Kernels> {
+        None
+    }
+
+    /// What [`local`](Self::local) would give, from what [`kernels`](Self::kernels) made; `None` if that does not suffice:
+    /// the CPU does it then.
+    fn part(&self, _results: &[&[u8]], _region: &Region) -> Option<Box<dyn Any + Send>> {
         None
     }
 

@@ -87,6 +87,9 @@ fn temp_layout(stage: &Stage) -> Layout {
     Layout { chunk, shard: None, scratch: 0, ns_per_voxel: 0.3 }
 }
 
+/// Bytes of small planes that a device is given together.
+const TOGETHER: u64 = 4 << 20;
+
 /// How what a stage writes is cut.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
@@ -272,6 +275,7 @@ fn one(
             levels: levels.to_vec(),
             scratch,
             seconds: choice.seconds,
+            compared: None,
             why,
             placement: Placement::Only,
             stage,
@@ -380,6 +384,7 @@ fn tile_shapes(
 ) -> Vec<Shape> {
     let image = stage.domain.shape;
     let sample = stage.domain.dtype.size().max(Dtype::F32.size()) as u64;
+    let plane = voxels(&[1, 1, image[2], image[3], image[4]]).saturating_mul(sample);
     let per_axis: PerAxis<Vec<u64>> = std::array::from_fn(|a| {
         let n = image[a].max(1);
         if spanned == Some(a) {
@@ -398,6 +403,12 @@ fn tile_shapes(
         if a < 2 {
             let read = grids.iter().map(|g| g.chunk[a]).max().unwrap_or(1).min(n);
             sizes.extend([unit, unit.div_ceil(read) * read, read.div_ceil(unit) * unit].map(|s| s.min(n)));
+            // Small planes go to a device together.
+            let mut size = unit;
+            while options.device.is_some() && size < n && size * plane <= TOGETHER {
+                size *= 2;
+                sizes.insert(size.min(n));
+            }
         } else {
             let mut size = unit;
             loop {

@@ -9,7 +9,7 @@ use crate::contract::{Fold, Footprint, Layout, Op, Pass};
 use crate::model::{Grid, NDIM, PerAxis, Region, Shape, voxels};
 
 /// Bytes per nanosecond that one core copies between buffers.
-const COPY_BYTES_PER_NS: f64 = 10.0;
+pub(crate) const COPY_BYTES_PER_NS: f64 = 10.0;
 /// Cost of one tile besides its voxels: admission, hand-over, allocation.
 const TILE_NS: f64 = 40_000.0;
 /// A tile whose buffers exceed this share of the last-level cache runs from DRAM.
@@ -183,6 +183,16 @@ pub(crate) fn work_ns(
         + ending
         + encode * voxels(&stage.output.shape) as f64
         + tiles * TILE_NS
+}
+
+/// Nanoseconds of one core for the steps of a stage alone, and for the end if it is one of them.
+pub(crate) fn steps_ns(stage: &Stage, tiling: &Tiling, bytes: &TileBytes, end: Option<&dyn Op>) -> f64 {
+    let Some(middle) = middle(tiling) else { return 0.0 };
+    let demand = demand::demand(stage, &middle);
+    let full = voxels(&tiling.image) as f64 / (middle.voxels().max(1) as f64);
+    let slow = if bytes.total + bytes.group > CACHE_BYTES { DRAM_FACTOR } else { 1.0 };
+    let ending = end.map_or(0.0, Op::ns_per_voxel) * voxels(&tiling.image) as f64;
+    compute_ns(stage, &demand) * full * slow + ending
 }
 
 /// Nanoseconds of one core that a stage spends on voxels outside of its tiles: the price of fusing its steps.

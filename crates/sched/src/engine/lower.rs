@@ -1,34 +1,63 @@
 //! The steps of a tile as one job of a device: where every buffer lies in its memory, and which kernels run.
 //!
 //! As on the CPU, every step's result is padded anew at the image's edge, by a kernel; and what no later step reads makes
-//! room for what comes.
+//! room for what comes. Where a tile ends in something else than an image, the kernels of that end come last.
 
 use super::demand::{self, Demand};
-use super::stage::{Stage, Value};
-use crate::contract::device::{Argument, Job, Launch, Place, Slot, Span};
+use super::stage::{Node, Stage, Value};
+use crate::contract::Pass;
+use crate::contract::device::{Argument, Buffer, Download, Job, Kernels, Launch, Place, Threads, Work};
 use crate::dispatch;
-use crate::model::{Border, Dtype, Element, NDIM, PerAxis, Region, Shape, voxels};
+use crate::model::{Border, Dtype, Element, NDIM, Region, Shape, voxels};
 use std::collections::BTreeMap;
 
 /// A job, and what its inputs and outputs are: a value's slot and the number of the buffer.
 pub(crate) struct Lowered {
     pub(crate) job: Job,
     pub(crate) inputs: Vec<(usize, usize)>,
+    /// Of the values that come back; none where the results of an end do.
     pub(crate) outputs: Vec<(usize, usize)>,
 }
 
+/// The kernels of an end, for roots of these types and a tile of that shape; none where the roots come back.
+pub(crate) type Ending<'a> = &'a dyn Fn(&[Dtype], &Shape) -> Option<Kernels>;
+
+/// An end without kernels.
+pub(crate) const NO_END: Ending<'_> = &|_, _| None;
+
+/// What a node's kernels are asked for, for one tile.
+pub(crate) fn kernels_of(stage: &Stage, demand: &Demand, n: usize, node: &Node) -> Option<Kernels> {
+    let inside = &demand.holds[stage.slot(Value::Node(n))].inside;
+    let dtypes: Vec<Dtype> = node.inputs.iter().map(|&input| stage.meta(input).dtype).collect();
+    match node.op.pass() {
+        Pass::Placed(placed) => {
+            let from: Vec<Region> = demand.reads[n].iter().map(|(_, region)| *region).collect();
+            placed.kernels(&dtypes, node.meta.dtype, inside, &from)
+        }
+        Pass::Local | Pass::Global(_) => node.op.kernels(&dtypes, node.meta.dtype, &inside.shape),
+        _ => None,
+    }
+}
+
+/// What the end of a stage is given on a device, for one tile.
+pub(crate) fn ending_of(stage: &Stage, tile: &Region, ending: Ending<'_>) -> Option<Kernels> {
+    let dtypes: Vec<Dtype> = stage.roots.iter().map(|&root| stage.meta(root).dtype).collect();
+    if tile.is_empty() { None } else { ending(&dtypes, &tile.shape) }
+}
+
 /// The job of one tile; `None` if a step has no kernels.
-pub(crate) fn lower(stage: &Stage, demand: &Demand) -> Option<Lowered> {
+pub(crate) fn lower(stage: &Stage, demand: &Demand, ending: Option<&Kernels>) -> Option<Lowered> {
     let last = demand::last_reads(stage);
     let mut memory = Memory::default();
     let mut out = Lowered { job: Job::default(), inputs: Vec::new(), outputs: Vec::new() };
     let mut held: Vec<Vec<Place>> = Vec::with_capacity(stage.slots());
     for (k, feed) in stage.feeds.iter().enumerate() {
-        let read = stage.nodes.iter().any(|node| node.inputs.contains(&Value::Feed(k)));
+        let ends = ending.is_some() && stage.roots.contains(&Value::Feed(k));
+        let read = ends || stage.nodes.iter().any(|node| node.inputs.contains(&Value::Feed(k)));
         let buffers = if read { &demand.holds[k].buffers[..] } else { &[] };
         held.push(buffers.iter().map(|b| memory.place(feed.meta.dtype, b.region.shape)).collect());
         for (b, place) in held[k].iter().enumerate() {
-            out.job.uploads.push(span(place));
+            out.job.uploads.push(place.span());
             out.inputs.push((k, b));
         }
     }
@@ -43,37 +72,22 @@ pub(crate) fn lower(stage: &Stage, demand: &Demand) -> Option<Lowered> {
                 let s = stage.slot(input);
                 from.push(part(&held[s][*buffer], &demand.holds[s].buffers[*buffer].region, region));
             }
-            let dtypes: Vec<Dtype> = from.iter().map(|place| place.dtype).collect();
-            let kernels = node.op.kernels(&dtypes, dtype, &hold.inside.shape)?;
             let to = part(&places[0], &hold.buffers[0].region, &hold.inside);
-            let scratch: Vec<Place> =
-                kernels.scratch.iter().map(|(dtype, shape)| memory.place(*dtype, *shape)).collect();
-            let find = |slot: &Slot| match *slot {
-                Slot::Input(i) => from.get(i).cloned(),
-                Slot::Scratch(i) => scratch.get(i).cloned(),
-                Slot::Output => Some(to.clone()),
-            };
-            for sweep in &kernels.sweeps {
-                out.job.launches.push(Launch {
-                    kernel: sweep.kernel.clone(),
-                    step: node.step,
-                    from: sweep.from.iter().map(find).collect::<Option<_>>()?,
-                    to: find(&sweep.to)?,
-                    arguments: sweep.arguments.clone(),
-                });
-            }
-            scratch.iter().for_each(|place| memory.give(place));
+            let kernels = kernels_of(stage, demand, n, node)?;
+            let buffer = |buffer: &Buffer| memory.place(buffer.dtype, buffer.shape);
+            let placed = kernels.add(&mut out.job, node.step, &from, Some(&to), buffer)?;
+            placed.scratch.iter().for_each(|place| memory.give(place));
         }
         let first = &hold.buffers[0];
         for (b, (buffer, place)) in hold.buffers.iter().zip(&places).enumerate() {
             if b == 0 && buffer.border.is_none() || buffer.region.is_empty() {
                 continue;
             }
-            out.job.launches.push(Launch {
+            let launch = Launch {
                 kernel: format!("place_{}", dtype.size()),
                 step: node.step,
                 from: vec![places[0].clone()],
-                to: place.clone(),
+                to: vec![place.clone()],
                 arguments: around(
                     &buffer.region,
                     &first.region,
@@ -83,7 +97,10 @@ pub(crate) fn lower(stage: &Stage, demand: &Demand) -> Option<Lowered> {
                     dtype,
                     b == 0,
                 ),
-            });
+                threads: Threads::Voxels,
+                weight: 1.0,
+            };
+            out.job.work.push(Work::Launch(launch));
         }
         held.push(places);
         for (s, places) in held.iter_mut().enumerate() {
@@ -92,11 +109,24 @@ pub(crate) fn lower(stage: &Stage, demand: &Demand) -> Option<Lowered> {
             }
         }
     }
+    if let Some(kernels) = ending {
+        let roots = stage.roots.iter().zip(&demand.roots);
+        let from: Vec<Place> = roots
+            .map(|(root, (buffer, region))| {
+                let s = stage.slot(*root);
+                part(&held[s][*buffer], &demand.holds[s].buffers[*buffer].region, region)
+            })
+            .collect();
+        let buffer = |buffer: &Buffer| memory.place(buffer.dtype, buffer.shape);
+        kernels.add(&mut out.job, stage.end.step()?, &from, None, buffer)?;
+        out.job.bytes = memory.end;
+        return Some(out);
+    }
     for root in &stage.roots {
         let slot = stage.slot(*root);
         if matches!(root, Value::Node(_)) && !out.outputs.iter().any(|(s, _)| *s == slot) {
             for (b, place) in held[slot].iter().enumerate() {
-                out.job.downloads.push(span(place));
+                out.job.downloads.push(Download { span: place.span(), counted: None });
                 out.outputs.push((slot, b));
             }
         }
@@ -147,10 +177,6 @@ fn part(buffer: &Place, full: &Region, region: &Region) -> Place {
     Place { at: buffer.at + skipped * buffer.dtype.size() as u64, shape: region.shape, ..buffer.clone() }
 }
 
-fn span(place: &Place) -> Span {
-    Span { at: place.at, len: voxels(&place.shape) * place.dtype.size() as u64 }
-}
-
 /// The memory of a job: what is given back is taken again.
 #[derive(Default)]
 struct Memory {
@@ -164,10 +190,6 @@ const ALIGN: u64 = 256;
 
 impl Memory {
     fn place(&mut self, dtype: Dtype, shape: Shape) -> Place {
-        let mut strides: PerAxis<u64> = [1; NDIM];
-        for a in (0..NDIM - 1).rev() {
-            strides[a] = strides[a + 1] * shape[a + 1].max(1);
-        }
         let bytes = Self::bytes(dtype, &shape);
         let fits = self.holes.iter().find(|(_, len)| **len >= bytes).map(|(at, len)| (*at, *len));
         let at = match fits {
@@ -183,7 +205,7 @@ impl Memory {
                 self.end - bytes
             }
         };
-        Place { dtype, at, shape, strides }
+        Place::packed(dtype, at, shape)
     }
 
     fn bytes(dtype: Dtype, shape: &Shape) -> u64 {

@@ -31,6 +31,8 @@ pub struct Options {
     pub joins: Joins,
     /// Where stages are computed whose steps all have kernels there; `None`: nowhere but on the CPU.
     pub device: Option<Arc<dyn Device>>,
+    /// Whether it computes all that it can; else only what it is expected to do faster than the CPU.
+    pub always: bool,
 }
 
 /// Why there is no plan.
@@ -91,6 +93,8 @@ pub(crate) struct Planned {
     /// Bytes of codecs and stores.
     pub(crate) scratch: u64,
     pub(crate) seconds: f64,
+    /// Seconds at the other place, if there is a choice: on the CPU for a stage on the device.
+    pub(crate) compared: Option<f64>,
     pub(crate) why: String,
     pub(crate) placement: Placement,
 }
@@ -167,7 +171,8 @@ impl Plan {
             let host = device.host_bytes();
             for stage in &mut stages {
                 let taken = base + stage.scratch + stage.pool_bytes;
-                device_run::place(&graph, stage, &**device, options.memory.saturating_sub(taken));
+                let room = options.memory.saturating_sub(taken);
+                device_run::place(&graph, stage, &**device, room, &options);
             }
             let used = stages.iter().any(|s| matches!(s.placement, Placement::Device { .. }));
             host_bytes = if used { host } else { 0 };
@@ -199,6 +204,11 @@ impl Plan {
     pub fn rounds(&self) -> u64 {
         let counts = |p: &&Planned| !matches!(p.stage.end, End::Observe(..));
         self.stages.iter().filter(counts).map(|planned| planned.passes(&self.graph)).sum()
+    }
+
+    /// Whether a stage is computed on the device.
+    pub(crate) fn on_device(&self) -> bool {
+        self.stages.iter().any(|stage| matches!(stage.placement, Placement::Device { .. }))
     }
 
     /// The graph that the plan computes.

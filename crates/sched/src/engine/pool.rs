@@ -2,10 +2,14 @@
 //! from here and goes back here.
 //!
 //! Buffers are anonymous mappings (the allocator would keep or split them in its own way), rounded up to a few sizes
-//! per power of two so that they fit again. What lies idle is unmapped when a new buffer would exceed the limit.
+//! per power of two so that they fit again. What lies idle is unmapped when a new buffer would exceed the limit. Where a
+//! device computes, buffers are memory that it copies to and from by itself, so that chunks are decoded into it and
+//! results encoded from it.
 
 #![allow(unsafe_code)]
 
+use crate::contract::Device;
+use crate::contract::device::HostMemory;
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -48,7 +52,12 @@ pub(crate) struct Pool {
     limit: u64,
     /// Where idle buffers come from at the start, and go to at the end.
     kept: Option<Buffers>,
+    /// Whose memory large buffers are.
+    device: Option<Arc<dyn Device>>,
 }
+
+/// Smaller buffers are not worth a device's own memory.
+const LEAST_HOSTED: u64 = 64 << 10;
 
 /// A buffer of at least the bytes asked for, aligned to a page, with any content; returns to its pool when dropped.
 pub(crate) struct Buffer {
@@ -59,14 +68,15 @@ pub(crate) struct Buffer {
 
 impl Pool {
     /// Keeps live and idle bytes together under `limit` as long as live bytes alone allow it.
-    pub(crate) fn new(limit: u64, kept: Option<Buffers>) -> Arc<Self> {
+    /// `device`: where the run computes, if it is another place than the CPU.
+    pub(crate) fn new(limit: u64, kept: Option<Buffers>, device: Option<Arc<dyn Device>>) -> Arc<Self> {
         let by_size = kept.as_ref().map_or_else(BTreeMap::new, |kept| {
             std::mem::take(&mut *kept.0.lock().unwrap_or_else(PoisonError::into_inner))
         });
         let idle = by_size.iter().map(|(size, all)| size * all.len() as u64).sum();
         let mut state = Idle { by_size, idle, live: 0 };
         state.shrink(limit);
-        Arc::new(Self { state: Mutex::new(state), limit, kept })
+        Arc::new(Self { state: Mutex::new(state), limit, kept, device })
     }
 
     /// A buffer of `bytes` bytes.
@@ -85,6 +95,10 @@ impl Pool {
         }
         state.shrink(self.limit);
         drop(state);
+        let hosted = self.device.as_ref().filter(|_| size >= LEAST_HOSTED);
+        if let Some(memory) = hosted.and_then(|device| device.host_memory(size)) {
+            return Ok(Mapping { memory: Memory::Hosted(memory), size });
+        }
         Mapping::new(size).inspect_err(|_| self.state.lock().expect("pool lock").live -= size)
     }
 
@@ -146,10 +160,17 @@ impl DerefMut for Buffer {
     }
 }
 
-/// One anonymous, private, readable and writable mapping.
+/// Memory of a buffer.
 struct Mapping {
-    start: NonNull<u8>,
+    memory: Memory,
     size: u64,
+}
+
+enum Memory {
+    /// An anonymous, private, readable and writable mapping.
+    Mapped(NonNull<u8>),
+    /// A device's.
+    Hosted(Box<dyn HostMemory>),
 }
 
 // SAFETY: a mapping is plain memory owned by this value; nothing in it is tied to a thread.
@@ -180,24 +201,37 @@ impl Mapping {
             // SAFETY: the range was just mapped; the call is a hint and may fail.
             unsafe { libc::madvise(start, len, libc::MADV_HUGEPAGE) };
         }
-        Ok(Self { start: NonNull::new(start.cast()).ok_or(refused)?, size })
+        let memory = Memory::Mapped(NonNull::new(start.cast()).ok_or(refused)?);
+        Ok(Self { memory, size })
     }
 
     fn bytes(&self) -> &[u8] {
-        // SAFETY: the mapping is `size` initialised (zero) bytes, alive as long as `self`.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.size as usize) }
+        match &self.memory {
+            // SAFETY: the mapping is `size` initialised (zero) bytes, alive as long as `self`.
+            Memory::Mapped(start) => unsafe {
+                std::slice::from_raw_parts(start.as_ptr(), self.size as usize)
+            },
+            Memory::Hosted(memory) => memory.bytes(),
+        }
     }
 
     fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above, and `&mut self` makes the access exclusive.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.size as usize) }
+        match &mut self.memory {
+            // SAFETY: as above, and `&mut self` makes the access exclusive.
+            Memory::Mapped(start) => unsafe {
+                std::slice::from_raw_parts_mut(start.as_ptr(), self.size as usize)
+            },
+            Memory::Hosted(memory) => memory.bytes_mut(),
+        }
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: exactly the range that `new` mapped; no reference to it outlives `self`.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.size as usize) };
+        if let Memory::Mapped(start) = &self.memory {
+            // SAFETY: exactly the range that `new` mapped; no reference to it outlives `self`.
+            unsafe { libc::munmap(start.as_ptr().cast(), self.size as usize) };
+        }
     }
 }
 
@@ -207,7 +241,7 @@ mod tests {
 
     #[test]
     fn buffers_come_back() {
-        let pool = Pool::new(1 << 20, None);
+        let pool = Pool::new(1 << 20, None, None);
         let first = pool.take(100_000).unwrap().as_ptr();
         assert_eq!(pool.take(100_001).unwrap().as_ptr(), first);
     }
@@ -215,17 +249,17 @@ mod tests {
     #[test]
     fn buffers_come_back_in_the_next_run() {
         let kept = Buffers::default();
-        let run = |limit| Pool::new(limit, Some(kept.clone())).take(100_000).unwrap().as_ptr();
+        let run = |limit| Pool::new(limit, Some(kept.clone()), None).take(100_000).unwrap().as_ptr();
         let first = run(1 << 20);
         assert_eq!(run(1 << 20), first);
         // What does not fit the next run's limit is given back to the system.
-        drop(Pool::new(1000, Some(kept.clone())));
+        drop(Pool::new(1000, Some(kept.clone()), None));
         assert!(kept.0.lock().unwrap().is_empty());
     }
 
     #[test]
     fn idle_bytes_stay_under_the_limit() {
-        let pool = Pool::new(300_000, None);
+        let pool = Pool::new(300_000, None, None);
         drop(pool.take(200_000));
         let _other = pool.take(150_000).unwrap();
         let state = pool.state.lock().unwrap();
@@ -234,7 +268,7 @@ mod tests {
 
     #[test]
     fn an_absurd_request_is_an_error() {
-        assert!(Pool::new(0, None).take(1 << 60).is_err());
+        assert!(Pool::new(0, None, None).take(1 << 60).is_err());
     }
 
     #[test]

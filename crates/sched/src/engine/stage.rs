@@ -56,6 +56,17 @@ pub(crate) enum End {
     Tally(usize),
 }
 
+impl End {
+    /// The step that takes what the stage computes, if one does.
+    pub(crate) fn step(self) -> Option<usize> {
+        match self {
+            Self::Write => None,
+            Self::Fold(step) | Self::Observe(step, _) | Self::Merge(step) => Some(step),
+            Self::Propagate(step) | Self::Tally(step) => Some(step),
+        }
+    }
+}
+
 #[derive(Clone)]
 pub(crate) struct Stage {
     pub(crate) feeds: Vec<Feed>,

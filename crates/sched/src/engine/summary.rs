@@ -70,15 +70,26 @@ pub enum RunsOn {
     Cpu {
         /// Why not on the device.
         because: String,
+        /// Modelled seconds on the device, if it could.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        device_seconds: Option<f64>,
     },
     /// On the device.
     Device {
         /// Its name.
         name: String,
-        /// Bytes of its memory that a tile needs.
+        /// Bytes of its memory that a tile needs, or each of its parts.
         tile_bytes: u64,
         /// Tiles that are there at one time.
         tiles: usize,
+        /// Parts that a tile is computed in there; 1 unless its memory is too small.
+        parts: u64,
+        /// Bytes of its memory that all tiles share.
+        shared_bytes: u64,
+        /// All bytes of its memory that the stage takes.
+        bytes: u64,
+        /// Modelled seconds on the CPU.
+        cpu_seconds: f64,
     },
 }
 
@@ -185,16 +196,24 @@ impl Plan {
             },
             seconds: planned.seconds,
             why: planned.why.clone(),
-            runs_on: self.runs_on(&planned.placement),
+            runs_on: self.runs_on(planned),
         }
     }
 
-    fn runs_on(&self, placement: &Placement) -> Option<RunsOn> {
-        match (placement, &self.options.device) {
-            (Placement::Cpu(because), _) => Some(RunsOn::Cpu { because: because.clone() }),
-            (Placement::Device { bytes, jobs }, Some(device)) => {
-                Some(RunsOn::Device { name: device.name().to_owned(), tile_bytes: *bytes, tiles: *jobs })
+    fn runs_on(&self, planned: &Planned) -> Option<RunsOn> {
+        match (&planned.placement, &self.options.device) {
+            (Placement::Cpu(because), _) => {
+                Some(RunsOn::Cpu { because: because.clone(), device_seconds: planned.compared })
             }
+            (Placement::Device { bytes, jobs, parts, constants }, Some(device)) => Some(RunsOn::Device {
+                name: device.name().to_owned(),
+                tile_bytes: *bytes,
+                tiles: *jobs,
+                parts: *parts,
+                shared_bytes: *constants,
+                bytes: bytes * *jobs as u64 + constants * device.cards() as u64,
+                cpu_seconds: planned.compared.unwrap_or_default(),
+            }),
             _ => None,
         }
     }
@@ -276,12 +295,21 @@ impl fmt::Display for Summary {
             writeln!(f, "  time    {:.2} s (modelled)", s.seconds)?;
             match &s.runs_on {
                 None => {}
-                Some(RunsOn::Cpu { because }) => writeln!(f, "  runs    on the CPU: {because}")?,
-                Some(RunsOn::Device { name, tile_bytes, tiles }) => {
+                Some(RunsOn::Cpu { because, .. }) => writeln!(f, "  runs    on the CPU: {because}")?,
+                Some(RunsOn::Device { name, tile_bytes, tiles, parts, shared_bytes, bytes, cpu_seconds }) => {
+                    let cut = match parts {
+                        1 => String::new(),
+                        parts => format!(", each tile in {parts} parts"),
+                    };
+                    let shared = match shared_bytes {
+                        0 => String::new(),
+                        bytes => format!(" + {} for all", human(*bytes)),
+                    };
                     writeln!(
                         f,
-                        "  runs    on {name}: {tiles} at a time × {} of its memory",
-                        human(*tile_bytes)
+                        "  runs    on {name}: {tiles} at a time × {}{shared} = {} of its memory{cut}; the CPU would take {cpu_seconds:.2} s",
+                        human(*tile_bytes),
+                        human(*bytes)
                     )?;
                 }
             }

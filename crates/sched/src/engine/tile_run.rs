@@ -1,11 +1,11 @@
 //! Forward: computes one tile of a stage in memory.
 
-use super::demand::{self, Demand, Padded};
+use super::demand::{self, Demand, Hold, Padded};
 use super::pad;
 use super::pool::{Buffer, OutOfMemory, Pool};
 use super::stage::{Stage, Value};
 use crate::contract::Pass;
-use crate::model::{Dtype, NDIM, Region, Tile, TileMut};
+use crate::model::{Dtype, NDIM, Region, Shape, Tile, TileMut};
 use std::sync::Arc;
 
 /// A decoded chunk, shared by all tiles that read it.
@@ -164,20 +164,7 @@ pub(crate) fn compute(
                 node.op.cpu(&inputs, tile.part(&back), &mut scratch);
             }
         }
-        if let Some(border) = hold.buffers[0].border {
-            pad::fill(&mut out.tile_mut(), &hold.buffers[0].region, &hold.inside, &node.meta.shape, border);
-        }
-        let mut blocks = vec![out];
-        for buffer in &hold.buffers[1..] {
-            let mut copy = block(pool, buffer.region, node.meta.dtype)?;
-            let mut tile = copy.tile_mut();
-            pad::copy_common(&mut tile, &buffer.region, &blocks[0].tile(), &blocks[0].region);
-            if let Some(border) = buffer.border {
-                pad::fill(&mut tile, &buffer.region, &hold.inside, &node.meta.shape, border);
-            }
-            blocks.push(copy);
-        }
-        values.push(Some(Arc::new(blocks)));
+        values.push(Some(Arc::new(padded(pool, hold, out, &node.meta.shape)?)));
         for (s, value) in values.iter_mut().enumerate() {
             if last[s] == n {
                 *value = None;
@@ -185,4 +172,27 @@ pub(crate) fn compute(
         }
     }
     Ok(stage.roots.iter().map(|&r| values[stage.slot(r)].clone().expect("roots are kept")).collect())
+}
+
+/// All buffers of a value, from the one that holds its voxels inside the image; each padded by its rule.
+pub(crate) fn padded(
+    pool: &Arc<Pool>,
+    hold: &Hold,
+    mut out: Block,
+    image: &Shape,
+) -> Result<Vec<Block>, OutOfMemory> {
+    if let Some(border) = hold.buffers[0].border {
+        pad::fill(&mut out.tile_mut(), &hold.buffers[0].region, &hold.inside, image, border);
+    }
+    let mut blocks = vec![out];
+    for buffer in &hold.buffers[1..] {
+        let mut copy = block(pool, buffer.region, blocks[0].dtype)?;
+        let mut tile = copy.tile_mut();
+        pad::copy_common(&mut tile, &buffer.region, &blocks[0].tile(), &blocks[0].region);
+        if let Some(border) = buffer.border {
+            pad::fill(&mut tile, &buffer.region, &hold.inside, image, border);
+        }
+        blocks.push(copy);
+    }
+    Ok(blocks)
 }

@@ -1,12 +1,15 @@
 //! A device whose memory is a vector: it runs the toys' kernels voxel by voxel, and nothing else.
 
-use crate::stores::{How, Image, run, run_on};
+use crate::stores::{How, Image, JOINS, run, run_on};
 use crate::toys::{Cut, Mix, Shrink, whole};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use voxtile_sched::contract::device::{Argument, Device, DeviceError, Job, Launch, Place, Sweep};
-use voxtile_sched::engine::{Graph, Input, RunError, RunsOn};
-use voxtile_sched::model::{Border, Grid, Halo, NDIM, PerAxis};
+use voxtile_sched::contract::device::{
+    Argument, Device, Job, Launch, Place, Ran, Rates, Stopped, Sweep, Work,
+};
+use voxtile_sched::contract::{Layout, Source, StoreError};
+use voxtile_sched::engine::{Graph, Input, Options, Plan, RunError, RunsOn};
+use voxtile_sched::model::{Border, Grid, Halo, Meta, NDIM, PerAxis, Shape, TileMut, voxels};
 
 /// The device, and the jobs that it ran.
 #[derive(Debug)]
@@ -16,11 +19,23 @@ pub(crate) struct Bench {
     copied: AtomicU64,
     /// Fails at the first job.
     broken: bool,
+    /// Bytes that it really has.
+    room: u64,
+    /// Bytes per nanosecond of its memory.
+    speed: f64,
 }
 
 impl Bench {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { memory: 1 << 30, jobs: AtomicU64::new(0), copied: AtomicU64::new(0), broken: false })
+        let none = || AtomicU64::new(0);
+        Arc::new(Self {
+            memory: 1 << 30,
+            jobs: none(),
+            copied: none(),
+            broken: false,
+            room: 1 << 30,
+            speed: 4000.0,
+        })
     }
 }
 
@@ -88,9 +103,15 @@ impl Device for Bench {
     fn host_bytes(&self) -> u64 {
         1 << 20
     }
-    fn run(&self, job: &Job, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<(), DeviceError> {
+    fn rates(&self) -> Rates {
+        Rates { upload: 50.0, download: 50.0, memory: self.speed, launch_ns: 1.0, pin: 1e6 }
+    }
+    fn run(&self, job: &Job, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) -> Result<Ran, Stopped> {
         if self.broken {
-            return Err("the bench is broken".into());
+            return Err(Stopped::Failed("the bench is broken".into()));
+        }
+        if job.bytes > self.room {
+            return Err(Stopped::NoRoom(format!("{} bytes are too many", job.bytes).into()));
         }
         // What was there before is garbage.
         let mut memory = vec![0x5A; job.bytes as usize];
@@ -99,19 +120,28 @@ impl Device for Bench {
         for (span, input) in job.uploads.iter().zip(inputs) {
             memory[span.at as usize..][..span.len as usize].copy_from_slice(input);
         }
-        for launch in &job.launches {
-            for index in Grid::new(launch.to.shape, [1; NDIM]).iter() {
+        for work in &job.work {
+            let launch = match work {
+                Work::Fill(span, byte) => {
+                    memory[span.at as usize..][..span.len as usize].fill(*byte);
+                    continue;
+                }
+                Work::Launch(launch) => launch,
+            };
+            let to = &launch.to[0];
+            for index in Grid::new(to.shape, [1; NDIM]).iter() {
                 let p = index.map(|n| n as i64);
                 if let Some(value) = made(launch, &memory, p) {
-                    let to = offset(&launch.to, p);
+                    let to = offset(to, p);
                     memory[to..to + 4].copy_from_slice(&value.to_ne_bytes());
                 }
             }
         }
-        for (span, output) in job.downloads.iter().zip(outputs) {
+        for (download, output) in job.downloads.iter().zip(outputs) {
+            let span = download.span;
             output.copy_from_slice(&memory[span.at as usize..][..span.len as usize]);
         }
-        Ok(())
+        Ok(Ran { written: job.downloads.iter().map(|d| d.span.len).collect(), ..Ran::default() })
     }
 }
 
@@ -155,7 +185,7 @@ fn a_stage_with_a_step_that_has_no_kernel_is_computed_on_the_cpu() {
     let bench = Bench::new();
     let (_, _, summary) = run_on(graph, &[input], How::default(), Some(bench.clone())).unwrap();
     assert_eq!(bench.jobs.load(Relaxed), 0);
-    let Some(RunsOn::Cpu { because }) = &summary.stages[0].runs_on else { panic!("{summary:?}") };
+    let Some(RunsOn::Cpu { because, .. }) = &summary.stages[0].runs_on else { panic!("{summary:?}") };
     assert_eq!(because, "`shrink by two` has no kernel from i32 to i32");
 }
 
@@ -168,7 +198,7 @@ fn what_does_not_fit_the_device_or_the_budget_is_computed_on_the_cpu() {
         let (got, _, summary) = run_on(graph, std::slice::from_ref(&input), how, Some(bench)).unwrap();
         assert_eq!(got.samples(), wanted.samples());
         match summary.stages[0].runs_on.clone() {
-            Some(RunsOn::Cpu { because }) => because,
+            Some(RunsOn::Cpu { because, .. }) => because,
             other => panic!("{other:?}"),
         }
     };
@@ -201,4 +231,108 @@ fn a_device_that_fails_ends_the_run_with_its_own_words() {
         Err(RunError::Device { source, .. }) => assert_eq!(source.to_string(), "the bench is broken"),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_tile_that_is_too_large_is_computed_in_parts_as_planned() {
+    let input = Image::noise([1, 1, 16, 16, 16], "zyx", 4);
+    let how = How { tile: [None, None, Some(16), Some(16), Some(16)], ..How::default() };
+    let (graph, wanted) = chain(&input);
+    let bench = Arc::new(Bench { memory: 40_000, room: 40_000, ..Arc::into_inner(Bench::new()).unwrap() });
+    let (got, report, summary) = run_on(graph, &[input], how, Some(bench.clone())).unwrap();
+    assert_eq!(got.samples(), wanted.samples());
+    match &summary.stages[0].runs_on {
+        Some(RunsOn::Device { parts, tile_bytes, bytes, .. }) => {
+            assert!(*parts > 1 && *tile_bytes <= 40_000 && *bytes <= 40_000, "{summary}");
+            // Parts at the edges of the image may have been small enough before.
+            let jobs = bench.jobs.load(Relaxed);
+            assert!(jobs > report.tiles && jobs <= report.tiles * parts, "{jobs}: {summary}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn memory_that_others_have_taken_meanwhile_makes_parts_too() {
+    let input = Image::noise([1, 1, 16, 16, 16], "zyx", 4);
+    for how in [How::default(), How { tile: [None, None, Some(7), Some(16), Some(16)], ..How::default() }] {
+        let (graph, wanted) = chain(&input);
+        // The plan sees more than there is.
+        let bench = Arc::new(Bench { room: 20_000, ..Arc::into_inner(Bench::new()).unwrap() });
+        let (got, report, _) = run_on(graph, std::slice::from_ref(&input), how, Some(bench.clone())).unwrap();
+        assert_eq!(got.samples(), wanted.samples());
+        assert!(bench.jobs.load(Relaxed) > report.tiles);
+    }
+    let (graph, _) = chain(&input);
+    let none = Arc::new(Bench { room: 100, ..Arc::into_inner(Bench::new()).unwrap() });
+    match run_on(graph, &[input], How::default(), Some(none)).map(|_| ()) {
+        Err(RunError::Device { source, .. }) => assert!(source.to_string().contains("too many"), "{source}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_device_is_taken_where_it_is_expected_to_be_faster() {
+    let input = Image::noise([1, 1, 16, 16, 16], "zyx", 4);
+    let placed = |speed: f64, always: bool| {
+        let (graph, _) = chain(&input);
+        let bench = Arc::new(Bench { speed, ..Arc::into_inner(Bench::new()).unwrap() });
+        let how = How { always, ..How::default() };
+        let (_, _, summary) = run_on(graph, std::slice::from_ref(&input), how, Some(bench)).unwrap();
+        (summary.stages[0].runs_on.clone(), summary.stages[0].seconds)
+    };
+    let (Some(RunsOn::Device { cpu_seconds, .. }), seconds) = placed(4000.0, false) else { panic!("fast") };
+    assert!(seconds < cpu_seconds, "{seconds} {cpu_seconds}");
+    let (Some(RunsOn::Cpu { because, device_seconds }), seconds) = placed(1e-6, false) else {
+        panic!("slow")
+    };
+    assert!(device_seconds > Some(seconds) && because.starts_with("bench would take"), "{because}");
+    // Whoever asks for it gets it.
+    let (Some(RunsOn::Device { cpu_seconds, .. }), seconds) = placed(1e-6, true) else { panic!("asked for") };
+    assert!(seconds > cpu_seconds);
+}
+
+/// An image that nobody holds.
+struct Vast(Meta);
+
+impl Source for Vast {
+    fn meta(&self) -> &Meta {
+        &self.0
+    }
+    fn chunk(&self) -> Shape {
+        [1, 1, 128, 128, 128]
+    }
+    fn name(&self) -> String {
+        "vast".to_owned()
+    }
+    fn scratch(&self) -> u64 {
+        0
+    }
+    fn read(&self, _: &Shape, _: Option<Vec<u8>>, _: TileMut<'_>) -> Result<u64, StoreError> {
+        unreachable!("only planned")
+    }
+}
+
+#[test]
+fn a_volume_of_64_gib_fits_4_gib_of_the_device() {
+    let meta = Image::noise([1, 1, 1, 1, 1], "zyx", 0).meta;
+    let meta = Meta { shape: [1, 1, 2048, 2048, 4096], ..meta };
+    assert_eq!(voxels(&meta.shape) * 4, 64 << 30);
+    let mut graph = Graph::new(vec![meta.clone()]);
+    let mut last = Input::Source(0);
+    for _ in 0..3 {
+        last = graph.push(mix(4, Border::Reflect), &[last], "mix").unwrap();
+    }
+    let sources: Vec<Arc<dyn Source>> = vec![Arc::new(Vast(meta))];
+    let layout = Layout { chunk: [1, 1, 128, 128, 128], shard: None, scratch: 0, ns_per_voxel: 1.0 };
+    let bench = Arc::new(Bench { memory: 4 << 30, ..Arc::into_inner(Bench::new()).unwrap() });
+    let (memory, workers) = (16 << 30, 8);
+    let options =
+        Options { memory, workers, tile: [None; 5], joins: JOINS, device: Some(bench), always: true };
+    let summary = Plan::new(graph, &sources, &layout, &options).unwrap().summary();
+    for stage in &summary.stages {
+        let Some(RunsOn::Device { bytes, .. }) = &stage.runs_on else { panic!("{summary}") };
+        assert!(*bytes <= 4 << 30, "{summary}");
+    }
+    assert!(summary.memory_bytes <= 16 << 30);
 }

@@ -13,7 +13,7 @@ fn mix(radius: u64) -> Arc<Mix> {
 }
 
 fn options(memory: u64) -> Options {
-    Options { memory, workers: 2, tile: [None; 5], joins: JOINS, device: None }
+    Options { memory, workers: 2, tile: [None; 5], joins: JOINS, device: None, always: true }
 }
 
 /// A sink that counts, and fails at its third chunk if told to.
@@ -204,7 +204,7 @@ fn the_smallest_budget_runs_to_its_end() {
             make(),
             &[source],
             &layout,
-            &Options { memory: 1, workers: 2, tile, joins: JOINS, device: None },
+            &Options { memory: 1, workers: 2, tile, joins: JOINS, device: None, always: true },
         );
         let Err(PlanError::Budget { smallest, .. }) = refused else { panic!("no refusal") };
         let how = How { read_chunk, write_chunk, tile, memory: smallest, ..How::default() };
@@ -307,7 +307,7 @@ fn a_plan_that_is_too_large_to_hold_is_refused_with_its_numbers() {
             graph,
             &[source],
             &layout,
-            &Options { memory: 1 << 30, workers: 2, tile, joins: JOINS, device: None },
+            &Options { memory: 1 << 30, workers: 2, tile, joins: JOINS, device: None, always: true },
         )
     };
     assert!(plan(800).is_ok());

@@ -21,7 +21,7 @@ fn levels(image: &Meta, factors: &[Shape], chunk: Shape, shard: Option<Shape>) -
 }
 
 fn options(tile: PerAxis<Option<u64>>, workers: usize) -> Options {
-    Options { memory: 1 << 30, workers, tile, joins: JOINS, device: None }
+    Options { memory: 1 << 30, workers, tile, joins: JOINS, device: None, always: true }
 }
 
 proptest! {

@@ -64,6 +64,7 @@ fn how() -> impl Strategy<Value = How> {
             tile: tile.map_or([None; 5], |t| [None, None, Some(t[0]), Some(t[1]), Some(t[2])]),
             workers,
             memory: 1 << 30,
+            always: true,
         },
     )
 }

@@ -136,7 +136,7 @@ impl Output {
 }
 
 fn options(tile: PerAxis<Option<u64>>, workers: usize) -> Options {
-    Options { memory: 1 << 30, workers, tile, joins: JOINS, device: None }
+    Options { memory: 1 << 30, workers, tile, joins: JOINS, device: None, always: true }
 }
 
 /// Runs with a disk that is full after so many chunks, until the output is complete: the reports and errors.

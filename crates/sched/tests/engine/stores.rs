@@ -181,6 +181,7 @@ pub(crate) struct How {
     pub(crate) tile: PerAxis<Option<u64>>,
     pub(crate) workers: usize,
     pub(crate) memory: u64,
+    pub(crate) always: bool,
 }
 
 impl Default for How {
@@ -192,6 +193,7 @@ impl Default for How {
             tile: [None; 5],
             workers: 2,
             memory: 1 << 30,
+            always: true,
         }
     }
 }
@@ -212,7 +214,8 @@ pub(crate) fn run_on(
         inputs.iter().map(|i| Memory::new(i.clone(), how.read_chunk, None)).collect();
     let sources: Vec<Arc<dyn Source>> = memories.iter().map(|m| m.clone() as Arc<dyn Source>).collect();
     let sink = Memory::new(Image::new(graph.output_meta().clone()), how.write_chunk, how.shard);
-    let options = Options { memory: how.memory, workers: how.workers, tile: how.tile, joins: JOINS, device };
+    let (memory, workers, tile) = (how.memory, how.workers, how.tile);
+    let options = Options { memory, workers, tile, joins: JOINS, device, always: how.always };
     let plan = Plan::new(graph, &sources, sink.layout(), &options).expect("a plan");
     let report = plan.run(&sources, sink.clone(), &MemorySpill, &Hooks::default())?;
     let summary = plan.summary();

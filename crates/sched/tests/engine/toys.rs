@@ -141,7 +141,7 @@ impl Op for Join {
     fn kernels(&self, _: &[Dtype], _: Dtype, _: &Shape) -> Option<Kernels> {
         let from = vec![Slot::Input(0), Slot::Input(1)];
         let (kernel, arguments) = ("join".to_owned(), reach(&self.0.halo));
-        Some(Sweep { kernel, from, to: Slot::Output, arguments }.into())
+        Some(Sweep::new(kernel, from, vec![Slot::Output], arguments).into())
     }
 }
 

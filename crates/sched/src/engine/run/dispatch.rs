@@ -4,19 +4,21 @@
 //! the later tiles hold, the oldest one has what it needs, so it can always finish.
 
 use super::super::demand;
-use super::super::device_run::{self, Failed};
+use super::super::device_run::{self, Computed, Failed, On};
 use super::super::plan::Planned;
 use super::super::pool::rounded;
 use super::super::schedule::{Key, Schedule};
 use super::super::stage::Stage;
 use super::super::tile_run::{self, Block, Chunk};
 use super::super::tiles::TileAt;
-use super::group::{Finish, Group, Orders};
+use super::group::{Finish, Group, Orders, Taken};
 use super::levels::Levels;
 use super::units::{Cut, Notes, Turn, Turns};
 use super::{RunError, Shared};
+use crate::contract::device::Ran;
 use crate::contract::{Device, Fetch, Place, Sink, Source};
-use crate::model::{Grid, Region, TileMut, voxels};
+use crate::model::{Dtype, Grid, Region, Shape, TileMut, voxels};
+use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,7 +38,7 @@ pub(super) struct StageRun {
     pub(super) grids: Vec<Grid>,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) shared: Arc<Shared>,
-    device: Option<Arc<dyn Device>>,
+    device: Option<There>,
     pub(super) tiles: Vec<TileAt>,
     pub(super) cut: Cut,
     /// Smaller versions of what is written.
@@ -63,6 +65,21 @@ struct Entered {
     region: Region,
     places: Vec<Place>,
     turn: Turn,
+}
+
+/// A device, and what of it a stage has.
+pub(super) struct There {
+    device: Arc<dyn Device>,
+    /// Bytes of its memory for one tile.
+    room: u64,
+    /// One permit for each tile that is there at one time.
+    jobs: Arc<Semaphore>,
+}
+
+impl There {
+    pub(super) fn new(device: &Arc<dyn Device>, room: u64, jobs: usize) -> Self {
+        Self { device: device.clone(), room, jobs: Arc::new(Semaphore::new(jobs)) }
+    }
 }
 
 /// Fills the tile of a region of the output.
@@ -149,13 +166,42 @@ impl StageRun {
         match answer {
             Ok(Ok(value)) => Some(value),
             Ok(Err(panic)) => {
-                let text = panic.downcast_ref::<String>().cloned();
-                let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
-                let message = text.unwrap_or_else(|| "no message".to_owned());
-                self.fail(RunError::Panicked { region, message });
+                self.panicked(region, &*panic);
                 None
             }
             Err(_) => None,
+        }
+    }
+
+    fn panicked(&self, region: Region, panic: &(dyn Any + Send)) {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        let message = text.unwrap_or_else(|| "no message".to_owned());
+        self.fail(RunError::Panicked { region, message });
+    }
+
+    /// Runs `work` on a thread that may wait for the device while all workers decode and encode.
+    async fn beside<R: Send + 'static>(
+        self: &Arc<Self>,
+        region: Region,
+        there: &There,
+        work: impl FnOnce(&Self) -> R + Send + 'static,
+    ) -> Option<R> {
+        let _one = there.jobs.acquire().await.expect("never closed");
+        let this = self.clone();
+        let task = tokio::task::spawn_blocking(move || work(&this));
+        tokio::select! {
+            biased;
+            done = task => match done {
+                Ok(value) => Some(value),
+                Err(error) => {
+                    if let Ok(panic) = error.try_into_panic() {
+                        self.panicked(region, &*panic);
+                    }
+                    None
+                }
+            },
+            () = self.shared.hooks.cancel.impatient() => None,
         }
     }
 
@@ -248,14 +294,14 @@ impl StageRun {
                 cache.remove(&key);
             }
             let target = group.as_ref().expect("made above").1.clone();
-            let (this, painter) = (self.clone(), painter.clone());
+            let (this, painter, finish) = (self.clone(), painter.clone(), finish.clone());
             tasks.spawn(async move {
                 let computed = match painter {
-                    Some(painter) => this.painted(at.region, painter).await,
-                    None => this.compute(at.region, loads).await,
+                    Some(painter) => this.painted(at.region, painter).await.map(Taken::Roots),
+                    None => this.compute((n as u64, at.region), loads, finish).await,
                 };
-                if let Some(blocks) = computed {
-                    target.take(&this, (n as u64, at.region), blocks).await;
+                if let Some(taken) = computed {
+                    target.take(&this, (n as u64, at.region), taken).await;
                     this.shared.meters.tile();
                     if let Some(progress) = &this.shared.hooks.progress {
                         progress(&this.shared.meters.progress());
@@ -344,11 +390,13 @@ impl StageRun {
         }
     }
 
+    /// Computes the tile of that number at a region.
     async fn compute(
         self: &Arc<Self>,
-        region: Region,
+        (number, region): (u64, Region),
         loads: Vec<Vec<Load>>,
-    ) -> Option<Vec<Arc<Vec<Block>>>> {
+        finish: Arc<Finish>,
+    ) -> Option<Taken> {
         let mut chunks = Vec::with_capacity(loads.len());
         for feed in loads {
             let mut ready = Vec::with_capacity(feed.len());
@@ -358,24 +406,74 @@ impl StageRun {
             }
             chunks.push(ready);
         }
+        if let Some(there) = &self.device {
+            return self.compute_there((number, region), Arc::new(chunks), finish, there).await;
+        }
         let work = move |this: &Self| {
             if this.stopped() {
                 return None;
             }
             let demand = demand::demand(&this.stage, &region);
-            let (pool, stage) = (&this.shared.pool, &this.stage);
-            let computed = match &this.device {
-                Some(device) => device_run::compute(pool, stage, &demand, chunks, &**device),
-                None => tile_run::compute(pool, stage, &demand, chunks).map_err(Failed::Memory),
-            };
-            match computed {
-                Ok(blocks) => return Some(blocks),
-                Err(Failed::Memory(source)) => this.fail(RunError::Memory { region, source }),
-                Err(Failed::Device(source)) => this.fail(RunError::Device { region, source }),
+            match tile_run::compute(&this.shared.pool, &this.stage, &demand, chunks) {
+                Ok(roots) => Some(Taken::Roots(roots)),
+                Err(source) => {
+                    this.fail(RunError::Memory { region, source });
+                    None
+                }
             }
-            None
         };
         self.on_cpu("compute", region, work).await.flatten()
+    }
+
+    async fn compute_there(
+        self: &Arc<Self>,
+        (number, region): (u64, Region),
+        chunks: Arc<Vec<Vec<Arc<Chunk>>>>,
+        finish: Arc<Finish>,
+        there: &There,
+    ) -> Option<Taken> {
+        for ends in [true, false] {
+            let (chunks, asked) = (chunks.clone(), finish.clone());
+            let work = move |this: &Self| this.computed_there(&region, &chunks, ends.then_some(&*asked));
+            match self.beside(region, there, work).await.flatten()? {
+                Computed::Roots(roots) => return Some(Taken::Roots(roots)),
+                Computed::Results(results) => {
+                    let finish = finish.clone();
+                    let take = move |this: &Self| finish.results(this, (number, &region), results);
+                    // What does not suffice is done again, without the end.
+                    if let Some(taken) = self.on_cpu("merge", region, take).await? {
+                        return Some(taken);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// One tile on the device; its end too, if `finish` has kernels for it.
+    fn computed_there(
+        &self,
+        region: &Region,
+        chunks: &[Vec<Arc<Chunk>>],
+        finish: Option<&Finish>,
+    ) -> Option<Computed> {
+        let there = self.device.as_ref().filter(|_| !self.stopped())?;
+        let told = |ran: &Ran| {
+            let Some((began, job)) = ran.began else { return };
+            for phase in &ran.phases {
+                let length = phase.to.saturating_sub(phase.from);
+                self.shared.trace.device(phase.what, region, job, began + phase.from, length);
+            }
+        };
+        let on = On { device: &*there.device, room: there.room, told: &told };
+        let ending =
+            |dtypes: &[Dtype], shape: &Shape| finish.and_then(|finish| finish.kernels(dtypes, shape));
+        match device_run::compute(&self.shared.pool, &self.stage, region, chunks, &on, &ending) {
+            Ok(computed) => return Some(computed),
+            Err(Failed::Memory(source)) => self.fail(RunError::Memory { region: *region, source }),
+            Err(Failed::Device(source)) => self.fail(RunError::Device { region: *region, source }),
+        }
+        None
     }
 
     async fn painted(

@@ -5,15 +5,25 @@ use super::super::tile_run::{Block, Held};
 use super::RunError;
 use super::dispatch::StageRun;
 use super::units::Open;
-use crate::contract::{Fold, Op, Pass, Place, Sink};
-use crate::model::{Grid, Region, Shape, Tile, TileMut, voxels};
+use crate::contract::{Fold, Kernels, Op, Pass, Place, Sink};
+use crate::model::{Dtype, Grid, Region, Shape, Tile, TileMut, voxels};
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 use std::sync::{Arc, Mutex};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// Takes the computed roots of one tile where nothing is written group by group.
-/// Takes the tile's number too.
-pub(super) type Hand = Box<dyn Fn(&StageRun, u64, &Region, &[Tile<'_>]) + Send + Sync>;
+/// Takes the computed roots of one tile, whose number is the first.
+type TakesTiles = Box<dyn Fn(&StageRun, u64, &Region, &[Tile<'_>]) + Send + Sync>;
+/// What a device does with roots of these types, for a tile of that shape.
+type AsksKernels = Box<dyn Fn(&[Dtype], &Shape) -> Option<Kernels> + Send + Sync>;
+/// Takes what a device made of one tile; whether that suffices.
+type TakesResults = Box<dyn Fn(&StageRun, u64, &Region, &[&[u8]]) -> bool + Send + Sync>;
+
+/// Who takes tiles where nothing is written group by group.
+pub(super) struct Hand {
+    pub(super) tiles: TakesTiles,
+    pub(super) kernels: AsksKernels,
+    pub(super) results: TakesResults,
+}
 
 /// What a group does with its tiles.
 pub(super) enum Finish {
@@ -23,6 +33,16 @@ pub(super) enum Finish {
     Fold(Arc<dyn Op>),
     /// Handed on.
     Hand(Hand),
+}
+
+/// What has become of a tile when it reaches its group.
+pub(super) enum Taken {
+    /// Its roots.
+    Roots(Vec<Arc<Vec<Block>>>),
+    /// The state of a reduction of it alone.
+    State(Vec<u8>),
+    /// It was handed on already.
+    Handed,
 }
 
 impl Finish {
@@ -38,6 +58,32 @@ impl Finish {
                 _ => None,
             },
             _ => None,
+        }
+    }
+
+    /// What a device does with the roots of a tile instead of giving them back.
+    pub(super) fn kernels(&self, dtypes: &[Dtype], shape: &Shape) -> Option<Kernels> {
+        match self {
+            Self::Write => None,
+            Self::Fold(_) => self.fold()?.kernels(dtypes[0], shape),
+            Self::Hand(hand) => (hand.kernels)(dtypes, shape),
+        }
+    }
+
+    /// Takes what these kernels gave; `None` if that does not suffice.
+    pub(super) fn results(
+        &self,
+        run: &StageRun,
+        (number, tile): (u64, &Region),
+        mut results: Vec<Vec<u8>>,
+    ) -> Option<Taken> {
+        match self {
+            Self::Write => None,
+            Self::Fold(_) => results.pop().map(Taken::State),
+            Self::Hand(hand) => {
+                let results: Vec<&[u8]> = results.iter().map(Vec::as_slice).collect();
+                (hand.results)(run, number, tile, &results).then_some(Taken::Handed)
+            }
         }
     }
 }
@@ -92,7 +138,14 @@ struct Column {
     state: super::super::pool::Buffer,
     /// Where along the axis the next slab must start.
     next: i64,
-    early: BTreeMap<i64, Arc<Vec<Block>>>,
+    early: BTreeMap<i64, (Region, Slab)>,
+}
+
+/// A slab of a column.
+enum Slab {
+    Tile(Arc<Vec<Block>>),
+    /// Its own state.
+    State(Vec<u8>),
 }
 
 pub(super) struct Group {
@@ -124,9 +177,20 @@ impl Group {
         self: &Arc<Self>,
         run: &Arc<StageRun>,
         (number, tile): (u64, Region),
-        roots: Vec<Arc<Vec<Block>>>,
+        taken: Taken,
     ) {
         let group = self.clone();
+        let roots = match taken {
+            Taken::Handed => return,
+            Taken::State(state) => {
+                let work = move |run: &StageRun| group.reduce(run, tile, Slab::State(state));
+                if let Some(blocks) = run.on_cpu("reduce", tile, work).await.flatten() {
+                    self.write(run, blocks).await;
+                }
+                return;
+            }
+            Taken::Roots(roots) => roots,
+        };
         let done = match &*self.finish {
             Finish::Hand(_) => {
                 let work = move |run: &StageRun| {
@@ -134,7 +198,7 @@ impl Group {
                     let reads = demand::demand(&run.stage, &tile).roots;
                     let parts = roots.iter().zip(&reads);
                     let tiles: Vec<Tile<'_>> = parts.map(|(r, (n, region))| r[*n].part(region)).collect();
-                    hand(run, number, &tile, &tiles);
+                    (hand.tiles)(run, number, &tile, &tiles);
                 };
                 run.on_cpu("merge", tile, work).await;
                 return;
@@ -145,10 +209,8 @@ impl Group {
                 run.on_cpu("assemble", tile, work).await.flatten()
             }
             Finish::Fold(_) => {
-                let work = move |run: &StageRun| {
-                    let fold = group.finish.fold().expect("matched above");
-                    group.reduce(run, fold, &roots.into_iter().next().expect("one root"))
-                };
+                let slab = Slab::Tile(roots.into_iter().next().expect("one root"));
+                let work = move |run: &StageRun| group.reduce(run, tile, slab);
                 run.on_cpu("reduce", tile, work).await.flatten()
             }
         };
@@ -225,9 +287,10 @@ impl Group {
     }
 
     /// Adds a slab to its column, in order along the axis; the group's result after the last one.
-    fn reduce(&self, run: &StageRun, fold: &dyn Fold, slab: &Arc<Vec<Block>>) -> Option<Arc<Vec<Block>>> {
+    fn reduce(&self, run: &StageRun, tile: Region, slab: Slab) -> Option<Arc<Vec<Block>>> {
+        let fold = self.finish.fold().expect("only tiles of reductions come here");
         let axis = fold.axis().index();
-        let region = slab[0].region.with_axis(fold.axis(), 0, 1);
+        let region = tile.with_axis(fold.axis(), 0, 1);
         let mut state = self.state.lock().expect("group lock");
         let column = match state.columns.entry(region.start) {
             Entry::Occupied(known) => known.into_mut(),
@@ -244,10 +307,13 @@ impl Group {
                 free.insert(Column { region, state: data, next: 0, early: BTreeMap::new() })
             }
         };
-        column.early.insert(slab[0].region.start[axis], slab.clone());
-        while let Some(next) = column.early.remove(&column.next) {
-            fold.add(&next[0].tile(), &mut column.state);
-            column.next = next[0].region.end(axis);
+        column.early.insert(tile.start[axis], (tile, slab));
+        while let Some((region, next)) = column.early.remove(&column.next) {
+            match next {
+                Slab::Tile(blocks) => fold.add(&blocks[0].tile(), &mut column.state),
+                Slab::State(state) => fold.join(&state, &mut column.state),
+            }
+            column.next = region.end(axis);
         }
         state.arrived += 1;
         if state.arrived < self.siblings {

@@ -21,7 +21,7 @@ use super::pool::{OutOfMemory, Pool};
 use super::stage::{self, End, Origin, Stage};
 use super::workshop::{self, Workshop};
 use crate::contract::{
-    Device, DeviceError, Journal, Pass, Resolved, Sink, Source, Spill, SpillStore, StoreError, Table,
+    DeviceError, Journal, Pass, Resolved, Sink, Source, Spill, SpillStore, StoreError, Table,
 };
 use crate::model::Region;
 use std::collections::HashMap;
@@ -222,7 +222,8 @@ struct Place {
     stage: Stage,
     feeds: Vec<Arc<dyn Source>>,
     target: Arc<dyn Sink>,
-    device: Option<Arc<dyn Device>>,
+    /// Where it is computed.
+    device: Option<dispatch::There>,
 }
 
 /// What all stages of a run share.
@@ -328,7 +329,11 @@ impl Plan {
         };
         let total = self.stages.iter().map(|s| s.tiling.len() * s.passes(&self.graph)).sum();
         let shared = Arc::new(Shared {
-            pool: Pool::new(pool_bytes + spare, hooks.workshop.as_ref().map(|kept| kept.buffers.clone())),
+            pool: Pool::new(
+                pool_bytes + spare,
+                hooks.workshop.as_ref().map(|kept| kept.buffers.clone()),
+                self.options.device.clone().filter(|_| self.on_device()),
+            ),
             cpu,
             meters: Meters::new(total, self.stages.len(), self.memory_bytes),
             trace: Trace::new(hooks.trace.is_some()),
@@ -359,8 +364,12 @@ impl Plan {
                 // Statistics write nothing.
                 (sink.clone(), None)
             };
-            let placed = matches!(planned.placement, Placement::Device { .. });
-            let device = self.options.device.clone().filter(|_| placed);
+            let device = match planned.placement {
+                Placement::Device { bytes, jobs, .. } => {
+                    self.options.device.as_ref().map(|device| dispatch::There::new(device, bytes, jobs))
+                }
+                _ => None,
+            };
             let place = Place { number: n as u32, stage, feeds, target: target.clone(), device };
             table = self.run_stage(planned, place, spill, &shared, &mut resolved).await?;
             if shared.meters.is_partial() {

@@ -5,14 +5,15 @@ use super::super::pad;
 use super::super::pool::Buffer;
 use super::super::tile_run::{Block, Held};
 use super::dispatch::StageRun;
-use super::group::Finish;
+use super::group::{Finish, Hand};
 use super::units::Notes;
 use super::{GraphError, RunError};
 use crate::contract::{
-    Heap, Joins, Op, Pass, Place, Propagate, Refused, Resolved, Sink, Source, Statistic, StoreError, Table,
-    Tabled, Tally,
+    Heap, Joins, Op, Part, Pass, Place, Propagate, Refused, Resolved, Sink, Source, Statistic, StoreError,
+    Table, Tabled, Tally,
 };
 use crate::model::{Axis, Dtype, Grid, Halo, Region, Shape, Tile, TileMut};
+use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
@@ -36,14 +37,20 @@ pub(super) async fn observe(
         let workers = run.shared.cpu.current_num_threads();
         let idle: Vec<Box<dyn Statistic>> = (0..workers).map(|_| empty.empty()).collect();
         let idle = Arc::new(Mutex::new(idle));
-        let shared = idle.clone();
-        let hand = move |_: &StageRun, _: u64, region: &Region, tiles: &[Tile<'_>]| {
-            let mut statistic = shared.lock().expect("statistics lock").pop().expect("one per worker");
-            statistic.observe(&tiles[0], region);
-            shared.lock().expect("statistics lock").push(statistic);
+        let (of_tiles, of_results, asked) = (idle.clone(), idle.clone(), Mutex::new(empty.empty()));
+        let hand = Hand {
+            tiles: Box::new(move |_, _, region, tiles| {
+                with_one(&of_tiles, |s| s.observe(&tiles[0], region));
+            }),
+            kernels: Box::new(move |dtypes, shape| {
+                asked.lock().expect("statistics lock").kernels(dtypes[0], shape)
+            }),
+            results: Box::new(move |_, _, region, results| {
+                with_one(&of_results, |s| s.take(results, region))
+            }),
         };
         // No tile of it is noted: which tiles are in which statistic is not known.
-        run.clone().dispatch(Finish::Hand(Box::new(hand)), None).await?;
+        run.clone().dispatch(Finish::Hand(hand), None).await?;
         let all = std::mem::take(&mut *idle.lock().expect("statistics lock"));
         for other in all {
             empty.merge(other);
@@ -53,6 +60,14 @@ pub(super) async fn observe(
             done => return Ok(done),
         }
     }
+}
+
+/// Lets one of the idle statistics work.
+fn with_one<R>(idle: &Mutex<Vec<Box<dyn Statistic>>>, work: impl FnOnce(&mut dyn Statistic) -> R) -> R {
+    let mut statistic = idle.lock().expect("statistics lock").pop().expect("one per worker");
+    let out = work(&mut *statistic);
+    idle.lock().expect("statistics lock").push(statistic);
+    out
 }
 
 /// A step that keeps something of every tile, and its limit.
@@ -105,9 +120,8 @@ pub(super) async fn merge(
     let kept = Arc::new(Mutex::new(known));
     let (to_merger, to_kept, to_heap, by) = (merger.clone(), kept.clone(), heap.clone(), op.clone());
     let limit = keeps.clone();
-    let hand = move |run: &StageRun, n: u64, region: &Region, tiles: &[Tile<'_>]| {
+    let take = move |run: &StageRun, n: u64, region: &Region, part: Part| {
         let Pass::Merge(merge) = by.pass() else { return };
-        let part = merge.local(tiles, region, &image);
         let faces = notes.as_ref().and_then(|notes| Some((notes, merge.pack(&*part.faces)?)));
         let own = match Kept::put(&*to_heap, &part.kept) {
             Ok(own) => own,
@@ -125,7 +139,24 @@ pub(super) async fn merge(
             limit.check(run, merger.bytes());
         }
     };
-    run.clone().dispatch(Finish::Hand(Box::new(hand)), Some(0)).await?;
+    let (take, of_tiles, of_results, asked) = (Arc::new(take), op.clone(), op.clone(), op.clone());
+    let takes = take.clone();
+    let hand = Hand {
+        tiles: Box::new(move |run, n, region, tiles| {
+            if let Pass::Merge(merge) = of_tiles.pass() {
+                take(run, n, region, merge.local(tiles, region, &image));
+            }
+        }),
+        kernels: Box::new(move |dtypes, shape| match asked.pass() {
+            Pass::Merge(merge) => merge.kernels(dtypes, shape),
+            _ => None,
+        }),
+        results: Box::new(move |run, n, region, results| {
+            let Pass::Merge(merge) = of_results.pass() else { return false };
+            merge.part(results, region, &image).map(|part| takes(run, n, region, part)).is_some()
+        }),
+    };
+    run.clone().dispatch(Finish::Hand(hand), Some(0)).await?;
     if run.shared.meters.is_partial() {
         return Ok(());
     }
@@ -185,6 +216,7 @@ async fn tally_pass(
         (None, Pass::Tally(first)) => work(first),
         _ => unreachable!("planned as a table"),
     };
+    let with = Arc::new(with);
     let mut table = None;
     with(&mut |tally| table = Some(tally.tabulator(&run.stage.domain)));
     if let (Some((notes, heap)), Some(table)) = (&notes, &mut table) {
@@ -198,25 +230,44 @@ async fn tally_pass(
     }
     let table = Arc::new(Mutex::new(table));
     let (to_table, limit) = (table.clone(), keeps.clone());
-    let hand = move |run: &StageRun, n: u64, region: &Region, tiles: &[Tile<'_>]| {
-        let (mut part, mut packed) = (None, None);
-        with(&mut |tally| {
-            let made = tally.local(tiles, region);
-            packed = notes.as_ref().and_then(|notes| Some((notes, tally.pack(&*made)?)));
-            part = Some(made);
-        });
-        if let Some(((notes, heap), bytes)) = packed {
+    let packs = with.clone();
+    let take = Arc::new(move |run: &StageRun, n: u64, part: Option<Box<dyn Any + Send>>| {
+        let known = part.is_some();
+        let mut packed = None;
+        if let (Some((notes, heap)), Some(part)) = (&notes, &part) {
+            packs(&mut |tally| packed = tally.pack(&**part).map(|bytes| (notes, heap, bytes)));
+        }
+        if let Some((notes, heap, bytes)) = packed {
             match Kept::put(&**heap, &bytes) {
                 Ok(kept) => notes.done(run, n, &Kept::note([kept])),
-                Err(source) => return run.fail(spilled(source)),
+                Err(source) => run.fail(spilled(source)),
             }
         }
         if let (Some(table), Some(part)) = (to_table.lock().expect("table lock").as_mut(), part) {
             table.absorb(part);
             limit.check(run, table.bytes());
         }
+        known
+    });
+    let (takes, of_results, asked) = (take.clone(), with.clone(), with.clone());
+    let hand = Hand {
+        tiles: Box::new(move |run, n, region, tiles| {
+            let mut part = None;
+            with(&mut |tally| part = Some(tally.local(tiles, region)));
+            take(run, n, part);
+        }),
+        kernels: Box::new(move |dtypes, shape| {
+            let mut kernels = None;
+            asked(&mut |tally| kernels = tally.kernels(dtypes, shape));
+            kernels
+        }),
+        results: Box::new(move |run, n, region, results| {
+            let mut part = None;
+            of_results(&mut |tally| part = tally.part(results, region));
+            takes(run, n, part)
+        }),
     };
-    run.clone().dispatch(Finish::Hand(Box::new(hand)), Some(pass)).await?;
+    run.clone().dispatch(Finish::Hand(hand), Some(pass)).await?;
     if run.shared.meters.is_partial() {
         return Ok(None);
     }

@@ -1,9 +1,10 @@
-//! A Chrome trace of a run: one row per worker, one bar per read, compute and write.
+//! A Chrome trace of a run: one row per worker, one bar per read, compute and write; one row per job that a device has at
+//! one time, with bars for copies and kernels.
 
 use std::io::Write;
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 struct Event {
     name: &'static str,
@@ -12,6 +13,9 @@ struct Event {
     start_us: u64,
     length_us: u64,
 }
+
+/// Rows of a device come after those of workers.
+const DEVICE_ROWS: usize = 1000;
 
 pub(super) struct Trace {
     zero: Instant,
@@ -37,6 +41,26 @@ impl Trace {
         };
         events.lock().expect("trace lock").push(event);
         out
+    }
+
+    /// Records something that a device did.
+    pub(super) fn device(
+        &self,
+        what: &'static str,
+        place: &impl ToString,
+        job: usize,
+        from: Instant,
+        length: Duration,
+    ) {
+        let Some(events) = &self.events else { return };
+        let event = Event {
+            name: what,
+            place: place.to_string(),
+            worker: DEVICE_ROWS + job,
+            start_us: from.saturating_duration_since(self.zero).as_micros() as u64,
+            length_us: length.as_micros() as u64,
+        };
+        events.lock().expect("trace lock").push(event);
     }
 
     /// Writes what was recorded as a JSON array that trace viewers open.
