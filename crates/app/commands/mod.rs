@@ -195,6 +195,7 @@ impl EngineArgs {
     fn words(&self, memory: u64, workers: usize) -> Vec<String> {
         let mut words = vec![format!("--memory={memory}"), format!("--workers={workers}")];
         option(&mut words, "device", Some(voxtile::Device::NAMES[self.device as usize]));
+        option(&mut words, "gpu-memory", self.gpu_memory);
         option(&mut words, "tile", self.tile.as_ref().map(|sizes| list(&sizes.0)));
         option(&mut words, "border", self.border.map(|border| border.name()));
         words

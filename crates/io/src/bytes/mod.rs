@@ -12,7 +12,7 @@ mod local;
 mod memory;
 
 pub use local::LocalStore;
-pub(crate) use local::read_at;
+pub(crate) use local::{Unfinished, read_at};
 pub use memory::MemoryStore;
 
 use crate::{Buffer, IoError};
