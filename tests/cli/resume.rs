@@ -1,5 +1,5 @@
 //! Runs that are stopped go on, and end with the same files as one that was not. Processes are killed when their journal has
-//! so many records, never after some time.
+//! so many records, never after some time; one that ends before it is killed is started anew.
 
 #![cfg(unix)]
 
@@ -24,21 +24,42 @@ fn records(place: &Place, output: &str) -> usize {
     journals.map(|entry| count(&entry.path())).sum()
 }
 
-/// Starts a command and waits until so much of its work is done.
-#[track_caller]
-pub(crate) fn started(place: &Place, args: &[&str], output: &str, done: usize) -> Child {
+/// Starts a command and waits until so much of its work is done; `None` if it ended before.
+fn try_start(place: &Place, args: &[&str], output: &str, done: usize) -> Option<Child> {
     let mut command = house::voxtile(args);
     command.current_dir(place.path("")).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let started = Instant::now();
     while records(place, output) < done {
-        if let Some(status) = child.try_wait().unwrap() {
-            panic!("{args:?} ended with {status} before it was stopped");
+        if child.try_wait().unwrap().is_some() {
+            let answer = child.wait_with_output().unwrap();
+            assert!(answer.status.success(), "{args:?}: {}", String::from_utf8_lossy(&answer.stderr));
+            return None;
         }
         assert!(started.elapsed() < Duration::from_secs(120), "nothing is done");
         std::thread::sleep(Duration::from_millis(1));
     }
-    child
+    // It may have ended since; then its journal is gone too.
+    child.try_wait().unwrap().is_none().then_some(child)
+}
+
+/// The same, with all that it made removed and started anew where it ended before.
+#[track_caller]
+pub(crate) fn started(place: &Place, args: &[&str], output: &str, done: usize) -> Child {
+    for _ in 0..10 {
+        if let Some(child) = try_start(place, args, output, done) {
+            return child;
+        }
+        clear(place, output);
+    }
+    panic!("{args:?} always ended before it could be stopped");
+}
+
+/// Removes an output and its mark.
+fn clear(place: &Place, output: &str) {
+    let path = place.path(output);
+    let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+    let _ = std::fs::remove_file(place.path(&format!(".{output}.voxtile-done")));
 }
 
 #[track_caller]
@@ -46,6 +67,19 @@ fn killed(place: &Place, args: &[&str], output: &str, done: usize) {
     let mut child = started(place, args, output, done);
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// Puts as many other bytes into a chunk of an image, so that neither its size nor its time tells: what was there.
+fn damage(path: &Path) -> Vec<u8> {
+    let bytes = std::fs::read(path).unwrap();
+    rewrite(path, &vec![0xff; bytes.len()]);
+    bytes
+}
+
+fn rewrite(path: &Path, bytes: &[u8]) {
+    let time = std::fs::metadata(path).unwrap().modified().unwrap();
+    std::fs::write(path, bytes).unwrap();
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
 }
 
 fn signalled(place: &Place, args: &[&str], output: &str, done: usize, signal: &str) -> Output {
@@ -82,7 +116,10 @@ fn same_files(place: &Place, got: &str, want: &str) {
 }
 
 /// A slow filter, one tile after the other.
-const SLOW: [&str; 5] = ["median size=5", "--workers", "1", "--tile", "32"];
+const SLOW: [&str; 5] = ["bilateral sigma-color=500 size=7", "--workers", "1", "--tile", "32"];
+/// The same of a plane.
+const SLOW_PLANE: [&str; 7] =
+    ["bilateral sigma-color=500 size=51", "--workers", "2", "--chunk", "64", "--tile", "64"];
 
 /// Runs without disturbance into `want…` and, killed and gone on with, into `out…`: the counts of tiles of the last run.
 #[track_caller]
@@ -101,7 +138,16 @@ fn resumed(input: &str, end: &str, more: &[&str], stops: &[usize]) -> (u64, u64)
     again.push("--resume".to_owned());
     let again: Vec<&str> = again.iter().map(String::as_str).collect();
     for stop in stops {
-        killed(&place, &again, &out, *stop);
+        // Where it ends too soon, all stops come again.
+        let mut tries = 0;
+        while let None = try_start(&place, &again, &out, *stop).map(|mut child| {
+            child.kill().unwrap();
+            child.wait().unwrap()
+        }) {
+            tries += 1;
+            assert!(tries < 10, "{again:?} always ended before it could be stopped");
+            clear(&place, &out);
+        }
         assert!(place.path(&format!("{out}.voxtile-work")).exists());
         let look = place.run(&["info", &out]);
         assert_eq!(look.code, Some(2), "an unfinished output is taken for an image: {}", look.stdout);
@@ -125,14 +171,23 @@ fn chunks_go_on_where_they_were() {
 
 #[test]
 fn after_nine_tenths_one_tenth_is_left() {
-    let (tiles, skipped) = resumed(
-        "plane",
-        ".zarr",
-        &["median size=9", "--workers", "1", "--tile", "16", "--chunk", "16"],
-        &[922],
-    );
-    assert_eq!(tiles + skipped, 1024);
-    assert!(tiles <= 1024 * 11 / 100, "{tiles} tiles again");
+    let place = Place::new();
+    place.write("in.zarr", noise(&[512, 512]), &[16]);
+    let run = ["run", "in.zarr", "out.zarr", "median size=3", "--workers", "1", "--tile", "16", "--resume"];
+    // Chunk 928 of 1024.
+    let chunk = place.path("in.zarr/c/29/0");
+    let whole = damage(&chunk);
+    let failed = place.run(&run);
+    assert_eq!(failed.code, Some(2), "{}", failed.stderr);
+    assert!(failed.stderr.contains("chunk `c/29/0` of `in.zarr` is damaged"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("--resume` goes on"), "{}", failed.stderr);
+    rewrite(&chunk, &whole);
+    let report = place.ok(&[&run[..], &["--json"]].concat()).json();
+    let count = |name: &str| report["report"][name].as_u64().unwrap();
+    assert_eq!(count("tiles") + count("tiles_skipped"), 1024);
+    assert!(count("tiles") <= 1024 * 11 / 100, "{} tiles again", count("tiles"));
+    place.ok(&["run", "in.zarr", "want.zarr", "median size=3", "--workers", "1", "--tile", "16"]);
+    same_files(&place, "out.zarr", "want.zarr");
 }
 
 #[test]
@@ -158,25 +213,19 @@ fn zarr_v2_and_levels_go_on_where_they_were() {
 
 #[test]
 fn tiffs_go_on_where_they_were() {
-    let plane = ["median size=5", "--workers", "2", "--chunk", "64", "--tile", "64"];
     for more in [
         &["--codec", "deflate:6"][..],
         &["--codec", "none"],
         &["--pyramid", "--codec", "zstd:3", "--pyramid-until", "32"],
     ] {
-        let (tiles, skipped) = resumed("plane", ".tif", &[&plane[..], more].concat(), &[9, 40]);
+        let (tiles, skipped) = resumed("plane", ".tif", &[&SLOW_PLANE[..], more].concat(), &[9, 40]);
         assert!(skipped > 30 && tiles + skipped == 64, "{more:?}: {tiles} and {skipped}");
     }
 }
 
 #[test]
 fn numpy_files_go_on_where_they_were() {
-    let (_, skipped) = resumed(
-        "plane",
-        ".npy",
-        &["median size=5", "--workers", "2", "--chunk", "64", "--tile", "64"],
-        &[9, 40],
-    );
+    let (_, skipped) = resumed("plane", ".npy", &SLOW_PLANE, &[9, 40]);
     assert!(skipped >= 40, "{skipped}");
 }
 
@@ -189,45 +238,77 @@ fn durable_runs_go_on_where_they_were() {
     }
 }
 
-/// The first stage folds z away and is kept; the second reads it.
+/// The first stage folds z away and is kept, in 16 units; the second reads it.
 #[test]
 fn stages_go_on_where_they_were() {
-    let folded =
-        ["project z max | median size=5 | project z sum", "--workers", "1", "--tile", "32", "--chunk", "32"];
-    let (_, skipped) = resumed("volume", ".zarr", &folded, &[4, 12, 20]);
-    assert!(skipped >= 20, "{skipped}");
+    let recipe = "project max axis=z | bilateral sigma-color=500 size=99";
+    let folded = [recipe, "--workers", "1", "--tile", "32", "--chunk", "32"];
+    let (_, skipped) = resumed("volume", ".zarr", &folded, &[18, 22]);
+    assert!(skipped >= 22, "{skipped}");
 }
 
 /// The statistic is found again; what was written of it is not written again.
 #[test]
 fn statistics_are_found_again() {
-    let otsu = ["median size=3 | threshold otsu", "--workers", "1", "--tile", "32", "--chunk", "32"];
+    let otsu = [
+        "bilateral sigma-color=500 size=7 | threshold otsu",
+        "--workers",
+        "1",
+        "--tile",
+        "32",
+        "--chunk",
+        "32",
+    ];
     let (_, skipped) = resumed("volume", ".zarr", &otsu, &[5, 30]);
     assert!(skipped >= 30, "{skipped}");
 }
 
+const LABEL: [&str; 7] = [
+    "bilateral sigma-color=500 size=7 | threshold 2048 | label",
+    "--workers",
+    "1",
+    "--tile",
+    "32",
+    "--chunk",
+    "32",
+];
+
 #[test]
-fn labels_go_on_in_and_between_their_passes() {
-    let label = ["median size=3 | threshold 2048 | label", "--workers", "1", "--tile", "32", "--chunk", "32"];
+fn labels_go_on_in_their_first_pass() {
     // 48 tiles are looked at, then 48 are painted.
-    let (_, skipped) = resumed("volume", ".zarr", &label, &[7, 30, 48, 60]);
-    assert!(skipped >= 60, "{skipped}");
-    let (_, skipped) = resumed(
-        "volume",
-        ".tif",
-        &["median size=3 | markers", "--workers", "1", "--tile", "32", "--chunk", "32,32"],
-        &[20],
-    );
+    let (_, skipped) = resumed("volume", ".zarr", &LABEL, &[7, 30]);
+    assert!(skipped >= 30, "{skipped}");
+    let markers = ["bilateral sigma-color=500 size=7 | markers", "--workers", "1", "--tile", "32"];
+    let (_, skipped) = resumed("volume", ".tif", &[&markers[..], &["--chunk", "32,32"]].concat(), &[20]);
     assert!(skipped >= 20, "{skipped}");
+}
+
+/// A directory in the place of a chunk stops the second pass.
+#[test]
+fn labels_go_on_in_their_second_pass() {
+    let place = Place::new();
+    place.write("in.zarr", noise(&[96, 128, 128]), &[32]);
+    let run = [&["run", "in.zarr", "out.zarr"], &LABEL[..], &["--resume"]].concat();
+    killed(&place, &run, "out.zarr", 5);
+    let wall = place.path("out.zarr/0/c/2/1/1");
+    let wall = if place.path("out.zarr/0").exists() { wall } else { place.path("out.zarr/c/2/1/1") };
+    std::fs::create_dir_all(wall.join("mine")).unwrap();
+    let failed = place.run(&run);
+    assert_eq!(failed.code, Some(2), "{}", failed.stderr);
+    assert!(failed.stderr.contains("--resume` goes on"), "{}", failed.stderr);
+    std::fs::remove_dir_all(&wall).unwrap();
+    let report = place.ok(&[&run[..], &["--json"]].concat()).json();
+    assert!(report["report"]["tiles_skipped"].as_u64().unwrap() > 60, "{report}");
+    place.ok(&[&["run", "in.zarr", "want.zarr"], &LABEL[..]].concat());
+    same_files(&place, "out.zarr", "want.zarr");
 }
 
 #[test]
 fn tables_go_on_where_they_were() {
     let tiles = ["--workers", "1", "--tile", "32"];
     for (recipe, end, stop) in [
-        ("median size=5 | peaks min-distance=2", ".csv", 20),
-        ("median size=3 | threshold 2048 | label | measure intensity=input", ".csv", 110),
-        ("median size=5 | stats", ".parquet", 20),
+        ("bilateral sigma-color=500 size=7 | peaks min-distance=2", ".csv", 20),
+        ("bilateral sigma-color=500 size=7 | threshold 2048 | label | measure intensity=input", ".csv", 40),
     ] {
         let (_, skipped) = resumed("volume", end, &[&[recipe], &tiles[..]].concat(), &[3, stop]);
         assert!(skipped >= stop as u64, "{recipe}: {skipped}");
@@ -246,8 +327,7 @@ fn a_signal_ends_cleanly_and_says_how_to_go_on() {
         assert_eq!(output.status.code(), Some(130), "{stderr}");
         assert!(stderr.starts_with("interrupted after "), "{stderr}");
         assert!(stderr.contains("; what is done of `out.zarr` is kept"), "{stderr}");
-        let hint =
-            "hint: `voxtile run in.zarr out.zarr 'median size=5' --workers 1 --tile 32 --resume` goes on";
+        let hint = "hint: `voxtile run in.zarr out.zarr 'bilateral sigma-color=500 size=7' --workers 1 --tile 32 --resume` goes on";
         assert!(stderr.contains(hint), "{stderr}");
     }
     // The command of the hint.
@@ -262,12 +342,13 @@ fn a_stopped_run_is_not_replaced_by_accident() {
     let place = Place::new();
     place.write("in.zarr", noise(&[512, 512]), &[64]);
     for out in ["out.zarr", "out.tif"] {
-        let run = ["run", "in.zarr", out, "median size=5", "--workers", "1", "--chunk", "64"];
+        let run =
+            ["run", "in.zarr", out, "bilateral sigma-color=500 size=51", "--workers", "1", "--chunk", "64"];
         killed(&place, &run, out, 4);
         let again = place.run(&run);
         assert_eq!(again.code, Some(2));
         let want = format!(
-            "error: a run into `{out}` was stopped and can go on\n\nhint: `voxtile run in.zarr {out} 'median size=5' --workers 1 --chunk 64 --resume` goes on, `--overwrite` starts afresh\n"
+            "error: a run into `{out}` was stopped and can go on\n\nhint: `voxtile run in.zarr {out} 'bilateral sigma-color=500 size=51' --workers 1 --chunk 64 --resume` goes on, `--overwrite` starts afresh\n"
         );
         assert_eq!(again.stderr, want);
         place.ok(&[&run[..], &["--overwrite"]].concat());
@@ -293,17 +374,17 @@ fn another_plan_is_refused_with_what_differs() {
     let other = refused("median size=3", &[]);
     assert!(
         other.contains(
-            "`out.zarr` was begun with another plan\n  recipe: was median size=5, is median size=3\n"
+            "`out.zarr` was begun with another plan\n  recipe: was bilateral sigma-color=500 size=7, is median size=3\n"
         ),
         "{other}"
     );
-    let codec = refused("median size=5", &["--codec", "gzip:1"]);
+    let codec = refused("bilateral sigma-color=500 size=7", &["--codec", "gzip:1"]);
     assert!(codec.contains("output.codec: was blosc-zstd:3:bitshuffle, is gzip:1"), "{codec}");
     let tile = place.run(&[
         "run",
         "in.zarr",
         "out.zarr",
-        "median size=5",
+        "bilateral sigma-color=500 size=7",
         "--workers",
         "1",
         "--tile",
@@ -317,7 +398,7 @@ fn another_plan_is_refused_with_what_differs() {
     );
     std::fs::write(place.path("in.zarr/c/0/0/0"), std::fs::read(place.path("in.zarr/c/0/0/1")).unwrap())
         .unwrap();
-    let input = refused("median size=5", &[]);
+    let input = refused("bilateral sigma-color=500 size=7", &[]);
     assert!(input.contains("input.listed: was "), "{input}");
 }
 
@@ -341,9 +422,11 @@ fn a_complete_output_of_another_plan_is_refused() {
 fn two_runs_do_not_write_to_one_output() {
     let place = Place::new();
     place.write("in.zarr", noise(&[96, 128, 128]), &[32]);
-    for (out, recipe) in
-        [("out.zarr", "median size=5"), ("out.tif", "median size=5"), ("out.csv", "median size=5 | peaks")]
-    {
+    for (out, recipe) in [
+        ("out.zarr", "bilateral sigma-color=500 size=7"),
+        ("out.tif", "bilateral sigma-color=500 size=7"),
+        ("out.csv", "bilateral sigma-color=500 size=7 | peaks"),
+    ] {
         let run = ["run", "in.zarr", out, recipe, "--workers", "1", "--tile", "32"];
         let mut first = started(&place, &run, out, 2);
         let stop = |signal: &str| {
