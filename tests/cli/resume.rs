@@ -11,7 +11,7 @@ use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Records of done work in the journals of an output.
-fn records(place: &Place, output: &str) -> usize {
+pub(crate) fn records(place: &Place, output: &str) -> usize {
     let Ok(entries) = std::fs::read_dir(place.path(&format!("{output}.voxtile-work"))) else { return 0 };
     let journals = entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with("journal"));
     let count = |path: &Path| {
@@ -45,7 +45,7 @@ fn try_start(place: &Place, args: &[&str], output: &str, done: usize) -> Option<
 
 /// The same, with all that it made removed and started anew where it ended before.
 #[track_caller]
-pub(crate) fn started(place: &Place, args: &[&str], output: &str, done: usize) -> Child {
+fn started(place: &Place, args: &[&str], output: &str, done: usize) -> Child {
     for _ in 0..10 {
         if let Some(child) = try_start(place, args, output, done) {
             return child;
