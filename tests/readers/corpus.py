@@ -140,6 +140,10 @@ def section(title, folder, tmp):
 # Where the other program is known to read something else, and why that is not what the file says.
 KNOWN = {
     "files_2.ome.tif": "equal in all three files; tifffile reads this one alone",
+    "pages.ome.tif": "equal; the first image of tifffile is the label",
+    "scan.scn": "equal; the first image of tifffile is the one of the whole slide",
+    "svs_33003.svs": "equal to the colours of its luma and chroma, which tifffile gives as they are",
+    "svs_33003_422.svs": "equal to the colours of its luma and chroma, which tifffile gives as they are",
     "float24.tif": "equal but for numbers below the normal ones, which tifffile reads as 0",
     "float24_be.tif": "equal but for numbers below the normal ones, which tifffile reads as 0",
 }
