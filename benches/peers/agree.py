@@ -1,6 +1,6 @@
 """Whether two outputs agree: `python agree.py A B [TOLERANCE]`, in slabs, so that large ones fit.
 
-Of tables (.csv), the columns that both have must be equal; with a tolerance, each number to that much of itself. Of images,
+Of pyramids, the finest level, whatever the order of its axes. Of tables (.csv), the columns that both have must be equal; with a tolerance, each number to that much of itself. Of images,
 without a tolerance, shape, sample type and every bit must be equal. With one, values may differ by that much, relative to
 the largest of B. Prints one line and ends with 0 or 1.
 """
@@ -9,12 +9,35 @@ import csv
 import sys
 
 import numpy as np
+import tifffile
 import zarr
 
 
 def opened(path):
+    if path.endswith(".tif"):
+        axes = tifffile.TiffFile(path).series[0].axes.lower().replace("s", "c")
+        return Turned(zarr.open(tifffile.imread(path, aszarr=True, level=0), mode="r"), axes)
     node = zarr.open(path, mode="r")
-    return node if isinstance(node, zarr.Array) else node["0"]
+    if isinstance(node, zarr.Array):
+        return node
+    image = node.attrs["ome"]["multiscales"][0] if "ome" in node.attrs else node.attrs["multiscales"][0]
+    return Turned(node[image["datasets"][0]["path"]], [axis["name"] for axis in image["axes"]])
+
+
+class Turned:
+    """An array with its axes in our order, those of one element left out; its slabs are along the slowest image axis."""
+
+    def __init__(self, array, axes):
+        self.array, self.dtype = array, array.dtype
+        kept = [n for n, size in enumerate(array.shape) if size > 1]
+        # Slabs along y or z, whatever the order of the file.
+        self.order = sorted(kept, key=lambda n: "zyxct".index(axes[n]))
+        self.shape = tuple(array.shape[n] for n in self.order)
+
+    def __getitem__(self, slab):
+        index = tuple(slab if n == self.order[0] else slice(None) if n in self.order else 0 for n in range(len(self.array.shape)))
+        left = [n for n in range(len(self.array.shape)) if n in self.order]
+        return np.transpose(self.array[index], [left.index(n) for n in self.order])
 
 
 def tables(a, b, tolerance):

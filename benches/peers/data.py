@@ -5,6 +5,7 @@
 `vol{side}.zarr`  Zarr v3, u16, side³ voxels, chunks of 128³, blosc-zstd:3:bitshuffle: bright blobs of 3 to 6 voxels over noise
 `noise{side}.zarr` Zarr v3, u8, 0 and 1 at random, three in ten set; chunks and codec as above
 `plate/`          240 TIFF of 1024 × 1280 pixels, u16, each with 210 blurred nuclei
+`wsi16.tif`       that slide 4 × 4 times, 38912 × 53248 pixels
 `wsi.tif`         BigTIFF, RGB u8, 9728 × 13312 pixels in plain tiles of 512², smooth like stained tissue, with noise
 """
 
@@ -97,6 +98,19 @@ def make_slide(path):
     tifffile.imwrite(path, slide(), tile=(TILE, TILE), photometric="rgb", bigtiff=True)
 
 
+def make_large_slide(path):
+    """The slide 4 × 4 times, a tile at a time."""
+    image = slide()
+    rows, columns = (n // TILE for n in image.shape[:2])
+    tiles = (
+        image[y % rows * TILE : (y % rows + 1) * TILE, x % columns * TILE : (x % columns + 1) * TILE]
+        for y in range(4 * rows)
+        for x in range(4 * columns)
+    )
+    shape = (4 * image.shape[0], 4 * image.shape[1], 3)
+    tifffile.imwrite(path, tiles, shape=shape, dtype="u1", tile=(TILE, TILE), photometric="rgb", bigtiff=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dir", type=Path)
@@ -109,6 +123,7 @@ def main():
         "noise": (args.dir / f"noise{args.side}.zarr", lambda p: make_zarr(p, noise(args.side))),
         "plate": (args.dir / "plate", make_plate),
         "wsi.tif": (args.dir / "wsi.tif", make_slide),
+        "wsi16.tif": (args.dir / "wsi16.tif", make_large_slide),
     }
     for path, make in (made[name] for name in args.what.split(",")):
         if not path.exists():

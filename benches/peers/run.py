@@ -4,8 +4,10 @@
     python benches/peers/run.py DIR [--only gauss3d,tophat] [--side 512] [--runs 5]
 
 DIR gets the inputs (data.py makes them, if they are not there) and the outputs. This python must have the peers:
-requirements.txt; `zarrs_filter` and `zarrs_reencode` are used where they are on the PATH (`cargo install zarrs_tools
---features filter,ome,info,validate`). Contenders take turns, so that what the machine does meanwhile meets all of them;
+requirements.txt; `zarrs_filter`, `zarrs_reencode`, `ngff-zarr` and `vips` are used where they are on the PATH (`cargo install
+zarrs_tools --features filter,ome,info,validate`; `pip install "ngff-zarr[cli]==0.50.0" dask-image tifffile imagecodecs` in a
+venv of its own, because it wants other versions of what it shares with the peers, with that venv's bin at the end of PATH;
+`apt install libvips-tools`, because the libvips that pip installs lacks Zstandard in TIFF). Contenders take turns, so that what the machine does meanwhile meets all of them;
 inputs are read once before, so the file cache is warm; nobody flushes (zarrs_tools since 0.3.13 does, per chunk).
 --fill gives free memory to the file cache before each run, as on a machine that has been up for a while: a virtual
 machine's host takes free pages back, and whoever writes or allocates next pays 1 to 2 s per GiB for getting them again.
@@ -35,6 +37,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+# Commands that are not packages of this python.
+TOOLS = ("ngff-zarr", "vips")
 COLUMNS = [
     "date", "machine", "job", "side", "contender", "version", "runs", "min_s", "median_s", "ratio_to_voxtile", "peak_mib",
     "agrees", "cache", "note",
@@ -74,10 +78,17 @@ def peer(job, name, package, agrees_with="voxtile", **options):
 
 SHARDED = ("--chunk", "64", "--shard", "256", "--codec", "zstd:3")
 PLAIN = ("--chunk", "2048", "--codec", "none")
+PLANES = ("--chunk", "1,1024,1024", "--codec", "zstd:3", "--memory", "96MiB")
+SLIDE_ZARR = ("--pyramid", "--chunk", "512", "--shard", "2048", "--codec", "zstd:3", "--memory", "280MiB")
+SLIDE_TIFF = ("--pyramid", "--chunk", "512", "--codec", "zstd:3", "--memory", "280MiB")
 LABEL = "threshold value=1000 | label"
 PEAKS = "gaussian sigma=4 border=nearest | peaks min-distance=6 threshold=1000"
 OBJECTS = "tophat size=15 | gaussian sigma=2 | threshold otsu | label min-size=50 | measure intensity=input"
 GAUSS, TOPHAT, SOBEL = "gaussian sigma=2", "tophat size=15", "gray weights=0.25,0.5,0.25 | sobel"
+
+def tool(name, *args, **options):
+    return Contender(name, [name, *args], name, **options)
+
 
 JOBS = {
     "gauss3d": Job("vol", "u16 to f32, 128³ chunks, blosc-zstd:3:bitshuffle", [
@@ -104,6 +115,25 @@ JOBS = {
         peer("convert", "tensorstore", "tensorstore"),
         peer("convert", "zarr-python", "zarr"),
         peer("convert", "zarrs_reencode", "zarrs_reencode"),
+    ]),
+    "rechunk": Job("vol", "to planes of 1024², zstd:3", [
+        voxtile("voxtile", "convert", *PLANES),
+        peer("rechunk", "tensorstore", "tensorstore"),
+        peer("rechunk", "zarr-python", "zarr"),
+    ]),
+    "wsi-zarr": Job("wsi.tif", "RGB slide to OME-Zarr 0.5, 512² chunks in 2048² shards, zstd:3, with all levels", [
+        voxtile("voxtile", "convert", *SLIDE_ZARR),
+        tool("ngff-zarr", "-i", "IN", "-o", "OUT", "-d", "y", "x", "c", "--ome-zarr-version", "0.5", "-c", "512", "512", "3",
+             "--chunks-per-shard", "4", "4", "1", "--codec", "zstd", "--compression-level", "3", "-q", agrees_with="voxtile"),
+    ]),
+    "wsi-tiff": Job("wsi.tif", "RGB slide to a pyramid of 512² tiles, zstd:3", [
+        voxtile("voxtile", "convert", *SLIDE_TIFF),
+        tool("vips", "tiffsave", "IN", "OUT", "--tile", "--tile-width", "512", "--tile-height", "512", "--pyramid", "--subifd",
+             "--bigtiff", "--compression", "zstd", "--level", "3", agrees_with="voxtile"),
+    ], ".tif"),
+    # For its memory, beside that of wsi-zarr; not in the default jobs.
+    "wsi16-zarr": Job("wsi16.tif", "a slide of 16 times as many pixels", [
+        voxtile("voxtile", "convert", *SLIDE_ZARR),
     ]),
     "label": Job("vol", "objects above a threshold, numbered", [
         voxtile("voxtile", "run", LABEL),
@@ -157,11 +187,18 @@ def version(package, binary):
         return f"{text} {commit.stdout.strip()}".strip()
     if package.startswith("zarrs_"):
         return subprocess.run([package, "--version"], capture_output=True, text=True).stdout.split()[-1].strip("()")
+    if package == "vips":
+        return subprocess.run([package, "--version"], capture_output=True, text=True, check=True).stdout.strip().removeprefix("vips-")
+    if package in TOOLS:
+        # Its venv's own python knows.
+        python = Path(shutil.which(package)).resolve().parent / "python"
+        code = f"import importlib.metadata as m; print(m.version('{package}'))"
+        return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     return importlib.metadata.version(package)
 
 
 def installed(contender):
-    if contender.package.startswith("zarrs_"):
+    if contender.package.startswith("zarrs_") or contender.package in TOOLS:
         return shutil.which(contender.package) is not None
     try:
         return contender.package == "voxtile" or importlib.metadata.version(contender.package) is not None
@@ -304,7 +341,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dir", type=Path)
     parser.add_argument("--voxtile", type=Path, default=ROOT / "target/release/voxtile")
-    parser.add_argument("--only", default=",".join(JOBS), help=f"jobs, of {', '.join(JOBS)}")
+    parser.add_argument("--only", default=",".join(job for job in JOBS if job != "wsi16-zarr"), help=f"jobs, of {', '.join(JOBS)}")
     parser.add_argument("--contenders", help="only these, of those of the job; voxtile always")
     parser.add_argument("--side", type=int, default=512, help="of the cubic volume")
     parser.add_argument("--runs", type=int, default=5)

@@ -145,7 +145,7 @@ pub(crate) struct ChangeArgs {
     /// Copy the tiles of a JPEG slide and of its levels into an OME-TIFF as they are, without decoding them; `--crop`
     /// begins at whole tiles
     #[arg(long, conflicts_with_all = ["range", "chunk", "shard", "codec", "dtype", "zarr_format", "pyramid", "raw_shape",
-        "stack", "border", "tile", "trace"])]
+        "stack", "rgb", "border", "tile", "trace"])]
     pub(crate) keep_jpeg: bool,
 }
 
@@ -326,6 +326,9 @@ pub(crate) struct ReadArgs {
     /// Axes to use instead of those that the file names: letters of tczyx
     #[arg(long, value_name = "AXES", value_parser = parse_axes)]
     pub(crate) axes: Option<AxisSet>,
+    /// Colours for looking: palettes and inks of a TIFF as red, green and blue, grays with 0 for black, no alpha
+    #[arg(long)]
+    pub(crate) rgb: bool,
     /// Take the files that a pattern or folder names for one image, in the order of their names, along this axis: t, c or z
     #[arg(long, value_name = "AXIS", value_parser = parse_stack_axis, conflicts_with_all = ["raw_shape", "level"])]
     pub(crate) stack: Option<Axis>,

@@ -24,6 +24,9 @@ fn pictures_of_the_whole_slide_are_listed_and_read_by_name() {
     let text = place.ok(&["info", "in.svs"]).stdout;
     assert!(text.contains("associated thumbnail: 3 × 60 × 68 uint8 (--array thumbnail)"), "{text}");
     assert!(text.contains("objective  20×"), "{text}");
+    place.copy("slides/stains.qptiff", "in.qptiff");
+    let text = place.ok(&["info", "in.qptiff"]).stdout;
+    assert!(text.contains("DAPI (#0000FF), Opal 520 (#00FF00), Opal 690 (#FF0000)"), "{text}");
     place.ok(&["convert", "in.svs", "label.zarr", "--array", "label"]);
     assert_eq!(place.read::<u8>("label.zarr").shape(), [3, 90, 70]);
 }
@@ -65,6 +68,11 @@ fn a_part_of_the_tiles_begins_at_whole_ones() {
         place.ok(&["convert", "in.svs", "b.tif", "--keep-jpeg", "--crop", "128:290,0:200", "--json"]).json();
     assert_eq!(made["kept"]["levels"], 2);
     assert_eq!(place.ok(&["info", "b.tif", "--json"]).json()["levels"][1]["shape"], json!([3, 81, 100]));
+    // From the second level on, whose pixels are twice as large.
+    place.ok(&["convert", "in.svs", "c.tif", "--keep-jpeg", "--level", "1"]);
+    place.ok(&["convert", "in.svs", "c.zarr", "--level", "1"]);
+    place.ok(&["verify", "c.tif", "c.zarr"]);
+    assert_eq!(place.ok(&["info", "c.tif", "--json"]).json()["axes"][1]["scale"], json!(0.998));
     place.ok(&["convert", "in.svs", "l1.zarr", "--level", "1", "--crop", "64:145,0:100"]);
     place.ok(&["convert", "b.tif", "b1.zarr", "--level", "1"]);
     place.ok(&["verify", "b1.zarr", "l1.zarr"]);

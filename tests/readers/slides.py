@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pyvips
 import tifffile
 from common import DATA, Failed, info, same, through_zarr, voxtile
@@ -37,6 +38,7 @@ def checks():
     yield "tiff of gray jpeg", gray
     yield "a slide as a pyramid of jpeg", pyramid
     yield "part and range of values", changed
+    yield "palettes and inks as Pillow shows them", looked
 
 
 def planes(voxels, axes):
@@ -193,3 +195,13 @@ def changed(tmp):
     same(through_zarr(DATA / "lightsheet.tif", "--dtype", "u8", "--range", f"{low},{high}", tmp=tmp), np.clip(np.round(scaled), 0, 255).astype(np.uint8), "u8")
     unit = np.clip((volume.astype(float) - low) * (1 / (high - low)), 0, 1).astype(np.float32)
     same(through_zarr(DATA / "lightsheet.tif", "--dtype", "f32", "--range", f"{low},{high}", tmp=tmp), unit, "f32")
+
+
+def looked(tmp):
+    for name, tolerance in (("palette-1c-4b.tiff", 0), ("cmyk.tif", 1)):
+        path = DATA / "tiff" / name
+        got = through_zarr(path, "--rgb", tmp=tmp)
+        want = np.moveaxis(np.asarray(PIL.Image.open(path).convert("RGB")), -1, 0)
+        worst = int(np.abs(got.astype(int) - want.astype(int)).max())
+        if got.shape != want.shape or worst > tolerance:
+            raise Failed(f"{name}: {got.shape}, {want.shape}, differs by {worst}")

@@ -11,7 +11,7 @@ use voxtile_io::{Info, Opened, open};
 use voxtile_kernels::statistics::{Ranks, Step};
 use voxtile_sched::contract::Source;
 use voxtile_sched::dispatch;
-use voxtile_sched::model::{Axis, Element, Grid, Meta, Region, Tile, voxels};
+use voxtile_sched::model::{Axis, Channel, Element, Grid, Meta, Region, Tile, voxels};
 
 pub(super) fn info(args: &Args, global: Global) -> Done {
     let one = |input: &Path| -> Result<(Json, String), Failure> {
@@ -295,7 +295,7 @@ fn as_json(info: &Info, meta: &Meta, stats: Option<&Stats>) -> Json {
         json!({ "axis": axis.name(), "size": meta.shape[axis.index()],
                 "scale": s.map(|s| s.scale), "origin": s.map(|s| s.origin), "unit": s.and_then(|s| s.unit.clone()) })
     };
-    let channel = |c: &voxtile_sched::model::Channel| json!({ "name": c.name, "color": c.color });
+    let channel = |c: &Channel| json!({ "name": c.name, "color": c.color });
     let mut out = json!(info);
     out["name"] = json!(meta.name);
     out["dtype"] = json!(meta.dtype.numpy_name());
@@ -332,7 +332,7 @@ fn as_text(info: &Info, meta: &Meta, stats: Option<&Stats>) -> String {
     line("type", format!("{}, {} decoded", meta.dtype.numpy_name(), text::bytes(meta.bytes())));
     let sized: Vec<String> = meta.axes.iter().filter_map(|a| voxel_size(meta, a)).collect();
     line("voxel", if sized.is_empty() { "no size in the file".to_owned() } else { sized.join(", ") });
-    let named: Vec<&str> = meta.channels.iter().filter_map(|c| c.name.as_deref()).collect();
+    let named: Vec<String> = meta.channels.iter().filter_map(channel_text).collect();
     if !named.is_empty() {
         line("channels", named.join(", "));
     }
@@ -374,6 +374,16 @@ fn as_text(info: &Info, meta: &Meta, stats: Option<&Stats>) -> String {
         }
     }
     out
+}
+
+/// Its name, and its colour unless that is the name; white is what files say that must say something.
+fn channel_text(channel: &Channel) -> Option<String> {
+    const COLORS: [(&str, &str); 3] = [("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF")];
+    match (channel.name.as_deref(), channel.color.as_deref().filter(|c| *c != "FFFFFF")) {
+        (Some(name), Some(color)) if !COLORS.contains(&(name, color)) => Some(format!("{name} (#{color})")),
+        (Some(name), _) => Some(name.to_owned()),
+        (None, color) => color.map(|color| format!("#{color}")),
+    }
 }
 
 fn voxel_size(meta: &Meta, axis: Axis) -> Option<String> {

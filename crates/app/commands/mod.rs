@@ -126,7 +126,7 @@ impl ReadArgs {
             offset: self.raw_offset,
         });
         let (level, array) = (self.level.unwrap_or(0), self.array.clone());
-        OpenOptions { level, array, axes: self.axes, raw, stack: self.stack }
+        OpenOptions { level, array, axes: self.axes, raw, stack: self.stack, rgb: self.rgb }
     }
 
     /// One image or many; what is stacked is one.

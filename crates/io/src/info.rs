@@ -22,6 +22,8 @@ pub struct OpenOptions {
     pub raw: Option<RawOptions>,
     /// That the path is a pattern or a folder whose files, in the order of their names, are one image along this axis.
     pub stack: Option<Axis>,
+    /// That a TIFF's palettes, inks and inverted grays become colours for looking.
+    pub rgb: bool,
 }
 
 impl OpenOptions {

@@ -106,8 +106,7 @@ impl KeepJpeg {
                 found: (0..found.len()).map(|n| n.to_string()).collect(),
             });
         }
-        let found = &found[self.open.level..];
-        let (copied, left_out, region) = self.levels(&mut parts, series, found)?;
+        let (copied, left_out, region) = self.levels(&mut parts, series, &found)?;
         output.check()?;
         let files = parts.into_files();
         let file = LocalStore::new(&self.output).create("")?;
@@ -138,14 +137,16 @@ impl KeepJpeg {
         found: &[Level],
     ) -> Result<(Vec<Copied>, Vec<Vec<u64>>, Region), IoError> {
         let store = self.input.display().to_string();
-        let (base, mut copied, mut left_out) = (&found[0].page, Vec::new(), Vec::new());
-        let top = meta(series, &found[0].page, base, &self.open, &store)?;
+        let (mut copied, mut left_out) = (Vec::new(), Vec::new());
+        // Sizes of pixels are those of the finest level there is, which need not be the finest one that is kept.
+        let (base, found) = (&found[0].page, &found[self.open.level..]);
+        let top = meta(series, base, &found[0].page, &self.open, &store)?;
         let region = self.region.clone().unwrap_or_else(|| Region::whole(top.shape));
         if region.is_empty() || !Region::whole(top.shape).contains(&region) {
             return Err(refused(format!("{region} does not lie in the image of {:?}", top.dims())));
         }
         for (n, level) in found.iter().enumerate() {
-            let mut own = meta(series, &found[0].page, &level.page, &self.open, &store)?;
+            let mut own = meta(series, base, &level.page, &self.open, &store)?;
             let cut = level.page.cut(parts.reader(&level.page))?;
             let planes = gather(parts, series, level, cut, &own)?;
             fits(level, &cut, &planes)?;
@@ -212,7 +213,9 @@ fn part(
     let mut first = [0; 2];
     for (i, (a, tile)) in [(3, cut.segment.1), (4, cut.segment.0)].into_iter().enumerate() {
         let (start, end, factor) = (region.start[a] as u64, region.end(a) as u64, factors[i]);
-        if !start.is_multiple_of(factor * tile) {
+        // Sizes that were rounded differ by a pixel or two.
+        let whole = top[a].abs_diff(own[a].saturating_mul(factor)) <= 2 * factor;
+        if !start.is_multiple_of(factor * tile) || (start > 0 && !whole) {
             return None;
         }
         let start = start / factor;

@@ -2,7 +2,8 @@
 //!
 //! `ifd` reads the directories, `page` what one of them says and `cut` how it lies there; `series` (with `imagej`,
 //! `omexml`, `micromanager`, `stk` and `slides`) finds which pages of which `files` make an image; `source` reads it with
-//! `decode`, the codecs (`lzw`, `jpeg`, `jpeg2000`, `packed`), `samples` and `split`. `sink` writes with `encode`,
+//! `decode`, the codecs (`lzw`, `jpeg`, `jpeg2000`, `packed`), `samples` and `split`; `look` makes
+//! colours of what is stored otherwise. `sink` writes with `encode`,
 //! `pages` and `directory`; `keep` copies tiles of JPEG as they are.
 
 mod cut;
@@ -15,6 +16,7 @@ mod imagej;
 mod jpeg;
 mod jpeg2000;
 mod keep;
+mod look;
 mod lzw;
 mod micromanager;
 mod omexml;

@@ -2,13 +2,14 @@
 
 use super::cut::{Compression, Cut, Form, Predictor, compression_name};
 use super::files::Parts;
+use super::look::{self, Look};
 use super::page::Page;
 use super::series::{self, Series};
 use super::source::{Planes, Stored, TiffSource};
 use crate::{AssociatedImage, Codec, Feature, Info, IoError, LevelInfo, OpenOptions, Opened};
 use std::path::Path;
 use std::sync::Arc;
-use voxtile_sched::contract::Source as _;
+use voxtile_sched::contract::Source;
 use voxtile_sched::model::{Axis, AxisSet, Channel, Meta};
 
 /// Most images of one file that are described.
@@ -35,7 +36,7 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
         });
     };
     let base = &levels[0].page;
-    let top = meta(series, base, base, options, &store)?;
+    let mut top = meta(series, base, base, options, &store)?;
     let cut = level.page.cut(parts.reader(&level.page))?;
     let meta = meta(series, base, &level.page, options, &store)?;
     let mut planes = gather(&mut parts, series, level, cut, &meta)?;
@@ -50,7 +51,16 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
     let pages = parts.pages.len();
     let files = parts.readers.len();
     let missing = planes.order.iter().filter(|p| p.is_none()).count();
-    let source = TiffSource::new(parts.into_files(), meta, planes)?;
+    let look = match options.rgb {
+        true => Look::of(base, &meta, parts.reader(base))?,
+        false => None,
+    };
+    let source: Arc<dyn Source> = Arc::new(TiffSource::new(parts.into_files(), meta, planes)?);
+    let source = match look {
+        Some(look) => look::apply(source, look),
+        None => source,
+    };
+    (top.shape[1], top.axes) = (source.meta().shape[1], source.meta().axes);
     let chunk5 = source.chunk();
     let axes = source.meta().axes;
     let mut codec = compression_name(coding.compression.number());
@@ -74,10 +84,11 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
     if missing > 0 {
         details.push(("missing", format!("{missing} planes are not in the file; they read as 0")));
     }
-    if base.palette {
+    if base.colors.is_some() && !options.rgb {
         details.push(("palette", "samples are indices into a colour map".to_owned()));
     }
     match base.photometric {
+        _ if options.rgb => {}
         0 => details.push(("photometric", "0 is white".to_owned())),
         5 => details.push(("photometric", "inks: cyan, magenta, yellow, black".to_owned())),
         8..=10 => details.push(("photometric", "L*a*b*, as stored".to_owned())),
@@ -118,7 +129,7 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError
         },
         chunk5,
     };
-    Ok(Opened { source: Arc::new(source), info })
+    Ok(Opened { source, info })
 }
 
 /// The pictures of the slide as a whole but the one that was chosen.

@@ -43,7 +43,8 @@ pub(super) struct Page {
     foreign: Option<&'static str>,
     /// Pixels per unit along `y` and `x`, and the unit: 2 inch, 3 centimetre.
     pub(super) resolution: ([Option<f64>; 2], u64),
-    pub(super) palette: bool,
+    /// The colour map, if samples are indices into one.
+    pub(super) colors: Option<Entry>,
     offsets: Option<Entry>,
     counts: Option<Entry>,
     tables: Option<Entry>,
@@ -86,7 +87,7 @@ impl Page {
             subfile,
             foreign: dir.get(tag::NDPI).map(|_| "the NDPI layout of Hamamatsu"),
             resolution: ([None, None], unit),
-            palette: dir.get(tag::COLOR_MAP).is_some(),
+            colors: dir.get(tag::COLOR_MAP).copied(),
             tile,
             bits: 0,
             format: 0,

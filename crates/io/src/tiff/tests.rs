@@ -168,6 +168,47 @@ fn other_images_of_a_file_are_chosen_by_number() {
 }
 
 #[test]
+fn what_is_stored_otherwise_becomes_colours_for_looking() {
+    let open = |name: &str, rgb| {
+        let options = OpenOptions { rgb, ..OpenOptions::default() };
+        super::open(&data().join(name), &options).unwrap_or_else(|e| panic!("{name}: {e}")).source
+    };
+    // Gray with 0 for white, of 12 bits.
+    let white = "seq-1c-12b-miniswhite-47c39b31.tiff";
+    let words = |bytes: Vec<u8>| -> Vec<u16> {
+        bytes.chunks_exact(2).map(|b| u16::from_ne_bytes([b[0], b[1]])).collect()
+    };
+    let stored = words(read_all(&*open(white, false)));
+    let want: Vec<u16> = stored.iter().map(|v| 4095 - v).collect();
+    assert_eq!(words(read_all(&*open(white, true))), want);
+    // Inks.
+    let (stored, shown) = (open("cmyk.tif", false), open("cmyk.tif", true));
+    assert_eq!(shown.meta().shape, [1, 3, 1, 41, 53]);
+    let (stored, shown) = (read_all(&*stored), read_all(&*shown));
+    for (n, v) in shown.iter().enumerate() {
+        let (ink, black) = (f64::from(stored[n]), f64::from(stored[3 * 41 * 53 + n % (41 * 53)]));
+        assert_eq!(f64::from(*v), ((255.0 - ink) * (255.0 - black) / 255.0).round(), "{n}");
+    }
+    // A palette of four bits: as many colours as the map has, each where its index was.
+    let (stored, shown) = (open("palette-1c-4b.tiff", false), open("palette-1c-4b.tiff", true));
+    assert_eq!((shown.meta().shape, shown.meta().dtype), ([1, 3, 1, 151, 157], Dtype::U8));
+    assert_eq!(shown.meta().channels, super::rgb_channels());
+    let (stored, shown) = (read_all(&*stored), read_all(&*shown));
+    let color = |n: usize| [0, 1, 2].map(|c| shown[c * stored.len() + n]);
+    let mut map = std::collections::HashMap::new();
+    for (n, index) in stored.iter().enumerate() {
+        assert_eq!(*map.entry(*index).or_insert_with(|| color(n)), color(n), "index {index}");
+    }
+    let distinct: std::collections::HashSet<_> = map.values().collect();
+    assert!(distinct.len() > 4, "{map:?}");
+    // Alpha is left out, colours stay.
+    let (stored, shown) = (open("rgba_u16_predictor.tif", false), open("rgba_u16_predictor.tif", true));
+    assert_eq!(read_all(&*shown), read_all(&*stored)[..3 * 41 * 53 * 2]);
+    // What has its colours already is as it was.
+    assert_eq!(read_all(&*open("rgb_u8_tiles.tif", true)), read_all(&*open("rgb_u8_tiles.tif", false)));
+}
+
+#[test]
 fn a_smaller_copy_of_every_page_makes_a_level() {
     let file = data().join("pages_and_thumbnails.tif");
     let open = |level| super::open(&file, &OpenOptions { level, ..OpenOptions::default() }).unwrap();

@@ -33,6 +33,8 @@ struct Lanes {
     /// All that exist, and the bytes that they have on the GPU.
     made: usize,
     bytes: u64,
+    /// Jobs so far.
+    taken: u64,
 }
 
 impl Lanes {
@@ -64,12 +66,13 @@ impl Gpus {
     fn take(&self, bytes: u64, limit: u64) -> Result<(usize, Lane), DeviceError> {
         let mut all = self.lanes();
         loop {
-            // The GPU that has least to do comes first.
+            // The GPU that has least to do comes first, then the one that has done least.
             let mut order: Vec<usize> = (0..self.cards.len()).collect();
-            order.sort_by_key(|&n| all[n].busy());
+            order.sort_by_key(|&n| (all[n].busy(), all[n].taken));
             for n in order {
                 let lanes = &mut all[n];
                 if let Some(fits) = lanes.idle.iter().position(|lane| lane.bytes >= bytes) {
+                    lanes.taken += 1;
                     return Ok((n, lanes.idle.swap_remove(fits)));
                 }
                 self.cards[n].make_current()?;
@@ -81,6 +84,7 @@ impl Gpus {
                     let number = (0..JOBS).find(|number| !lanes.numbers[*number]).unwrap_or(0);
                     let lane = Lane::new(JOBS * n + number, bytes)?;
                     lanes.numbers[number] = true;
+                    lanes.taken += 1;
                     lanes.made += 1;
                     lanes.bytes += bytes;
                     return Ok((n, lane));

@@ -87,7 +87,8 @@ pub(crate) fn place(graph: &Graph, planned: &mut Planned, device: &dyn Device, r
             return;
         }
     };
-    let fitting = device.cards() * ((device.memory() - needs.constants) / needs.bytes.max(1)) as usize;
+    let memory = device.memory().saturating_sub(needs.constants);
+    let fitting = device.cards() * (memory / needs.bytes.max(1)) as usize;
     let jobs = device.jobs().min(planned.inflight).min(fitting).max(1);
     // Inputs and results of a tile are here at one time.
     let bytes = &planned.bytes;

@@ -1,10 +1,10 @@
 //! Slides of Aperio (SVS): levels and focal planes in tiles; thumbnail, label and macro in strips.
 
-use super::{assemble, magnification};
+use super::{assemble, descriptions, magnification};
 use crate::IoError;
 use crate::tiff::files::Parts;
-use crate::tiff::ifd::{Directory, tag};
-use crate::tiff::series::Series;
+use crate::tiff::ifd::Directory;
+use crate::tiff::series::{self, Series};
 use crate::tiff::units;
 use voxtile_sched::model::Axis;
 
@@ -20,10 +20,7 @@ pub(super) fn find(
     parts: &mut Parts,
     directories: &[Directory],
 ) -> Result<Vec<Series>, IoError> {
-    let mut texts = Vec::new();
-    for directory in directories {
-        texts.push(parts.readers[0].text(directory, tag::IMAGE_DESCRIPTION)?.unwrap_or_default());
-    }
+    let texts = descriptions(parts, directories)?;
     let pages = &parts.pages;
     let base = &pages[0];
     // Focal planes have the size of the first page.
@@ -31,6 +28,7 @@ pub(super) fn find(
     let planes: Vec<usize> = (0..pages.len()).filter(same).collect();
     let mut main = Series::new("Aperio SVS", 0);
     main.order(&vec![(Axis::Z, planes.len() as u64)], |i| Some(planes[i as usize] as u32));
+    series::resolution(base, &mut main.spacing);
     describe(description, &mut main);
     let role = |p: usize| {
         if p == 0 || pages[p].tile.is_some() {

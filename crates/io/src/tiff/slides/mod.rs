@@ -80,6 +80,13 @@ pub(super) fn find(
     }
 }
 
+/// The descriptions of all pages; empty where there is none.
+fn descriptions(parts: &mut Parts, directories: &[Directory]) -> Result<Vec<String>, IoError> {
+    let reader = &mut parts.readers[0];
+    let text = |d: &Directory| Ok::<_, IoError>(reader.text(d, tag::IMAGE_DESCRIPTION)?.unwrap_or_default());
+    directories.iter().map(text).collect()
+}
+
 /// An image of the pages that are `main`, with its levels among the others; each of the rest is an image by itself.
 fn assemble(main: Series, parts: &Parts, role: impl Fn(usize) -> Option<&'static str>) -> Vec<Series> {
     let pages = &parts.pages;

@@ -1,10 +1,10 @@
 //! Slides of PerkinElmer and Akoya (QPTIFF): each page says in XML what it is; channels are pages, at every level.
 
-use super::assemble;
 use super::xml::elements;
+use super::{assemble, descriptions};
 use crate::IoError;
 use crate::tiff::files::Parts;
-use crate::tiff::ifd::{Directory, tag};
+use crate::tiff::ifd::Directory;
 use crate::tiff::series::{self, Series};
 use voxtile_sched::model::{Axis, Channel};
 
@@ -17,11 +17,7 @@ struct Said {
 }
 
 pub(super) fn find(parts: &mut Parts, directories: &[Directory]) -> Result<Vec<Series>, IoError> {
-    let mut said = Vec::new();
-    for directory in directories {
-        let text = parts.readers[0].text(directory, tag::IMAGE_DESCRIPTION)?.unwrap_or_default();
-        said.push(read(&text));
-    }
+    let said: Vec<Said> = descriptions(parts, directories)?.iter().map(|text| read(text)).collect();
     let pages = &parts.pages;
     let role = |p: usize| match said[p].kind.as_str() {
         "Thumbnail" => Some("thumbnail"),

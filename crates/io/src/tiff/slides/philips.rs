@@ -1,7 +1,7 @@
 //! Slides of Philips: levels are padded to whole tiles; the distance of their pixels says how large they are.
 
-use super::assemble;
 use super::xml::elements;
+use super::{assemble, descriptions};
 use crate::IoError;
 use crate::tiff::files::Parts;
 use crate::tiff::ifd::{Directory, tag};
@@ -14,12 +14,11 @@ pub(super) fn find(
     parts: &mut Parts,
     directories: &[Directory],
 ) -> Result<Vec<Series>, IoError> {
-    let mut roles = Vec::new();
-    for directory in directories {
-        let text = parts.readers[0].text(directory, tag::IMAGE_DESCRIPTION)?.unwrap_or_default();
-        roles
-            .push(["Macro", "Label"].iter().position(|r| text.starts_with(r)).map(|n| ["macro", "label"][n]));
-    }
+    let role = |text: &String| {
+        let starts = |(start, _): &&(&str, &'static str)| text.starts_with(start);
+        [("Macro", "macro"), ("Label", "label")].iter().find(starts).map(|(_, role)| *role)
+    };
+    let roles: Vec<Option<&'static str>> = descriptions(parts, directories)?.iter().map(role).collect();
     let distances = distances(description);
     let tiled: Vec<usize> =
         (0..parts.pages.len()).filter(|&p| parts.pages[p].tile.is_some() && roles[p].is_none()).collect();
