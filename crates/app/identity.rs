@@ -11,13 +11,14 @@ use voxtile_sched::model::{Border, Meta};
 
 /// The image that is read: what was asked for, what it is, and which files it lies in, by their names, sizes and times.
 pub(crate) fn of_input(path: Option<&Path>, options: &OpenOptions, meta: &Meta) -> Result<Value, IoError> {
-    let OpenOptions { level, array, axes, raw } = options;
+    let OpenOptions { level, array, axes, raw, stack, rgb } = options;
     let raw =
         raw.as_ref().map(|RawOptions { shape, dtype, offset }| format!("{shape:?} {dtype} from {offset}"));
     let mut about = of_files(path.map(Path::to_path_buf).as_slice())?;
     let units = meta.axes.iter().map(|axis| meta.micrometers(axis));
     let image = json!({
         "level": level, "array": array, "axes": axes.map(|axes| axes.to_string()), "raw": raw,
+        "stack": format!("{stack:?}"), "rgb": format!("{rgb:?}"),
         "image": format!("{:?} {} {}", meta.dims(), meta.axes, meta.dtype), "um": units.collect::<Vec<_>>(),
     });
     if let (Value::Object(about), Value::Object(image)) = (&mut about, image) {

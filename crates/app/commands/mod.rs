@@ -160,6 +160,10 @@ impl ReadArgs {
         option(&mut words, "raw-shape", self.raw_shape.as_ref().map(|sizes| list(&sizes.0)));
         option(&mut words, "raw-dtype", self.raw_dtype);
         option(&mut words, "raw-offset", self.raw_shape.as_ref().map(|_| self.raw_offset));
+        option(&mut words, "stack", self.stack);
+        if self.rgb {
+            words.push("--rgb".to_owned());
+        }
         words
     }
 }
@@ -194,7 +198,7 @@ impl EngineArgs {
     /// The words that say this again, with the limits that a plan was made for.
     fn words(&self, memory: u64, workers: usize) -> Vec<String> {
         let mut words = vec![format!("--memory={memory}"), format!("--workers={workers}")];
-        option(&mut words, "device", Some(voxtile::Device::NAMES[self.device as usize]));
+        option(&mut words, "device", Some(self.device));
         option(&mut words, "gpu-memory", self.gpu_memory);
         option(&mut words, "tile", self.tile.as_ref().map(|sizes| list(&sizes.0)));
         option(&mut words, "border", self.border.map(|border| border.name()));
