@@ -4,7 +4,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 use std::str::FromStr;
 use voxtile::{Device, OmeVersion, OnDamage, Reduction};
-use voxtile_io::{BadCodec, CODEC_FORMS, Codec, RawType};
+use voxtile_io::{BadCodec, CODEC_FORMS, Codec, Durability, RawType};
 use voxtile_sched::model::{Axis, AxisSet, Border, Dtype};
 
 const EXAMPLES: &str = "\
@@ -25,6 +25,16 @@ A recipe is a list of steps with `|` between them; each works on the result of t
 
 `key=value` sets a parameter, the first one may stand without its name (`gaussian 2`), `as NAME` names a result,
 `on=NAME` reads it, `input` is the image. `voxtile ops` lists the operations, `voxtile ops NAME` explains one.";
+
+const PARTS_HELP: &str = "\
+Parts of one plan, as processes that see the same files:
+
+  voxtile plan scan.zarr 'gaussian sigma=2' --output blurred.zarr --save plan.json
+  voxtile work plan.json --part 0/4     # and 1/4, 2/4, 3/4, at the same time, here or elsewhere
+  voxtile finish plan.json              # when they have ended
+
+A part that died is run again, and goes on where it was. Where `plan --save` says that there are more rounds, the parts may
+run again before the end; what they have not done, `finish` does. docs/cluster has scripts for Slurm, Kubernetes and AWS Batch.";
 
 /// Process images larger than memory, tile by tile, with the same bits as the whole image at once.
 #[derive(Debug, Parser)]
@@ -56,9 +66,15 @@ pub(crate) enum Command {
     Run(Run),
     /// Copy an image into other chunks, another codec or another format
     Convert(Convert),
-    /// Show what a run would do, without doing it
+    /// Show what a run would do, without doing it; or save it, to be done in parts by several processes
     #[command(after_help = RECIPE_HELP, override_usage = "voxtile plan [OPTIONS] <INPUT> <RECIPE>")]
     Plan(Plan),
+    /// Do one part of a saved plan
+    #[command(after_help = PARTS_HELP)]
+    Work(Work),
+    /// Complete the output of a saved plan when its parts are done; what a part has not done is done now
+    #[command(after_help = PARTS_HELP)]
+    Finish(Finish),
     /// Show what an image is
     Info(Info),
     /// Decode every chunk of an image and check its metadata, levels and labels; or compare it with a second one
@@ -85,7 +101,12 @@ impl Command {
             Self::Info(args) => Some(&args.read),
             Self::Verify(args) => Some(&args.read),
             Self::Preview(args) => Some(&args.read),
-            Self::Ops(_) | Self::Demo(_) | Self::Completions(_) => None,
+            Self::Work(_)
+            | Self::Finish(_)
+            | Self::Bench(_)
+            | Self::Ops(_)
+            | Self::Demo(_)
+            | Self::Completions(_) => None,
         }
     }
 }
@@ -163,12 +184,44 @@ pub(crate) struct Plan {
     pub(crate) input: PathBuf,
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
+    /// Save the plan to a file, for `work` and `finish`
+    #[arg(long, value_name = "FILE", requires = "output", value_hint = ValueHint::FilePath)]
+    pub(crate) save: Option<PathBuf>,
+    /// Image or table that a saved plan makes, as for `run`
+    #[arg(long, value_name = "OUTPUT", requires = "save", value_hint = ValueHint::AnyPath)]
+    pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
     #[command(flatten)]
     pub(crate) write: WriteArgs,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Work {
+    /// Plan that `plan --save` wrote
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    /// Which part, counted from 0, of how many: 2/8
+    #[arg(long, value_name = "I/N", conflicts_with = "parts", required_unless_present = "parts", value_parser = parse_part)]
+    pub(crate) part: Option<(u32, u32)>,
+    /// How many parts; which one is said by SLURM_ARRAY_TASK_ID, JOB_COMPLETION_INDEX or AWS_BATCH_JOB_ARRAY_INDEX, from 0
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) parts: Option<u32>,
+    /// Take over a part that a process on another machine holds
+    #[arg(long)]
+    pub(crate) break_lock: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Finish {
+    /// Plan that `plan --save` wrote
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    /// Take over what processes on another machine hold
+    #[arg(long)]
+    pub(crate) break_lock: bool,
 }
 
 #[derive(Debug, Args)]
@@ -372,6 +425,16 @@ pub(crate) struct WriteArgs {
     /// Replace an image that exists at OUTPUT
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// Go on where an earlier run of the same command was stopped; where there was none, start afresh
+    #[arg(long, conflicts_with = "overwrite")]
+    pub(crate) resume: bool,
+    /// When what is written counts as done, should the machine stop: none: when the system has it; data: when the data is on
+    /// disk; full: the names of files too
+    #[arg(long, value_name = "LEVEL", default_value = "none")]
+    pub(crate) durability: Durability,
+    /// Take over an OUTPUT that a process on another machine holds
+    #[arg(long)]
+    pub(crate) break_lock: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -502,6 +565,11 @@ fn codec_help() -> String {
     format!(
         "Output codec: {CODEC_FORMS}\n\n[default: the input's, else blosc-zstd:3:bitshuffle for Zarr, deflate for TIFF]"
     )
+}
+
+fn parse_part(text: &str) -> Result<(u32, u32), String> {
+    let part = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    part.filter(|(i, n)| i < n).ok_or_else(|| "a part and how many there are, from 0/4 to 3/4".to_owned())
 }
 
 fn parse_axes(text: &str) -> Result<AxisSet, String> {

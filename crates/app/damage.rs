@@ -183,4 +183,16 @@ impl Sink for Skipping {
     fn abort(&self) {
         self.sink.abort();
     }
+
+    fn holds(&self, place: Place) -> bool {
+        self.sink.holds(place)
+    }
+
+    fn reread(&self, place: Place, out: TileMut<'_>) -> Result<u64, StoreError> {
+        self.sink.reread(place, out)
+    }
+
+    fn leave(&self) {
+        self.sink.leave();
+    }
 }

@@ -1,6 +1,7 @@
 //! Where a pipeline computes.
 
 use crate::Error;
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use voxtile_sched::contract;
@@ -35,6 +36,21 @@ impl Gpus {
     /// In rising order.
     fn numbers(self) -> Vec<i32> {
         (0..64).filter(|n| self.0 >> n & 1 == 1).collect()
+    }
+}
+
+impl fmt::Display for Device {
+    /// As it is parsed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda => f.write_str("cuda"),
+            Self::Gpus(gpus) => {
+                let numbers: Vec<String> = gpus.numbers().iter().map(i32::to_string).collect();
+                write!(f, "cuda:{}", numbers.join(","))
+            }
+        }
     }
 }
 

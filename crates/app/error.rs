@@ -94,6 +94,12 @@ pub enum Error {
         /// The pattern, folder or list.
         input: PathBuf,
     },
+    /// Parts of the work cannot write to such an output at the same time.
+    #[error("`{}` is one file, which parts cannot write side by side", output.display())]
+    NoParts {
+        /// The output.
+        output: PathBuf,
+    },
     /// A pipeline without a place for its result was run.
     #[error("the pipeline has no output")]
     NoOutput,

@@ -1,6 +1,6 @@
 //! One image or many: what the input of a command names.
 
-use crate::{Error, Screen};
+use crate::{Error, Screen, identity};
 use std::path::{Path, PathBuf};
 use voxtile_io::{IoError, Url};
 
@@ -48,6 +48,16 @@ impl Images {
             return Ok(Self::One(input.to_path_buf()));
         };
         if found.is_empty() { Err(none()) } else { Ok(Self::Many(found)) }
+    }
+}
+
+impl Images {
+    /// Names, sizes and times of the files of images: where nothing of that has changed, the images have not.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if a folder cannot be read.
+    pub fn fingerprint(images: &[PathBuf]) -> Result<serde_json::Value, Error> {
+        Ok(identity::of_files(images)?)
     }
 }
 

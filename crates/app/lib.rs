@@ -16,6 +16,7 @@ mod damage;
 mod device;
 #[doc(hidden)]
 pub mod fuzzing;
+mod identity;
 mod images;
 mod labels;
 mod output;
@@ -39,6 +40,8 @@ pub use pipeline::{Pipeline, Plan, Value};
 pub use pyramid::{Pyramid, Reduction};
 pub use recipe::Recipe;
 pub use screen::Screen;
-pub use voxtile_io::{Codec, Info, OmeVersion, OpenOptions, RawOptions, RawType, Remote, Traffic};
+pub use voxtile_io::{
+    Codec, Durability, Info, OmeVersion, OpenOptions, RawOptions, RawType, Remote, Traffic,
+};
 pub use voxtile_sched::contract::{Column, Table, Values};
 pub use voxtile_sched::engine::{Cancel, DamagedChunk, DeviceTimes, Progress, Report, Summary, Workshop};

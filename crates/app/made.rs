@@ -84,7 +84,7 @@ impl MadeOfFiles {
 impl MadeOf {
     /// An image that was opened; `None` for bare voxels, which the record has no words for.
     pub(crate) fn new(path: &Path, options: &OpenOptions) -> Option<Self> {
-        let OpenOptions { level, array, axes, raw, stack, rgb } = options;
+        let OpenOptions { level, array, axes, raw, stack, rgb, remote: _ } = options;
         raw.is_none().then(|| Self {
             path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             level: *level,
@@ -106,6 +106,7 @@ impl MadeOf {
             axes,
             raw: None,
             rgb: self.rgb,
+            remote: voxtile_io::Remote::default(),
             stack: self.stack.as_deref().and_then(Axis::from_name),
         }
     }

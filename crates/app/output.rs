@@ -117,7 +117,7 @@ impl Output {
     /// # Errors
     /// [`Error::Sizes`] and [`Error::Io`] for what does not fit the image or the format.
     pub fn options_for(&self, info: &Info, image: &Meta) -> Result<OutputOptions, Error> {
-        self.options(info, image, image)
+        self.options(info, image, image, true)
     }
 
     /// Fills in what was not set, from what is known of the input and of the result.

@@ -15,7 +15,7 @@ use voxtile::error::{
     ArgError, DeviceError, Feature, IoError, LevelError, PlanError, Problem, RecipeError, Refused,
     RemoteProblem, RunError,
 };
-use voxtile_io::{CODEC_FORMS, Format};
+use voxtile_io::{CODEC_FORMS, Difference, Format, Work};
 use voxtile_kernels::ops;
 
 /// A line to stderr. Nobody may be listening; that is no failure.
@@ -98,6 +98,8 @@ struct Words<'a> {
     output: Option<&'a Path>,
     /// Threads that were asked for.
     workers: Option<usize>,
+    /// Whether the same command goes on with what was done.
+    again: bool,
 }
 
 impl<'a> Words<'a> {
@@ -105,8 +107,11 @@ impl<'a> Words<'a> {
         match &cli.command {
             Command::Run(a) => Self::new(&a.input, Some(&a.output), &a.engine.limits),
             Command::Convert(a) => Self::new(&a.input, Some(&a.output), &a.engine.limits),
-            Command::Plan(a) => Self::new(&a.input, None, &a.engine.limits),
-            Command::Info(a) => Self { input: a.input.as_deref(), output: None, workers: a.limits.workers },
+            Command::Plan(a) => Self::new(&a.input, a.output.as_deref(), &a.engine.limits),
+            Command::Work(_) | Command::Finish(_) => Self { again: true, ..Self::default() },
+            Command::Info(a) => {
+                Self { input: a.input.as_deref(), workers: a.limits.workers, ..Self::default() }
+            }
             Command::Verify(a) => Self::new(&a.a, None, &a.limits),
             Command::Preview(a) => Self::new(&a.input, Some(&a.output), &a.limits),
             Command::Demo(a) => Self { output: Some(&a.dir), ..Self::default() },
@@ -116,16 +121,30 @@ impl<'a> Words<'a> {
     }
 
     fn new(input: &'a Path, output: Option<&'a Path>, limits: &LimitArgs) -> Self {
-        Self { input: Some(input), output, workers: limits.workers }
+        Self { input: Some(input), output, workers: limits.workers, again: false }
     }
 
-    /// What became of the output; nothing is ever left half made.
+    /// What became of the output: what is done of it stays, where a later run can go on with it.
     fn kept(&self) -> String {
         match self.output {
+            Some(output) if Work::can_go_on(output) => {
+                format!("; what is done of `{}` is kept", output.display())
+            }
             Some(output) if output.exists() => format!("; `{}` is as it was", output.display()),
             Some(output) => format!("; nothing was left at `{}`", output.display()),
+            None if self.again => "; what is done is kept".to_owned(),
             None => String::new(),
         }
+    }
+
+    /// The command that goes on with what is kept.
+    fn go_on(&self) -> Option<String> {
+        if self.again {
+            return Some("the same command goes on".to_owned());
+        }
+        self.output
+            .filter(|output| Work::can_go_on(output))
+            .map(|_| format!("`{}` goes on", resume_command()))
     }
 
     fn input(&self) -> String {
@@ -142,6 +161,14 @@ fn shell_word(path: &Path) -> String {
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
+}
+
+/// This command, asked to go on with what an earlier run did.
+fn resume_command() -> String {
+    let said: Vec<String> = std::env::args().skip(1).collect();
+    let kept = said.iter().filter(|arg| !["--overwrite", "--break-lock", "--resume"].contains(&arg.as_str()));
+    let words: Vec<String> = kept.map(|arg| shell_word(Path::new(arg))).collect();
+    format!("voxtile {} --resume", words.join(" "))
 }
 
 type Explained = (String, Option<String>);
@@ -170,8 +197,9 @@ fn explain(failure: &Failure, cli: &Cli) -> Explained {
             (failure.to_string(), Some(format!("`{}` makes one for each", shell_word(&each))))
         }
         Failure::ManyInterrupted { kept, .. } => {
+            let go_on = kept.then(|| format!("`{}` goes on", resume_command()));
             let kept = if *kept { "; what is finished stays" } else { "; nothing was left" };
-            (format!("{failure}{kept}"), None)
+            (format!("{failure}{kept}"), go_on)
         }
         Failure::SameName { .. } => {
             (failure.to_string(), Some("run them one after the other, with other outputs".to_owned()))
@@ -209,13 +237,27 @@ fn explain(failure: &Failure, cli: &Cli) -> Explained {
             };
             (failure.to_string(), Some(hint))
         }
+        Failure::NoPlan { .. } => (
+            failure.to_string(),
+            Some("`voxtile plan INPUT RECIPE --output OUTPUT --save plan.json` writes one".to_owned()),
+        ),
+        Failure::NoPart | Failure::PartIndex { .. } => {
+            (failure.to_string(), Some("`--part 0/4` names one, counted from 0".to_owned()))
+        }
         Failure::Interrupted | Failure::Stdout(_) | Failure::Closed => (failure.to_string(), None),
     }
 }
 
 fn library(error: &Error, words: &Words<'_>) -> Explained {
     if let Some(io) = error.store() {
-        return store(io, words);
+        let (message, hint) = store(io, words);
+        // Where a run has failed, what helps against its cause comes first, then how to go on.
+        let go_on = words.go_on().filter(|_| matches!(error, Error::Run(_)));
+        let hint = match (hint, go_on) {
+            (Some(hint), Some(go_on)) => Some(format!("{hint}; then {go_on}")),
+            (hint, go_on) => hint.or(go_on),
+        };
+        return (message, hint);
     }
     match error {
         Error::Recipe(error) => (error.to_string(), recipe(error)),
@@ -254,6 +296,13 @@ fn library(error: &Error, words: &Words<'_>) -> Explained {
         Error::LabelsBeside { path, .. } => (
             error.to_string(),
             Some(format!("labels lie on the voxels of level 0: `voxtile info {}` shows its axes and sizes", shell_word(path))),
+        ),
+        Error::NoParts { output } => (
+            error.to_string(),
+            Some(format!(
+                "`{}` takes parts; `voxtile convert` makes one file of it",
+                with(output, "zarr")
+            )),
         ),
         Error::Device(_) => (
             format!("`--device cuda`: {error}"),
@@ -310,6 +359,23 @@ fn store(error: &IoError, words: &Words<'_>) -> Explained {
             Some("copy the file again from where it came from: its header cannot be right".to_owned()),
         ),
         IoError::Exists { .. } => (error.to_string(), Some("`--overwrite` replaces it".to_owned())),
+        IoError::Locked { foreign, .. } => (
+            error.to_string(),
+            Some(match foreign {
+                false => "wait for it, or end it: what it has done is kept for `--resume`".to_owned(),
+                true => "if that process is no more, `--break-lock` takes the output over".to_owned(),
+            }),
+        ),
+        IoError::Unfinished { .. } => {
+            (error.to_string(), Some(format!("`{}` goes on, `--overwrite` starts afresh", resume_command())))
+        }
+        IoError::Differs { what, .. } => {
+            let mut message = error.to_string();
+            for Difference { what, was, is } in what {
+                let _ = write!(message, "\n  {what}: was {was}, is {is}");
+            }
+            (message, Some(differs(what)))
+        }
         IoError::Option { option: "OUTPUT", why } => (
             format!("the output {why}"),
             Some("choose another place for the output, beside the input".to_owned()),
@@ -376,6 +442,15 @@ fn web_hint(problem: &RemoteProblem) -> Option<String> {
         }
         .to_owned(),
     )
+}
+
+/// What helps where an output was begun with another plan.
+fn differs(what: &[Difference]) -> String {
+    let cut = what.iter().all(|difference| difference.what == "work");
+    match cut {
+        true => "the work is cut by `--memory`, `--workers` and `--tile`: give those of the first run; or `--overwrite` starts afresh".to_owned(),
+        false => "give the words and the input of the first run; or `--overwrite` starts afresh".to_owned(),
+    }
 }
 
 fn unsupported(feature: &Feature) -> Option<String> {
@@ -600,7 +675,7 @@ fn run(error: &RunError, words: &Words<'_>) -> Explained {
                 text::counted(*total, "tile"),
                 kept()
             ),
-            None,
+            words.go_on(),
         ),
         RunError::Objects { step, bytes, planned, allowed } => (
             format!(
@@ -628,6 +703,7 @@ fn run(error: &RunError, words: &Words<'_>) -> Explained {
             };
             (format!("{error}{}", kept()), Some(hint.to_owned()))
         }
+        RunError::Journal { source } => (format!("{error}: {source}{}", kept()), words.go_on()),
         RunError::Panicked { .. } => (
             format!("{error}\n  this is a bug in voxtile"),
             Some("please report it, with the command line and the output of `voxtile info`".to_owned()),

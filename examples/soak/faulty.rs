@@ -31,6 +31,7 @@ fn options(codec: Codec, chunk: u64) -> OutputOptions {
         overwrite: false,
         bare: false,
         about: Default::default(),
+        remote: Default::default(),
     }
 }
 

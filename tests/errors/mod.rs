@@ -5,6 +5,7 @@ mod machine;
 mod ome;
 mod options;
 mod recipes;
+mod resume;
 mod stores;
 
 use crate::cli::Place;

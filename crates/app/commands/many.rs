@@ -1,5 +1,8 @@
 //! `run` and `convert` over many images: each is a pipeline of its own, as many side by side as there are workers.
 
+mod rows;
+
+use self::rows::Kept;
 use super::{Done, Failure, Outcome, print, print_json};
 use crate::args::{EngineArgs, Global, ReadArgs, WriteArgs};
 use crate::{progress, report, text};
@@ -11,9 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use voxtile::error::{IoError, PlanError};
-use voxtile::{Column, Error, Output, Pipeline, Recipe, Report, Table, Values, Workshop};
+use voxtile::{Column, DamagedChunk, Error, Output, Pipeline, Recipe, Report, Table, Values, Workshop};
 use voxtile_io::plate::{Plate, PlateWriter, field_of};
-use voxtile_io::{Format, OmeVersion, TableOptions, check_apart};
+use voxtile_io::{Format, OmeVersion, TableOptions, Work, check_apart};
 
 /// What stands for an image's name, without its extension, in the path of an output.
 const NAME: &str = "{name}";
@@ -50,9 +53,14 @@ pub(super) fn run(images: &[PathBuf], job: &Job<'_>) -> Done {
         }
         _ => None,
     };
+    let kept = match &place {
+        Place::Together(options) => Some(Kept::open(images, job, options)?),
+        Place::Each(_) | Place::Fields(_) => None,
+    };
     let bar = progress::bar(job.global);
     bar.set_length(images.len() as u64);
-    let all = All { images, job, place: &place, bar: &bar, done: Mutex::new(BTreeMap::new()) };
+    let kept = kept.as_ref();
+    let all = All { images, job, place: &place, kept, bar: &bar, done: Mutex::new(BTreeMap::new()) };
     let workers = job.engine.limits.workers().clamp(1, images.len());
     let share = Share { workers: 1.max(job.engine.limits.workers() / workers), images: workers as u64 };
     all.each(&(0..images.len()).collect::<Vec<_>>(), workers, share);
@@ -65,11 +73,25 @@ pub(super) fn run(images: &[PathBuf], job: &Job<'_>) -> Done {
     if let (Some(writer), Some(plate)) = (writer, &job.plate) {
         job.fields(writer, plate.clone(), &done)?;
     }
-    job.conclude(images, &place, done, started)
+    let outcome = job.conclude(images, &place, done, started);
+    if let Some(kept) = kept {
+        kept.end(outcome.is_ok())?;
+    }
+    if let (Place::Each(paths), Ok(Outcome::Done), false) = (&place, &outcome, job.write.resume) {
+        paths.iter().for_each(|path| Work::unmark(path));
+    }
+    outcome
 }
 
-fn is_budget(result: &Result<Report, Error>) -> bool {
+fn is_budget(result: &Result<Finished, Error>) -> bool {
     matches!(result, Err(Error::Plan(PlanError::Budget { .. })))
+}
+
+/// What became of one image.
+struct Finished {
+    table: Option<Table>,
+    /// What of it was damaged.
+    damaged: Vec<DamagedChunk>,
 }
 
 /// What one image may use.
@@ -84,13 +106,27 @@ struct All<'a> {
     images: &'a [PathBuf],
     job: &'a Job<'a>,
     place: &'a Place,
+    kept: Option<&'a Kept>,
     bar: &'a ProgressBar,
-    done: Mutex<BTreeMap<usize, Result<Report, Error>>>,
+    done: Mutex<BTreeMap<usize, Result<Finished, Error>>>,
 }
 
 impl All<'_> {
-    fn with<R>(&self, look: impl FnOnce(&mut BTreeMap<usize, Result<Report, Error>>) -> R) -> R {
+    fn with<R>(&self, look: impl FnOnce(&mut BTreeMap<usize, Result<Finished, Error>>) -> R) -> R {
         look(&mut self.done.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The rows of an earlier run, or a run of this image.
+    fn one(&self, n: usize, share: Share, workshop: &Workshop) -> Result<Finished, Error> {
+        if let Some(table) = self.kept.map(|kept| kept.rows(n)).transpose()?.flatten() {
+            return Ok(Finished { table: Some(table), damaged: Vec::new() });
+        }
+        let report = self.job.one(&self.images[n], self.place.of(n), share, workshop)?;
+        let finished = Finished { table: report.table, damaged: report.damaged };
+        if let (Some(kept), Some(table)) = (self.kept, &finished.table) {
+            kept.keep(n, table)?;
+        }
+        Ok(finished)
     }
 
     /// Runs some of the images, so many side by side.
@@ -101,7 +137,7 @@ impl All<'_> {
                 scope.spawn(|| {
                     let workshop = Workshop::default();
                     while let Some(&n) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let result = self.job.one(&self.images[n], self.place.of(n), share, &workshop);
+                        let result = self.one(n, share, &workshop);
                         let stop = result.as_ref().is_err_and(Error::is_cancelled);
                         self.with(|done| done.insert(n, result));
                         self.bar.set_position(self.with(|done| done.len()) as u64);
@@ -133,7 +169,9 @@ impl Job<'_> {
             return Err(Failure::ManyImages { images: images.len(), output: table.to_path_buf() });
         }
         let each = self.output.to_string_lossy().contains(NAME);
-        if let (false, Some(options)) = (each, TableOptions::new(self.output, self.write.overwrite)) {
+        if let (false, Some(options)) =
+            (each, TableOptions::new(self.output, self.write.overwrite || self.goes_on()))
+        {
             options.check().map_err(Error::from)?;
             return Ok(Place::Together(options));
         }
@@ -159,7 +197,7 @@ impl Job<'_> {
         &self,
         writer: PlateWriter,
         mut plate: Plate,
-        done: &BTreeMap<usize, Result<Report, Error>>,
+        done: &BTreeMap<usize, Result<Finished, Error>>,
     ) -> Result<(), Failure> {
         if done.values().any(|r| r.as_ref().is_err_and(Error::is_cancelled))
             || done.values().all(Result::is_err)
@@ -172,6 +210,11 @@ impl Job<'_> {
         Ok(writer.finish(&plate)?)
     }
 
+    /// Whether an earlier run was stopped that made one table of all, and this one goes on with it.
+    fn goes_on(&self) -> bool {
+        self.write.resume && Work::can_go_on(self.output)
+    }
+
     fn one(
         &self,
         image: &Path,
@@ -181,7 +224,7 @@ impl Job<'_> {
     ) -> Result<Report, Error> {
         let limits = &self.engine.limits;
         let pipeline = Pipeline::open_with(image, &self.read.options())?.recipe(self.recipe.clone());
-        let pipeline = self.engine.apply(pipeline).workshop(workshop);
+        let pipeline = self.write.keep(self.engine.apply(pipeline)).workshop(workshop);
         let pipeline = pipeline.workers(share.workers).memory(limits.memory() / share.images);
         let pipeline = match self.write.dtype {
             Some(dtype) => pipeline.dtype(dtype),
@@ -194,7 +237,8 @@ impl Job<'_> {
         let place = output.map_or_else(Output::nowhere, Output::to);
         let is_field = self.plate.is_some() && output.is_some_and(|path| path.starts_with(self.output));
         let place = if is_field { place.ome(self.version()) } else { place };
-        pipeline.write_to(self.write.apply(place))?.cancel_with(progress::interrupt()).run()
+        // An interrupted run of many knows by the marks which of them are complete.
+        pipeline.write_to(self.write.apply(place))?.mark(true).cancel_with(progress::interrupt()).run()
     }
 
     /// One table of all, and a line about what was done; images that failed are named one by one.
@@ -202,12 +246,12 @@ impl Job<'_> {
         &self,
         images: &[PathBuf],
         place: &Place,
-        done: BTreeMap<usize, Result<Report, Error>>,
+        done: BTreeMap<usize, Result<Finished, Error>>,
         started: Instant,
     ) -> Done {
         if done.values().any(|r| r.as_ref().is_err_and(Error::is_cancelled)) {
             let finished = done.values().filter(|r| r.is_ok()).count();
-            let kept = matches!(place, Place::Each(_));
+            let kept = finished > 0 || matches!(place, Place::Each(_));
             return Err(Failure::ManyInterrupted { finished, images: images.len(), kept });
         }
         let mut joined = Table::default();
@@ -222,7 +266,7 @@ impl Job<'_> {
                 damaged.push((image.clone(), super::run::damage(&report.damaged, &images[n])));
             }
             let result =
-                result.map_err(|e| report::cause(&e)).and_then(|report| match (place, report.table) {
+                result.map_err(|e| report::cause(&e)).and_then(|finished| match (place, finished.table) {
                     (Place::Together(_), Some(table)) => append(&mut joined, table),
                     _ => Ok(()),
                 });

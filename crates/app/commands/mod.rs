@@ -7,6 +7,7 @@ mod info;
 mod keep;
 mod many;
 mod ops;
+mod parts;
 mod preview;
 mod recursive;
 mod run;
@@ -72,6 +73,12 @@ pub(crate) enum Failure {
     OtherResult { path: PathBuf, is: Vec<u64>, makes: Vec<u64> },
     #[error("`{}` was made by code in `{file}`, which its record asks to run", path.display())]
     KernelNotAllowed { path: PathBuf, file: String, digest: Option<String> },
+    #[error("`{}` is no plan that `voxtile plan --save` wrote", path.display())]
+    NoPlan { path: PathBuf },
+    #[error("no job array says which part this is")]
+    NoPart,
+    #[error("{name} says that this is part {part}, and there are {parts}, counted from 0")]
+    PartIndex { name: &'static str, part: u32, parts: u32 },
     #[error("interrupted")]
     Interrupted,
     #[error("cannot write to stdout: {0}")]
@@ -107,7 +114,12 @@ pub(crate) fn dispatch(cli: &Cli) -> Done {
     match &cli.command {
         Command::Run(args) => run::run(args, cli.global),
         Command::Convert(args) => run::convert(args, cli.global),
-        Command::Plan(args) => run::plan(args, cli.global),
+        Command::Plan(args) => match args.output.as_deref().zip(args.save.as_deref()) {
+            Some(places) => parts::save(args, places, cli.global),
+            None => run::plan(args, cli.global),
+        },
+        Command::Work(args) => parts::work(args, cli.global),
+        Command::Finish(args) => parts::finish(args, cli.global),
         Command::Info(args) => info::info(args, cli.global),
         Command::Verify(args) => verify::verify(args, cli.global),
         Command::Preview(args) => preview::preview(args, cli.global),
@@ -155,6 +167,77 @@ impl ReadArgs {
             Some(_) => Ok(Images::One(input.to_path_buf())),
             None => Ok(Images::of(input)?),
         }
+    }
+}
+
+/// An option and its value, where there is one.
+fn option(words: &mut Vec<String>, name: &str, value: Option<impl std::fmt::Display>) {
+    if let Some(value) = value {
+        words.push(format!("--{name}={value}"));
+    }
+}
+
+/// A list, as options take it.
+fn list(numbers: &[u64]) -> String {
+    numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(",")
+}
+
+impl ReadArgs {
+    /// The words that say this again.
+    fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        option(&mut words, "level", self.level);
+        option(&mut words, "array", self.array.as_ref());
+        option(&mut words, "axes", self.axes);
+        option(&mut words, "raw-shape", self.raw_shape.as_ref().map(|sizes| list(&sizes.0)));
+        option(&mut words, "raw-dtype", self.raw_dtype);
+        option(&mut words, "raw-offset", self.raw_shape.as_ref().map(|_| self.raw_offset));
+        option(&mut words, "stack", self.stack);
+        if self.rgb {
+            words.push("--rgb".to_owned());
+        }
+        words
+    }
+}
+
+impl WriteArgs {
+    /// The words that say this again.
+    fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        option(&mut words, "chunk", self.chunk.as_ref().map(|sizes| list(&sizes.0)));
+        let shard =
+            |sizes: &crate::args::Shard| if sizes.0.is_empty() { "none".to_owned() } else { list(&sizes.0) };
+        option(&mut words, "shard", self.shard.as_ref().map(shard));
+        option(&mut words, "codec", self.codec);
+        option(&mut words, "dtype", self.dtype);
+        option(&mut words, "zarr-format", self.zarr_format.as_ref());
+        option(&mut words, "ome", self.ome);
+        match self.pyramid {
+            Some(None) => words.push("--pyramid".to_owned()),
+            Some(Some(Levels::By(reduction))) => option(&mut words, "pyramid", Some(reduction)),
+            Some(Some(Levels::OfInput)) => words.push("--pyramid=input".to_owned()),
+            None => {}
+        }
+        option(&mut words, "pyramid-factor", self.pyramid_factor.as_ref().map(|sizes| list(&sizes.0)));
+        option(&mut words, "pyramid-until", self.pyramid.map(|_| self.pyramid_until));
+        if self.overwrite {
+            words.push("--overwrite".to_owned());
+        }
+        option(&mut words, "durability", Some(self.durability));
+        words
+    }
+}
+
+impl EngineArgs {
+    /// The words that say this again, with the limits that a plan was made for.
+    fn words(&self, memory: u64, workers: usize) -> Vec<String> {
+        let mut words = vec![format!("--memory={memory}"), format!("--workers={workers}")];
+        option(&mut words, "device", Some(self.device));
+        option(&mut words, "on-damage", Some(self.on_damage.name()));
+        option(&mut words, "gpu-memory", self.gpu_memory);
+        option(&mut words, "tile", self.tile.as_ref().map(|sizes| list(&sizes.0)));
+        option(&mut words, "border", self.border.map(|border| border.name()));
+        words
     }
 }
 
@@ -229,10 +312,22 @@ fn now() -> u64 {
     said.unwrap_or_else(|| since.map_or(0, |since| since.as_secs()))
 }
 
+impl WriteArgs {
+    fn keep(&self, pipeline: Pipeline) -> Pipeline {
+        pipeline.resume(self.resume).durability(self.durability).break_lock(self.break_lock)
+    }
+}
+
 impl EngineArgs {
     fn apply(&self, pipeline: Pipeline) -> Pipeline {
-        let mut pipeline = pipeline.memory(self.limits.memory()).workers(self.limits.workers());
-        pipeline = pipeline.device(self.device).on_damage(self.on_damage).made_at(now());
+        let mut pipeline = pipeline.device(self.device).on_damage(self.on_damage).made_at(now());
+        // What is not said is left to the pipeline: one that goes on has what the run before had.
+        if let Some(memory) = self.limits.memory {
+            pipeline = pipeline.memory(memory);
+        }
+        if let Some(workers) = self.limits.workers {
+            pipeline = pipeline.workers(workers);
+        }
         if let Some(bytes) = self.gpu_memory {
             pipeline = pipeline.gpu_memory(bytes);
         }

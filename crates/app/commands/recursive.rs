@@ -103,6 +103,7 @@ fn place(args: &Convert, format: Format) -> OutputOptions {
         overwrite: args.write.overwrite,
         bare: true,
         remote: remote(),
+        about: voxtile_io::About::default(),
     }
 }
 

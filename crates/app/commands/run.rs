@@ -92,7 +92,7 @@ fn images(input: &Path, read: &ReadArgs) -> Result<(Images, Option<Plate>), Fail
 }
 
 /// The pipeline of the command line, without its output.
-fn pipeline(
+pub(super) fn pipeline(
     input: &Path,
     recipe: Recipe,
     read: &ReadArgs,
@@ -100,7 +100,7 @@ fn pipeline(
     engine: &EngineArgs,
 ) -> Result<Pipeline, Failure> {
     let pipeline = Pipeline::open_with(input, &read.options())?.recipe(recipe);
-    let pipeline = engine.apply(pipeline);
+    let pipeline = write.keep(engine.apply(pipeline));
     Ok(match write.dtype {
         Some(dtype) => pipeline.dtype(dtype),
         None => pipeline,
@@ -175,12 +175,23 @@ pub(super) fn traffic_line() -> String {
     format!(", {}{repeated}: {received} received, {sent} sent", text::counted(requests, "request"))
 }
 
+fn tiles(report: &Report) -> String {
+    let tiles = text::counted(report.tiles, "tile");
+    match report.tiles_skipped {
+        0 => tiles,
+        done => format!("{tiles} ({} were done before)", text::count(done)),
+    }
+}
+
 /// What a run took, in one line.
 pub(super) fn last_line(report: &Report, in_voxels: u64) -> String {
+    if report.tiles == 0 && report.tiles_skipped > 0 {
+        return "nothing was left to do".to_owned();
+    }
     let speed = in_voxels as f64 / report.seconds.max(1e-9) / 1e6;
     let mut line = format!(
         "{} in {} ({speed:.0} Mvoxel/s), read {}, wrote {}, every voxel decoded {:.2}×",
-        text::counted(report.tiles, "tile"),
+        tiles(report),
         text::seconds(report.seconds),
         text::bytes(report.bytes_read),
         text::bytes(report.bytes_written),

@@ -44,9 +44,11 @@ pub(super) fn read_counted<'a>(
     buffer: &'a mut Buffer,
 ) -> Result<(TileMut<'a>, u64), StoreError> {
     let mut tile = buffer.tile(source.meta().dtype, &grid.region(index).shape);
-    // Local stores are read by the worker itself; there are no others yet.
-    let Fetch::InWorker = source.fetch(index) else { unreachable!("verify and info read local stores") };
-    let bytes = source.read(index, None, tile.reborrow())?;
+    let fetched = match source.fetch(index) {
+        Fetch::InWorker => None,
+        Fetch::Wait(coming) => Some(voxtile_io::contract::wait(coming)?),
+    };
+    let bytes = source.read(index, fetched, tile.reborrow())?;
     Ok((tile, bytes))
 }
 

@@ -1,6 +1,7 @@
 //! Pipelines: an image, what is done to it, and where the result goes.
 
 mod array;
+mod before;
 mod copy;
 mod name;
 mod plan;
@@ -13,15 +14,17 @@ mod tests;
 pub use plan::Plan;
 pub use steps::Value;
 
+use self::before::Before;
 use self::table::{Measuring, NoImage};
 use crate::damage::{Mended, OnDamage};
+use crate::identity;
 use crate::machine;
 use crate::output::{Output, spread};
 use crate::recipe::{Recipe, RecipeError};
 use crate::{Cancel, Device, Error, Made, MadeOf, Progress, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxtile_io::{Info, OpenOptions, Opened, TableOptions};
+use voxtile_io::{Durability, Format, Info, IoError, OpenOptions, Opened, TableOptions, WorkOptions};
 use voxtile_sched::contract::{Joins, Sink, Source};
 use voxtile_sched::engine::{Graph, Hooks, Input, Options, Workshop};
 use voxtile_sched::model::{Border, Dtype, Meta, voxels};
@@ -57,8 +60,10 @@ pub struct Pipeline {
     info: Info,
     /// Where the image lies, if it has a path.
     input: Option<PathBuf>,
-    /// Which part of it was asked for.
+    /// As what it was opened.
     opened: OpenOptions,
+    /// How the run goes about its output.
+    work: WorkOptions,
     /// The steps, or what is wrong with the first bad one.
     recipe: Result<Recipe, RecipeError>,
     target: Target,
@@ -100,8 +105,8 @@ impl Pipeline {
     pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, Error> {
         let path = path.as_ref();
         let Opened { source, info } = voxtile_io::open(path, options)?;
-        let opened = options.clone();
-        Ok(Self { input: Some(path.to_path_buf()), opened, info, ..Self::from_source(source) })
+        let (input, opened) = (Some(path.to_path_buf()), options.clone());
+        Ok(Self { input, opened, info, ..Self::from_source(source) })
     }
 
     /// Reads any store: one of yours, or a part of something larger.
@@ -114,6 +119,7 @@ impl Pipeline {
             info,
             input: None,
             opened: OpenOptions::default(),
+            work: WorkOptions::default(),
             recipe: Ok(Recipe::default()),
             target: Target::Image(Output::nowhere()),
             dtype: None,
@@ -258,7 +264,41 @@ impl Pipeline {
         self
     }
 
-    /// Stops the run from another thread: nothing unfinished stays behind.
+    /// Goes on where an earlier run of the same pipeline into the same output was stopped; where there was none, starts
+    /// afresh. An output that was made with this and is complete stays as it is.
+    pub fn resume(mut self, yes: bool) -> Self {
+        self.work.resume = yes;
+        self
+    }
+
+    /// When something counts as done, for a later run that [resumes](Self::resume); by default when the system has it.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.work.durability = durability;
+        self
+    }
+
+    /// Leaves a small hidden file beside a complete output, by which a run that [resumes](Self::resume) knows that nothing is
+    /// left to do; those that resume leave it anyway.
+    pub fn mark(mut self, yes: bool) -> Self {
+        self.work.mark = yes;
+        self
+    }
+
+    /// Does one part of the work, number `part` of `parts` from 0 on; other processes do the others, at the same time or later,
+    /// on this machine or on others that see the same files. When all are done a run that [resumes](Self::resume) ends it.
+    pub fn part(mut self, part: u32, parts: u32) -> Self {
+        self.work.part = Some((part, parts.max(1)));
+        self.work.resume = true;
+        self
+    }
+
+    /// Takes over an output that a process of another machine holds, which cannot be asked whether it lives.
+    pub fn break_lock(mut self, yes: bool) -> Self {
+        self.work.break_lock = yes;
+        self
+    }
+
+    /// Stops the run from another thread. What is done stays for a later run that [resumes](Self::resume).
     #[must_use]
     pub fn cancel_token(&self) -> Cancel {
         self.hooks.cancel.clone()
@@ -306,24 +346,46 @@ impl Pipeline {
             recipe.lower(&mut graph, Input::Source(0), self.border)?;
         }
         let result = graph.output_meta().clone();
+        let place = match &self.target {
+            Target::Image(output) if output.is_placed() => Some(output),
+            _ => None,
+        };
+        // What lies elsewhere, or in another image, is made in one go.
+        let elsewhere = |output: &Output| {
+            let url = voxtile_io::Url::of(&output.path).is_ok_and(|url| url.is_some());
+            let copied = output.pyramid.as_ref().is_some_and(|pyramid| pyramid.copied);
+            url || copied || output.labels.is_some()
+        };
+        let kept = place.filter(|output| !elsewhere(output));
+        if let (Some(output), None, true) = (place, kept, self.work.resume) {
+            let why = format!("`{}` is made in one go", output.path.display());
+            return Err(IoError::Option { option: "--resume", why }.into());
+        }
+        let before = kept.map(|output| Before::at(output, self.work)).transpose()?.unwrap_or_default();
         let tile = spread("--tile", &self.tile, result.axes)?;
         let image_bytes = voxels(&input.shape).saturating_mul(input.dtype.size() as u64);
         // What needs a GPU says why there is none.
         let device =
             if graph.needs_device() && self.device == Device::Auto { Device::Cuda } else { self.device };
         let options = Options {
-            memory: self.memory.unwrap_or_else(machine::default_memory),
-            workers: self.workers.unwrap_or_else(machine::default_workers),
+            // Of a run that goes on, what the first one had: the work is cut by it.
+            memory: self.memory.or(before.memory()).unwrap_or_else(machine::default_memory),
+            workers: self.workers.or(before.workers()).unwrap_or_else(machine::default_workers),
             tile,
             joins: Joins { components: voxtile_merge::components },
             device: device.find(self.gpu_memory, image_bytes)?,
             always: device != Device::Auto,
         };
-        let place = match &self.target {
-            Target::Image(output) if output.is_placed() => Some(output),
-            _ => None,
+        let placed = kept.map(|output| output.path.clone());
+        let about = identity::About {
+            input: identity::of_input(self.input.as_deref(), &self.opened, &input)?,
+            recipe: recipe.to_string(),
+            border: self.border,
+            table: self.table.clone(),
+            on_damage: self.on_damage.name(),
         };
-        let as_table = place.and_then(|output| TableOptions::new(&output.path, output.overwrite));
+        let replaces = |output: &Output| output.overwrite || before.replaces;
+        let as_table = place.and_then(|output| TableOptions::new(&output.path, replaces(output)));
         if graph.makes_table() {
             if let (Some(output), None) = (place, &as_table) {
                 let step = recipe.last_words().to_owned();
@@ -337,14 +399,14 @@ impl Pipeline {
             let target = plan::Target::Table { place: as_table, image: self.input };
             let mut plan = Plan::new(graph, self.source, (layout, Vec::new()), &options, target, self.hooks)?;
             plan.on_damage = on_damage;
-            return Ok(plan);
+            return plan.kept(placed, &about, &options, before, self.work);
         }
         if let (Some(output), Some(_)) = (place, &as_table) {
             return Err(Error::MakesImage { output: output.path.clone() });
         }
         let measuring = match (&self.table, place) {
             (Some(path), Some(output)) => {
-                let table = TableOptions::new(path, output.overwrite)
+                let table = TableOptions::new(path, replaces(output))
                     .ok_or_else(|| Error::TableFormat { table: path.clone() })?;
                 Measuring::check(&result, &table)?;
                 Some(Measuring {
@@ -360,7 +422,8 @@ impl Pipeline {
         let mut copies_of = Vec::new();
         let (mut cut, target) = match self.target {
             Target::Image(output) => {
-                let options = output.options(&self.info, &input, &result, copies)?;
+                let mut options = output.options(&self.info, &input, &result, copies)?;
+                options.overwrite |= before.replaces;
                 let shown = result.with_kind(output.kind(&result));
                 let copied = output.pyramid.as_ref().is_some_and(|pyramid| pyramid.copied);
                 if copied {
@@ -378,7 +441,13 @@ impl Pipeline {
                             voxtile_io::check_apart(&input.join(part), &options.path)?;
                         }
                     }
-                    options.check()?;
+                    if self.work.part.is_some() && matches!(options.format, Format::Tiff | Format::Npy) {
+                        return Err(Error::NoParts { output: options.path });
+                    }
+                    // Other parts may have begun it.
+                    if self.work.part.is_none_or(|(_, parts)| parts == 1) {
+                        options.check()?;
+                    }
                     (cut, plan::Target::Image(options))
                 } else {
                     (cut, plan::Target::Nowhere)
@@ -393,15 +462,15 @@ impl Pipeline {
         let mut plan = Plan::new(graph, self.source, cut, &options, target, self.hooks)?;
         (plan.measuring, plan.on_damage) = (measuring, on_damage);
         plan.made = made?.map(|made| Made { recipe: recipe.to_string(), ..made }.text());
-        plan.copy(copies_of, options);
-        Ok(plan)
+        plan.copy(copies_of, options.clone());
+        plan.kept(placed, &about, &options, before, self.work)
     }
 
     /// Plans and runs, and returns when the output is complete.
     ///
     /// # Errors
     /// Those of [`plan`](Self::plan), [`Error::NoOutput`] without a place for the result, and [`Error::Run`] for
-    /// what happens on the way; nothing unfinished stays behind.
+    /// what happens on the way: what is done by then is kept for a run that [resumes](Self::resume).
     pub fn run(self) -> Result<Report, Error> {
         self.plan()?.run()
     }

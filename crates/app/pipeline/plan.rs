@@ -1,15 +1,18 @@
 //! A planned run.
 
+use super::before::Before;
 use super::copy::Copied;
 use super::table::{Measuring, NoImage, named};
 use crate::damage::{Mended, OnDamage, Skipping};
+use crate::identity::{self, About};
 use crate::{Error, Report, Summary};
+use serde_json::json;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxtile_io::{OutputOptions, SpillDir, TableOptions};
-use voxtile_sched::contract::{Layout, Sink, Source};
-use voxtile_sched::engine::{self, Graph, Hooks, Level, Options};
+use voxtile_io::{Header, OutputOptions, SpillDir, TableOptions, Url, Work, WorkOptions};
+use voxtile_sched::contract::{Journal, Layout, Sink, Source};
+use voxtile_sched::engine::{self, Graph, Hooks, Level, Options, RunError};
 use voxtile_sched::model::{Meta, Shape};
 
 /// A planned run: what it will do, and what it will take. Displays as text for people.
@@ -30,6 +33,24 @@ pub struct Plan {
     pub(super) on_damage: Option<(Arc<Mended>, OnDamage)>,
     /// What the output records of itself.
     pub(super) made: Option<String>,
+    /// What is kept beside the output, so that a later run can go on.
+    keeping: Option<Keeping>,
+}
+
+/// What a run keeps beside its output.
+struct Keeping {
+    output: PathBuf,
+    header: Header,
+    options: WorkOptions,
+    /// Whether an earlier run of the same plan did all there is to do.
+    done: bool,
+}
+
+/// Where a run writes.
+struct Stores {
+    sink: Arc<dyn Sink>,
+    spill: SpillDir,
+    work: Option<Arc<Work>>,
 }
 
 /// Where the result goes.
@@ -67,6 +88,7 @@ impl Plan {
             measuring: None,
             on_damage: None,
             made: None,
+            keeping: None,
         })
     }
 
@@ -88,15 +110,50 @@ impl Plan {
         self.plan.graph().output_meta()
     }
 
+    /// The plan with what a later run has to know of it, if its output has a place. Refuses a plan that is not the one that is
+    /// complete there.
+    pub(super) fn kept(
+        self,
+        output: Option<PathBuf>,
+        about: &About,
+        options: &Options,
+        before: Before,
+        work: WorkOptions,
+    ) -> Result<Self, Error> {
+        let Some(output) = output else { return Ok(self) };
+        let (written, overwrite) = match &self.target {
+            Target::Image(options) => (identity::of_output(options, &self.levels), options.overwrite),
+            Target::Table { place, .. } => {
+                (json!("table"), place.as_ref().is_some_and(TableOptions::overwrites))
+            }
+            Target::Nowhere | Target::Sink(_) => return Ok(self),
+        };
+        let plan = identity::of_plan(about, &written, &self.plan);
+        if let Some(done) = &before.done {
+            done.check(&plan, &output)?;
+        }
+        let with = json!({ "memory": options.memory, "workers": options.workers });
+        let options = WorkOptions { overwrite, ..work };
+        let keeping = Keeping { output, header: Header { plan, with }, options, done: before.done.is_some() };
+        Ok(Self { keeping: Some(keeping), ..self })
+    }
+
     /// Runs the plan, and returns when the output is complete.
     ///
     /// # Errors
     /// [`Error::NoOutput`], [`Error::Io`] if the output cannot be made, [`Error::Run`] for what happens on the way.
     pub fn run(self) -> Result<Report, Error> {
-        let (sink, spill) = self.stores()?;
-        let copied = self.copies(&sink, &spill)?;
-        let report = self.plan.run(&self.sources, sink, &spill, &self.hooks)?;
-        self.conclude(with(report, copied))
+        if self.is_done() {
+            return Ok(self.plan.nothing_left());
+        }
+        let stores = self.stores()?;
+        let Stores { sink, spill, work } = &stores;
+        let copied = self.copies(sink, spill)?;
+        let result = match work {
+            Some(work) if work.is_finished() => Ok(self.plan.nothing_left()),
+            _ => self.plan.run(&self.sources, sink.clone(), spill, &self.hooks_with(work.as_ref())),
+        };
+        self.conclude(result.map(|report| with(report, copied)), stores.work)
     }
 
     /// As [`run`](Self::run), for async code on a tokio runtime: the work happens on threads of its own, the future
@@ -105,10 +162,18 @@ impl Plan {
     /// # Errors
     /// Those of [`run`](Self::run).
     pub async fn run_async(self) -> Result<Report, Error> {
-        let (sink, spill) = self.stores()?;
-        let copied = self.copies(&sink, &spill)?;
-        let report = self.plan.run_async(&self.sources, sink, &spill, &self.hooks).await?;
-        self.conclude(with(report, copied))
+        if self.is_done() {
+            return Ok(self.plan.nothing_left());
+        }
+        let stores = self.stores()?;
+        let Stores { sink, spill, work } = &stores;
+        let copied = self.copies(sink, spill)?;
+        let hooks = self.hooks_with(work.as_ref());
+        let result = match work {
+            Some(work) if work.is_finished() => Ok(self.plan.nothing_left()),
+            _ => self.plan.run_async(&self.sources, sink.clone(), spill, &hooks).await,
+        };
+        self.conclude(result.map(|report| with(report, copied)), stores.work)
     }
 
     /// Also copies levels of the input.
@@ -131,8 +196,54 @@ impl Plan {
         copied
     }
 
+    /// How many times the parts of the work have to run, one after the other, until nothing is left but to put an end to it.
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        self.plan.rounds()
+    }
+
+    /// What a later run compares before it goes on; `Null` where the output has no place.
+    #[must_use]
+    pub fn identity(&self) -> &serde_json::Value {
+        const NONE: &serde_json::Value = &serde_json::Value::Null;
+        self.keeping.as_ref().map_or(NONE, |keeping| &keeping.header.plan)
+    }
+
+    /// Whether an earlier run did all there is to do.
+    fn is_done(&self) -> bool {
+        self.keeping.as_ref().is_some_and(|keeping| keeping.done)
+    }
+
+    fn hooks_with(&self, work: Option<&Arc<Work>>) -> Hooks {
+        let journal = work.map(|work| work.clone() as Arc<dyn Journal>);
+        Hooks { journal, ..self.hooks.clone() }
+    }
+
+    /// Ends a run: with what follows when the result is written, or with what is kept for a later one.
+    fn conclude(self, result: Result<Report, RunError>, work: Option<Arc<Work>>) -> Result<Report, Error> {
+        let Some(work) = work else { return self.follow(result?) };
+        let report = match result {
+            Ok(report) => report,
+            Err(error) => {
+                // The first error counts.
+                let _ = if work.has_progress() && !error.is_final() { work.leave() } else { work.end(None) };
+                return Err(error.into());
+            }
+        };
+        if report.partial {
+            work.leave()?;
+            return Ok(report);
+        }
+        let mark = self.keeping.as_ref().filter(|k| k.options.resume || k.options.mark);
+        let mark = mark.map(|keeping| keeping.header.clone());
+        work.finished()?;
+        let report = self.follow(report)?;
+        work.end(mark.as_ref())?;
+        Ok(report)
+    }
+
     /// Writes the table, or makes the one that follows.
-    fn conclude(mut self, mut report: Report) -> Result<Report, Error> {
+    fn follow(mut self, mut report: Report) -> Result<Report, Error> {
         if let Target::Table { place, image } = &self.target {
             let table = named(report.table.take().unwrap_or_default(), image.as_deref());
             if let Some(place) = place {
@@ -156,30 +267,57 @@ impl Plan {
 
     /// Runs the plan into a sink that is cut as the plan says.
     pub(super) fn run_into(self, sink: Arc<dyn Sink>) -> Result<Report, Error> {
-        Self { target: Target::Sink(sink), ..self }.run()
+        Self { target: Target::Sink(sink), keeping: None, ..self }.run()
     }
 
     /// Makes the output, and the place for what is kept between stages: beside the output, where space was meant to
     /// be used.
-    fn stores(&self) -> Result<(Arc<dyn Sink>, SpillDir), Error> {
-        match &self.target {
-            Target::Nowhere => Err(Error::NoOutput),
+    fn stores(&self) -> Result<Stores, Error> {
+        let work = self.keeping.as_ref();
+        let work = work.map(|k| Work::open(&k.output, &k.header, k.options)).transpose()?;
+        let spill = match &work {
+            Some(work) => SpillDir::kept(work.clone()),
+            None => SpillDir::new(self.beside()),
+        };
+        let sink = match &self.target {
+            Target::Nowhere => return Err(Error::NoOutput),
+            Target::Image(_) if work.as_ref().is_some_and(|work| work.is_finished()) => {
+                NoImage::sink(self.result(), &self.layout)
+            }
             Target::Image(options) => {
+                match options.create_kept(&self.described(), &self.levels, work.as_ref()) {
+                    Ok(sink) => self.skipping(sink),
+                    Err(error) => {
+                        // Nothing was begun by this run; what an earlier one noted stays.
+                        let nothing = work.as_ref().filter(|work| !work.has_progress());
+                        let _ = nothing.map(|work| work.end(None));
+                        return Err(error.into());
+                    }
+                }
+            }
+            Target::Table { .. } => NoImage::sink(self.result(), &self.layout),
+            Target::Sink(sink) => self.skipping(sink.clone()),
+        };
+        Ok(Stores { sink, spill, work })
+    }
+
+    /// The result, with the record of how it was made.
+    fn described(&self) -> Meta {
+        Meta { made: self.made.clone(), ..self.result().clone() }
+    }
+
+    /// Where a run that keeps nothing puts what it needs between stages.
+    fn beside(&self) -> PathBuf {
+        match &self.target {
+            Target::Image(options) if Url::of(&options.path).is_ok_and(|url| url.is_none()) => {
                 // Nothing is put into the image that a label image belongs to.
                 let beside = match &options.about.labels_of {
                     Some(_) => options.path.ancestors().nth(2).unwrap_or(&options.path),
                     None => &options.path,
                 };
-                let spill = SpillDir::new(parent(beside));
-                let meta = Meta { made: self.made.clone(), ..self.result().clone() };
-                let sink = options.create(&meta, &self.levels)?;
-                Ok((self.skipping(sink), spill))
+                parent(beside)
             }
-            Target::Table { place, .. } => {
-                let dir = place.as_ref().map_or_else(std::env::temp_dir, |p| parent(p.path()));
-                Ok((NoImage::sink(self.result(), &self.layout), SpillDir::new(dir)))
-            }
-            Target::Sink(sink) => Ok((self.skipping(sink.clone()), SpillDir::new(std::env::temp_dir()))),
+            _ => std::env::temp_dir(),
         }
     }
 

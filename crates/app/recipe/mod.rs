@@ -57,7 +57,8 @@ impl Recipe {
     }
 
     /// The SHA-256 of each source of the user's own that a step runs, or of a name that is no file, nothing.
-    pub(crate) fn sources(&self) -> Vec<(String, Option<String>)> {
+    #[must_use]
+    pub fn sources(&self) -> Vec<(String, Option<String>)> {
         let mut sources = Vec::new();
         for step in &self.clone().with_digests().steps {
             let What::Listed { op, args } = &step.what else { continue };

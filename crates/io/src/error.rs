@@ -65,6 +65,32 @@ pub enum IoError {
         /// The path.
         path: PathBuf,
     },
+    /// Another process writes to the output.
+    #[error("`{}` is being written by process {pid} on {host}", output.display())]
+    Locked {
+        /// The output.
+        output: PathBuf,
+        /// Where that process runs.
+        host: String,
+        /// Its number.
+        pid: u32,
+        /// Whether it may be no more: it runs on another machine.
+        foreign: bool,
+    },
+    /// A run into the output was stopped.
+    #[error("a run into `{}` was stopped and can go on", output.display())]
+    Unfinished {
+        /// The output.
+        output: PathBuf,
+    },
+    /// The output is that of another plan.
+    #[error("`{}` was begun with another plan", output.display())]
+    Differs {
+        /// The output.
+        output: PathBuf,
+        /// What differs.
+        what: Vec<crate::Difference>,
+    },
     /// The store can be read only.
     #[error("`{store}` can be read, not written")]
     ReadOnly {

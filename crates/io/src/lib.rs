@@ -32,6 +32,7 @@ pub mod survey;
 mod table;
 mod tiff;
 mod whole;
+mod work;
 mod zarr;
 
 pub use bytes::{
@@ -46,7 +47,7 @@ pub use location::{Scheme, Url};
 pub use memory::{MemoryError, MemorySink, MemorySource};
 pub use ome::about::About;
 pub use ome::rules::OmeVersion;
-pub use output::{Format, OutputOptions, Placed, check_apart};
+pub use output::{Format, OutputOptions, Placed, check_apart, is_unfinished};
 pub use planes::names_planes;
 pub use remote::{Remote, Traffic};
 pub use scratch::Buffer;
@@ -54,4 +55,5 @@ pub use spill::SpillDir;
 pub use table::{TableFormat, TableOptions};
 pub use tiff::{KeepJpeg, Kept};
 pub use whole::WholeFile;
+pub use work::{Difference, Durability, Header, Standing, Work, WorkOptions};
 pub use zarr::{Copied, Hierarchy, Way};

@@ -3,12 +3,13 @@
 //! The header is a Python dictionary with the keys `descr`, `fortran_order` and `shape`. Written files are version
 //! 1.0, in C order and the machine's byte order, with the voxels from byte 128 on.
 
-use crate::bytes::{ByteFile, Unfinished};
+use crate::bytes::ByteFile;
 use crate::flat::{self, Layout as Flat};
 use crate::scratch::with_work;
-use crate::{Codec, Feature, IoError, LocalStore, OpenOptions, Opened, OutputOptions, RawOptions};
+use crate::work::{Growing, Work};
+use crate::{Codec, Feature, IoError, OpenOptions, Opened, OutputOptions, RawOptions};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use voxtile_sched::contract::{Layout, Place, Sink, StoreError};
 use voxtile_sched::model::{Axis, Grid, Meta, NDIM, Tile, voxels};
 
@@ -147,23 +148,29 @@ pub(crate) struct NpySink {
     path: PathBuf,
     grid: Grid,
     /// `None` once it is complete or given up.
-    file: RwLock<Option<Unfinished>>,
+    file: RwLock<Option<Growing>>,
+    /// Whether an earlier run began it: what that one noted is here.
+    there: bool,
 }
 
 impl NpySink {
-    /// Starts the file: header and length.
+    /// Starts the file, or goes on with it: header and length.
     ///
     /// # Errors
     /// Those of [`layout`], and [`IoError::Io`].
-    pub(crate) fn create(options: &OutputOptions, meta: &Meta) -> Result<Self, IoError> {
+    pub(crate) fn create(
+        options: &OutputOptions,
+        meta: &Meta,
+        work: Option<&Arc<Work>>,
+    ) -> Result<Self, IoError> {
         let layout = layout(options, meta)?;
         let path = options.path.clone();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let file = LocalStore::new(path.parent().unwrap_or(Path::new(""))).create(&name)?;
+        let file = Growing::begin(&path, work)?;
+        let there = file.is_there();
         file.set_len(HEADER as u64 + meta.bytes())?;
         file.write_at(&header(meta), 0)?;
         let grid = Grid::new(meta.shape, layout.chunk);
-        Ok(Self { meta: meta.clone(), layout, path, grid, file: RwLock::new(Some(file)) })
+        Ok(Self { meta: meta.clone(), layout, path, grid, file: RwLock::new(Some(file)), there })
     }
 
     fn write_chunk(&self, place: Place, data: &Tile<'_>) -> Result<u64, IoError> {
@@ -250,13 +257,17 @@ impl Sink for NpySink {
     fn finish(&self) -> Result<(), StoreError> {
         let mut guard = self.file.write().unwrap_or_else(PoisonError::into_inner);
         match guard.take() {
-            Some(file) => Ok(file.finish()?),
+            Some(file) => Ok(file.commit()?),
             None => Ok(()),
         }
     }
 
     fn abort(&self) {
         self.file.write().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn holds(&self, _: Place) -> bool {
+        self.there
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the user says about an output, and how that becomes a sink.
 
-use crate::{About, ByteStore, Codec, IoError, LocalStore, OmeVersion, Remote, Url, npy, tiff, zarr};
+use crate::{About, ByteStore, Codec, IoError, LocalStore, OmeVersion, Remote, Url, Work, npy, tiff, zarr};
 use std::ffi::CString;
 use std::fs::Metadata;
 use std::io::ErrorKind;
@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxtile_sched::contract::{Layout, Place, Sink, StoreError};
-use voxtile_sched::model::{Meta, Shape, Tile};
+use voxtile_sched::model::{Meta, Shape, Tile, TileMut};
 
 /// Format of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -197,8 +197,50 @@ impl OutputOptions {
             }
             Format::ZarrV3 | Format::ZarrV2 => self.create_zarr(meta, levels),
             // What is there stays until the new file is complete.
-            Format::Tiff => Ok(Arc::new(tiff::TiffSink::create(self, meta, levels)?)),
-            Format::Npy => Ok(Arc::new(npy::NpySink::create(self, meta)?)),
+            Format::Tiff => Ok(Arc::new(tiff::TiffSink::create(self, meta, levels, None)?)),
+            Format::Npy => Ok(Arc::new(npy::NpySink::create(self, meta, None)?)),
+        }
+    }
+
+    /// As [`create`](Self::create), for a run that keeps what a later one needs to go on; or goes on with what an earlier one
+    /// kept. What is at the place stays until the new image is complete.
+    ///
+    /// # Errors
+    /// Those of [`create`](Self::create).
+    pub fn create_kept(
+        &self,
+        meta: &Meta,
+        levels: &[Meta],
+        work: Option<&Arc<Work>>,
+    ) -> Result<Arc<dyn Sink>, IoError> {
+        let Some(work) = work else { return self.create(meta, levels) };
+        self.layout(meta)?;
+        if !levels.is_empty() {
+            self.takes_levels(meta)?;
+        }
+        if !work.is_resumed() {
+            self.check()?;
+        }
+        match self.format {
+            Format::ZarrV3 | Format::ZarrV2 => {
+                let new = work.path("new");
+                let begun = zarr::is_unfinished(&self.path);
+                if begun && !work.is_resumed() {
+                    // Of a run that is not gone on with.
+                    std::fs::remove_dir_all(&self.path).map_err(IoError::io("remove", &self.path))?;
+                }
+                let aside = new.exists() || (self.path.exists() && !begun);
+                let root = if aside { &new } else { &self.path };
+                let store = Arc::new(LocalStore::of_run(root, work.clone()));
+                let sink = zarr::ZarrSink::create(self, store, meta, levels, work.is_resumed())?;
+                if !aside {
+                    return Ok(Arc::new(sink));
+                }
+                let (path, old) = (self.path.clone(), work.path("replaced"));
+                Ok(Arc::new(Replacing { sink: Arc::new(sink), path, old, new: Some(new) }))
+            }
+            Format::Tiff => Ok(Arc::new(tiff::TiffSink::create(self, meta, levels, Some(work))?)),
+            Format::Npy => Ok(Arc::new(npy::NpySink::create(self, meta, Some(work))?)),
         }
     }
 
@@ -207,7 +249,9 @@ impl OutputOptions {
         let aside = self.set_aside()?;
         match (self.create_in(Arc::new(LocalStore::new(&self.path)), meta, levels), aside) {
             (Ok(sink), None) => Ok(sink),
-            (Ok(sink), Some(old)) => Ok(Arc::new(Replacing { sink, path: self.path.clone(), old })),
+            (Ok(sink), Some(old)) => {
+                Ok(Arc::new(Replacing { sink, path: self.path.clone(), old, new: None }))
+            }
             (Err(error), old) => {
                 if let Some(old) = old {
                     let _ = std::fs::rename(old, &self.path);
@@ -256,7 +300,7 @@ impl OutputOptions {
         if !levels.is_empty() {
             self.takes_levels(meta)?;
         }
-        Ok(Arc::new(zarr::ZarrSink::create(self, store, meta, levels)?))
+        Ok(Arc::new(zarr::ZarrSink::create(self, store, meta, levels, false)?))
     }
 
     /// Whether what is there is an image of the same format.
@@ -365,11 +409,14 @@ impl Drop for Placed {
     }
 }
 
-/// A Zarr in the place of an older one, which comes back if this one is not completed.
+/// A Zarr in the place of an older one, which comes back if this one is not completed, or stays until it is.
 struct Replacing {
     sink: Arc<dyn Sink>,
     path: PathBuf,
+    /// Where the older one is, or will be for a moment.
     old: PathBuf,
+    /// Where this one is until it is complete, if not at its place.
+    new: Option<PathBuf>,
 }
 
 impl Sink for Replacing {
@@ -395,13 +442,45 @@ impl Sink for Replacing {
 
     fn finish(&self) -> Result<(), StoreError> {
         self.sink.finish()?;
+        if let Some(new) = &self.new {
+            match std::fs::rename(&self.path, &self.old) {
+                Ok(()) => {}
+                // A run that was killed between the two names.
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                Err(e) => return Err(IoError::io("replace", &self.path)(e).into()),
+            }
+            std::fs::rename(new, &self.path).map_err(IoError::io("replace", &self.path))?;
+            if !self.old.exists() {
+                return Ok(());
+            }
+        }
         std::fs::remove_dir_all(&self.old).map_err(|e| IoError::io("remove", &self.old)(e).into())
     }
 
     fn abort(&self) {
         self.sink.abort();
-        let _ = std::fs::rename(&self.old, &self.path);
+        if self.new.is_none() {
+            let _ = std::fs::rename(&self.old, &self.path);
+        }
     }
+
+    fn holds(&self, place: Place) -> bool {
+        self.sink.holds(place)
+    }
+
+    fn reread(&self, place: Place, out: TileMut<'_>) -> Result<u64, StoreError> {
+        self.sink.reread(place, out)
+    }
+
+    fn leave(&self) {
+        if self.new.is_some() { self.sink.leave() } else { self.abort() }
+    }
+}
+
+/// Whether an output was begun at a path that is not complete: no image, and nobody's but voxtile's.
+#[must_use]
+pub fn is_unfinished(path: &Path) -> bool {
+    zarr::is_unfinished(path)
 }
 
 /// The directory that a path lies in.

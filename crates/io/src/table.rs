@@ -54,6 +54,12 @@ impl TableOptions {
         self.file.path()
     }
 
+    /// Whether a file that exists is replaced.
+    #[must_use]
+    pub fn overwrites(&self) -> bool {
+        self.file.overwrites()
+    }
+
     /// Refuses what could not be written, before anything is computed.
     ///
     /// # Errors

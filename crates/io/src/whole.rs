@@ -24,6 +24,11 @@ impl WholeFile {
         &self.path
     }
 
+    /// Whether a file that exists is replaced.
+    pub(crate) fn overwrites(&self) -> bool {
+        self.overwrite
+    }
+
     /// Refuses what could not be written, before anything is computed.
     ///
     /// # Errors

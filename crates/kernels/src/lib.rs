@@ -23,6 +23,7 @@ mod moved;
 mod objects;
 pub mod ops;
 mod own;
+mod pack;
 mod peaks;
 mod pointwise;
 mod rank;

@@ -2,6 +2,7 @@
 
 use crate::device::numbers;
 use crate::maxima::Maxima;
+use crate::pack::packed_fields;
 use crate::pointwise::Sample;
 use crate::spec::{ArgError, Args, Param, Value};
 use std::collections::{BTreeMap, HashMap};
@@ -111,6 +112,9 @@ struct Run {
     len: i64,
     value: f64,
 }
+
+packed_fields!(Plane { min, max, nan, runs, shifts });
+packed_fields!(Run { at, len, value });
 
 impl Default for Plane {
     fn default() -> Self {

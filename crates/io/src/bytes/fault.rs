@@ -316,12 +316,12 @@ impl ByteStore for FaultStore {
         let fate = self.fate(key, false);
         Box::pin(async move {
             fate.begin("read", self.place(key))?;
-            let Some(mut parts) = self.inner.fetch(key, ranges, limit).await? else { return Ok(None) };
-            for part in &mut parts {
+            let Some(mut fetched) = self.inner.fetch(key, ranges, limit).await? else { return Ok(None) };
+            for part in &mut fetched.parts {
                 let len = fate.spoil(part);
                 part.truncate(len);
             }
-            Ok(Some(parts))
+            Ok(Some(fetched))
         })
     }
 

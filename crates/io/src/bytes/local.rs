@@ -1,23 +1,31 @@
 //! Files below a directory.
 
 use super::{ByteRange, ByteStore, ByteWriter, check_limit};
-use crate::{Buffer, IoError};
+use crate::{Buffer, Durability, IoError, Work};
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Files below a directory, which is there while it holds something.
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     root: PathBuf,
+    /// The run that writes: what is on its way lies in its directory, and is as safe as it says.
+    work: Option<Arc<Work>>,
 }
 
 impl LocalStore {
     /// The files below `root`, which need not exist.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), work: None }
+    }
+
+    /// The files below `root` that a run writes.
+    pub(crate) fn of_run(root: impl Into<PathBuf>, work: Arc<Work>) -> Self {
+        Self { root: root.into(), work: Some(work) }
     }
 
     /// The file of a key.
@@ -29,10 +37,15 @@ impl LocalStore {
     /// Starts a file that appears under its key when it is complete, and is written in any order.
     pub(crate) fn create(&self, key: &str) -> Result<Unfinished, IoError> {
         let path = self.path(key);
-        let mut temporary = path.clone().into_os_string();
-        // Of this process alone, and never a file that was there: two runs must not write into one.
-        temporary.push(format!(".{}.tmp", std::process::id()));
-        let temporary = PathBuf::from(temporary);
+        let temporary = match &self.work {
+            Some(work) => work.temporary(),
+            None => {
+                let mut name = path.clone().into_os_string();
+                // Of this process alone, and never a file that was there: two runs must not write into one.
+                name.push(format!(".{}.tmp", std::process::id()));
+                PathBuf::from(name)
+            }
+        };
         let make = || OpenOptions::new().write(true).create_new(true).open(&temporary);
         let file = match make() {
             Err(e) if e.kind() == ErrorKind::NotFound => {
@@ -43,7 +56,8 @@ impl LocalStore {
             other => other,
         };
         let file = file.map_err(IoError::io("create", &temporary))?;
-        Ok(Unfinished { file, temporary, path, end: 0, done: false })
+        let durability = self.work.as_ref().map_or(Durability::None, |work| work.durability());
+        Ok(Unfinished { file, temporary, path, end: 0, durability, done: false })
     }
 
     /// Removes the directories above a path that are empty now, up to the root.
@@ -63,6 +77,7 @@ pub(crate) struct Unfinished {
     path: PathBuf,
     /// End of what was appended.
     end: u64,
+    durability: Durability,
     done: bool,
 }
 
@@ -71,21 +86,48 @@ impl Unfinished {
         self.file.write_all_at(bytes, offset).map_err(IoError::io("write", &self.path))
     }
 
-    /// Makes the file that long; what is not written is zero.
-    pub(crate) fn set_len(&self, len: u64) -> Result<(), IoError> {
-        self.file.set_len(len).map_err(IoError::io("write", &self.path))
+    pub(crate) fn finish(mut self) -> Result<(), IoError> {
+        self.make_safe()?;
+        self.in_place(|from, to| std::fs::rename(from, to)).map_err(IoError::io("create", &self.path))?;
+        self.done = true;
+        self.make_name_safe()
     }
 
-    pub(crate) fn finish(mut self) -> Result<(), IoError> {
-        std::fs::rename(&self.temporary, &self.path).map_err(IoError::io("create", &self.path))?;
-        self.done = true;
-        Ok(())
+    /// Gives the file its name, whose directory may be missing.
+    fn in_place(&self, name: impl Fn(&Path, &Path) -> std::io::Result<()>) -> std::io::Result<()> {
+        match name(&self.temporary, &self.path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                std::fs::create_dir_all(self.directory())?;
+                name(&self.temporary, &self.path)
+            }
+            other => other,
+        }
+    }
+
+    fn directory(&self) -> &Path {
+        self.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    fn make_safe(&self) -> Result<(), IoError> {
+        match self.durability {
+            Durability::None => Ok(()),
+            _ => self.file.sync_data().map_err(IoError::io("write", &self.path)),
+        }
+    }
+
+    fn make_name_safe(&self) -> Result<(), IoError> {
+        if self.durability != Durability::Full {
+            return Ok(());
+        }
+        let dir = self.directory();
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(IoError::io("write", dir))
     }
 
     /// Gives the file its name, unless there is one of that name.
     fn finish_new(self) -> Result<bool, IoError> {
-        match std::fs::hard_link(&self.temporary, &self.path) {
-            Ok(()) => Ok(true),
+        self.make_safe()?;
+        match self.in_place(|from, to| std::fs::hard_link(from, to)) {
+            Ok(()) => self.make_name_safe().map(|()| true),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
             // Not every file system has links.
             Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {

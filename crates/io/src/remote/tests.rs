@@ -253,6 +253,7 @@ impl contract::Store for Bucket {
             codec: Codec::Zstd { level: 1 },
             overwrite: false,
             bare: false,
+            about: crate::About::default(),
             remote: Remote::new(),
         };
         Ok(options.create_in(self.store.clone(), meta, &[])?)

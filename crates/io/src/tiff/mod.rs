@@ -24,6 +24,7 @@ mod open;
 mod packed;
 mod page;
 mod pages;
+mod reread;
 mod samples;
 mod series;
 mod sink;

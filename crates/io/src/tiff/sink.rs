@@ -5,14 +5,14 @@
 
 use super::encode::{self, Encoding, Work};
 use super::pages::{self, Page};
-use super::{directory, omexml, rgb_channels};
-use crate::bytes::Unfinished;
-use crate::{Codec, IoError, LocalStore, OutputOptions};
+use super::{directory, omexml, reread, rgb_channels};
+use crate::work::{Growing, Work as Keeper};
+use crate::{Codec, IoError, OutputOptions};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use voxtile_sched::contract::{Layout, Place, Sink, StoreError};
-use voxtile_sched::model::{Axis, Dtype, Grid, Kind, Meta, Tile, voxels};
+use voxtile_sched::model::{Axis, Dtype, Grid, Kind, Meta, Tile, TileMut, voxels};
 
 /// Edge of a tile where the user names none.
 const EDGE: u64 = 512;
@@ -126,12 +126,15 @@ struct Level {
 /// The file of an image and its levels.
 struct Writer {
     path: PathBuf,
-    codec: Codec,
     big: bool,
     /// The image, then its levels.
     images: Vec<Image>,
     /// `None` once it is complete or given up.
-    file: RwLock<Option<Unfinished>>,
+    file: RwLock<Option<Growing>>,
+    /// Where is noted which tiles lie where.
+    work: Option<Arc<Keeper>>,
+    /// Whether tiles have their place beforehand.
+    fixed: bool,
     state: Mutex<State>,
     /// Buffers that nobody uses at the moment.
     idle: Mutex<Vec<Work>>,
@@ -184,6 +187,8 @@ struct State {
     early: BTreeMap<u64, (TileId, Vec<u8>)>,
     /// Where the tiles of each image lie.
     places: Vec<Places>,
+    /// Places that an earlier run appended.
+    held: u64,
 }
 
 /// Number of the image, and of the tile in it: pages in the order `t, c, z`, tiles row by row.
@@ -200,11 +205,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl TiffSink {
-    /// Makes the file under a temporary name.
+    /// Makes the file under a temporary name, or goes on with it.
     ///
     /// # Errors
     /// Those of [`layout`], and [`IoError::Io`].
-    pub(crate) fn create(options: &OutputOptions, meta: &Meta, levels: &[Meta]) -> Result<Self, IoError> {
+    pub(crate) fn create(
+        options: &OutputOptions,
+        meta: &Meta,
+        levels: &[Meta],
+        work: Option<&Arc<Keeper>>,
+    ) -> Result<Self, IoError> {
         let images: Vec<Image> = std::iter::once(meta)
             .chain(levels)
             .map(|meta| Image::new(options, meta))
@@ -215,13 +225,23 @@ impl TiffSink {
             Places { offsets: vec![0; tiles], lengths: vec![0; tiles] }
         };
         let places = images.iter().map(places).collect();
+        let file = Growing::begin(&options.path, work)?;
+        let fixed = options.codec == Codec::None && images.len() == 1;
+        let mut state = State { end: 16, next: 0, early: BTreeMap::new(), places, held: 0 };
+        // Levels are made of voxels, which JPEG does not give back: such an image is begun anew.
+        let exact = !matches!(options.codec, Codec::Jpeg { .. }) || levels.is_empty();
+        if let Some(work) = work.filter(|_| file.is_there() && exact) {
+            state.restore(work, fixed);
+            file.set_len(state.end)?;
+        }
         let file = Arc::new(Writer {
             path: options.path.clone(),
-            codec: options.codec,
             big: most > u64::from(u32::MAX),
             images,
-            file: RwLock::new(Some(LocalStore::new(&options.path).create("")?)),
-            state: Mutex::new(State { end: 16, next: 0, early: BTreeMap::new(), places }),
+            file: RwLock::new(Some(file)),
+            work: work.cloned(),
+            fixed,
+            state: Mutex::new(state),
             idle: Mutex::default(),
         });
         let level = |number| Arc::new(Level { file: file.clone(), number }) as Arc<dyn Sink>;
@@ -246,13 +266,18 @@ impl Writer {
         work: &mut Work,
     ) -> Result<u64, IoError> {
         let Image { encoding, grid, .. } = &self.images[image];
-        let bytes = encoding.encode(data, work)?;
         let tile = (image, grid.linear(&place.index) as usize);
+        if !self.fixed && place.order < lock(&self.state).held {
+            // Its group was not complete; it was.
+            return Ok(0);
+        }
+        let bytes = encoding.encode(data, work)?;
         let length = bytes.len() as u64;
-        if self.codec == Codec::None && self.images.len() == 1 {
+        if self.fixed {
             let at = 16 + place.order * length;
             lock(&self.state).settle(tile, at, length);
             self.put(bytes, at)?;
+            self.note(tile, place.order, at, length)?;
             return Ok(length);
         }
         let mut ready = Vec::new();
@@ -265,14 +290,59 @@ impl Writer {
         loop {
             let next = state.next;
             let Some((tile, bytes)) = state.early.remove(&next) else { break };
-            ready.push((state.append(tile, bytes.len() as u64), bytes));
+            ready.push((next, tile, state.append(tile, bytes.len() as u64), bytes));
         }
         drop(state);
         self.put(bytes, at)?;
-        for (at, bytes) in ready {
+        self.note(tile, place.order, at, length)?;
+        for (order, tile, at, bytes) in ready {
             self.put(&bytes, at)?;
+            self.note(tile, order, at, bytes.len() as u64)?;
         }
         Ok(length)
+    }
+
+    /// Notes where a tile lies that has been written.
+    fn note(&self, (image, number): TileId, order: u64, at: u64, length: u64) -> Result<(), IoError> {
+        let Some(work) = &self.work else { return Ok(()) };
+        let note: Vec<u8> = [order, at, length].into_iter().flat_map(u64::to_le_bytes).collect();
+        work.note_piece(image as u32, number as u64, &note)
+    }
+
+    /// Whether an earlier run wrote a tile.
+    fn holds(&self, image: usize, place: Place) -> bool {
+        let state = lock(&self.state);
+        let number = self.images[image].grid.linear(&place.index) as usize;
+        state.places[image].offsets[number] > 0 && (self.fixed || place.order < state.held)
+    }
+
+    /// Reads a tile that was written.
+    fn reread(&self, image: usize, place: Place, out: TileMut<'_>) -> Result<u64, IoError> {
+        let Image { encoding, grid, .. } = &self.images[image];
+        let number = grid.linear(&place.index) as usize;
+        let (at, length) = {
+            let places = &lock(&self.state).places[image];
+            (places.offsets[number], places.lengths[number] as usize)
+        };
+        let mut encoded = crate::Buffer::default();
+        let bytes = encoded.bytes(length)?;
+        let got = match &*self.file.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(file) => file.read_at(bytes, at)?,
+            None => 0,
+        };
+        let decoded = if got < length {
+            Err(crate::Damage::Truncated { got: got as u64, want: length as u64 })
+        } else {
+            reread::decode(encoding, bytes, out)?
+        };
+        let damaged = |problem| IoError::Damaged {
+            store: self.path.display().to_string(),
+            chunk: format!("tile {number}"),
+            region: grid.region(&place.index),
+            problem,
+        };
+        decoded.map_err(damaged)?;
+        Ok(length as u64)
     }
 
     fn put(&self, bytes: &[u8], at: u64) -> Result<(), IoError> {
@@ -310,7 +380,7 @@ impl Writer {
         block.flush()?;
         self.put(&directory::header(self.big, first.unwrap_or(0)), 0)?;
         match self.file.write().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(file) => file.finish(),
+            Some(file) => file.commit(),
             None => Ok(()),
         }
     }
@@ -401,6 +471,31 @@ impl State {
         at
     }
 
+    /// Takes the tiles that an earlier run wrote: where they are appended, up to the first one that is missing.
+    fn restore(&mut self, work: &Keeper, fixed: bool) {
+        let mut tiles = Vec::new();
+        for (image, places) in self.places.iter().enumerate() {
+            for (number, note) in work.pieces(image as u32) {
+                let words: Option<[[u8; 8]; 3]> =
+                    bytemuck::try_cast_slice(note).ok().and_then(|n| n.try_into().ok());
+                let Some([order, at, length]) = words.map(|words| words.map(u64::from_le_bytes)) else {
+                    continue;
+                };
+                if (number as usize) < places.offsets.len() {
+                    tiles.push((order, (image, number as usize), at, length));
+                }
+            }
+        }
+        tiles.sort_unstable();
+        for (order, tile, at, length) in tiles {
+            if fixed || order == self.next {
+                self.settle(tile, at, length);
+                self.next = order + 1;
+            }
+        }
+        self.held = self.next;
+    }
+
     fn settle(&mut self, (image, number): TileId, at: u64, length: u64) {
         let places = &mut self.places[image];
         places.offsets[number] = at;
@@ -431,6 +526,14 @@ impl Sink for Level {
     }
 
     fn abort(&self) {}
+
+    fn holds(&self, place: Place) -> bool {
+        self.file.holds(self.number, place)
+    }
+
+    fn reread(&self, place: Place, out: TileMut<'_>) -> Result<u64, StoreError> {
+        Ok(self.file.reread(self.number, place, out)?)
+    }
 }
 
 impl Sink for TiffSink {
@@ -460,5 +563,13 @@ impl Sink for TiffSink {
 
     fn abort(&self) {
         *self.file.file.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn holds(&self, place: Place) -> bool {
+        self.file.holds(0, place)
+    }
+
+    fn reread(&self, place: Place, out: TileMut<'_>) -> Result<u64, StoreError> {
+        Ok(self.file.reread(0, place, out)?)
     }
 }

@@ -109,6 +109,14 @@ fn zero(dtype: Dtype) -> Value {
     if dtype.is_float() { json!(0.0) } else { json!(0) }
 }
 
+/// The description of one array that holds no attributes.
+pub(super) fn array(format: Format, meta: &Meta, layout: &Layout, codec: Codec) -> Value {
+    match format {
+        Format::ZarrV2 => array_v2(meta, layout, codec),
+        _ => array_v3(meta, layout, codec, &Map::new()),
+    }
+}
+
 fn array_v3(meta: &Meta, layout: &Layout, codec: Codec, attributes: &Map<String, Value>) -> Value {
     let endian = if cfg!(target_endian = "big") { "big" } else { "little" };
     let mut codecs = vec![json!({"name": "bytes", "configuration": {"endian": endian}})];

@@ -14,6 +14,7 @@ pub(crate) mod listing;
 mod metadata;
 pub(crate) mod node;
 mod open;
+mod reread;
 mod shard;
 mod sink;
 mod slab;
@@ -25,5 +26,5 @@ mod tests;
 
 pub(crate) use encode::zstd_context;
 pub use hierarchy::{Copied, Hierarchy, Way};
-pub(crate) use open::{ROOT, find, looks_like, open, open_in};
+pub(crate) use open::{ROOT, find, is_unfinished, looks_like, open, open_in};
 pub(crate) use sink::{ZarrSink, layout};

@@ -13,7 +13,7 @@ pub(crate) fn ome(
     at: &str,
 ) -> Result<Option<Map<String, Value>>, IoError> {
     let options = OpenOptions::default();
-    let finder = Finder { store: store.clone(), name: name.to_owned(), options: &options };
+    let finder = Finder { name: name.to_owned(), ..Finder::new(store.clone(), &options) };
     let Some(Node::Group { mut attributes }) = finder.node(at)? else { return Ok(None) };
     if attributes.contains_key(UNFINISHED) {
         return Ok(None);

@@ -61,14 +61,25 @@ pub(crate) fn find(store: Arc<dyn ByteStore>, options: &OpenOptions) -> Result<O
     Finder::new(store, options).open()
 }
 
+/// Whether an output was begun there that is not complete.
+pub(crate) fn is_unfinished(path: &Path) -> bool {
+    let marked = |file: &str| {
+        let bytes = LocalStore::new(path).get(file, MAX_DOCUMENT).ok()??;
+        let document: Value = serde_json::from_slice(&bytes).ok()?;
+        let attributes = if file == ".zattrs" { &document } else { document.get("attributes")? };
+        attributes.get(UNFINISHED).map(|_| ())
+    };
+    marked("zarr.json").or_else(|| marked(".zattrs")).is_some()
+}
+
 pub(super) struct Finder<'a> {
     pub(super) store: Arc<dyn ByteStore>,
     pub(super) name: String,
     pub(super) options: &'a OpenOptions,
     /// The first refusal to read metadata. Some stores deny what is not there.
-    denied: OnceCell<IoError>,
+    pub(super) denied: OnceCell<IoError>,
     /// Paths of all nodes, as the root lists them.
-    nodes: OnceCell<Vec<String>>,
+    pub(super) nodes: OnceCell<Vec<String>>,
 }
 
 pub(super) fn join(path: &str, name: &str) -> String {

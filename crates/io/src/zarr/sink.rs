@@ -7,14 +7,16 @@
 use super::describe::{self, Document};
 use super::encode;
 use super::metadata::MAX_INNER_CHUNKS;
+use super::reread;
+use super::source::ZarrSource;
 use crate::ome::{Largest, Windows};
 use crate::scratch::{Work, with_work};
 use crate::tiff::rgb_channels;
 use crate::{About, ByteStore, ByteWriter, Codec, Format, IoError, OmeVersion, OutputOptions, Url, ome};
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use voxtile_sched::contract::{Layout, Place, Sink, StoreError};
-use voxtile_sched::model::{Axis, Dtype, Grid, Kind, Meta, NDIM, Shape, Tile, voxels};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use voxtile_sched::contract::{Layout, Place, Sink, Source as _, StoreError};
+use voxtile_sched::model::{Axis, Dtype, Grid, Kind, Meta, NDIM, Region, Shape, Tile, TileMut, voxels};
 
 /// A Zarr on its way: a bare array, or a group with the levels of an image.
 pub(crate) struct ZarrSink {
@@ -44,6 +46,12 @@ struct Array {
     /// The largest number of an object, of the finest level of a label image.
     largest: Option<Largest>,
     open: Mutex<HashMap<Shape, Arc<Mutex<Shard>>>>,
+    /// Whether an earlier run began it.
+    resumed: bool,
+    /// Chunks that this run wrote, where the windows want to see those of others too.
+    seen: Mutex<HashSet<u64>>,
+    /// Reads what is written, once that is asked for.
+    reader: OnceLock<ZarrSource>,
 }
 
 /// A shard on its way.
@@ -133,12 +141,13 @@ pub(crate) fn layout(options: &OutputOptions, meta: &Meta) -> Result<Layout, IoE
 }
 
 impl ZarrSink {
-    /// Marks the store as an output that is not complete. What was there is gone by now.
+    /// Marks the store as an output that is not complete. What was there is gone by now, or is what an earlier run wrote.
     pub(crate) fn create(
         options: &OutputOptions,
         store: Arc<dyn ByteStore>,
         meta: &Meta,
         levels: &[Meta],
+        resumed: bool,
     ) -> Result<Self, IoError> {
         let bare = levels.is_empty() && (options.bare || !ome::can_describe(meta));
         // Colours of 8 bits are shown as they are.
@@ -146,6 +155,7 @@ impl ZarrSink {
         let array = |(n, meta): (usize, &Meta)| -> Result<Arc<Array>, IoError> {
             let prefix = if bare { String::new() } else { n.to_string() };
             let mut array = Array::new(options, meta, store.clone(), prefix)?;
+            array.resumed = resumed;
             if n == 0 && !bare && (meta.kind == Kind::Labels || options.about.labels_of.is_some()) {
                 array.largest = Some(Largest::default());
             }
@@ -164,7 +174,7 @@ impl ZarrSink {
         for (n, (key, content)) in describe::unfinished(sink.format).into_iter().enumerate() {
             let bytes = text(&content);
             // Of two runs that write to one place, the second is refused.
-            let done = if n == 0 {
+            let done = if n == 0 && !resumed {
                 sink.store.put_new(&key, &bytes)
             } else {
                 sink.store.put(&key, &bytes).map(|()| true)
@@ -213,7 +223,6 @@ impl Array {
         let shards =
             layout.shard.map(|s| (Grid::new(meta.shape, s), std::array::from_fn(|a| s[a] / layout.chunk[a])));
         let (codec, format) = (options.codec, options.format);
-        let (windows, largest, open) = (None, None, Mutex::default());
         Ok(Self {
             meta: meta.clone(),
             layout,
@@ -223,9 +232,12 @@ impl Array {
             prefix,
             grid,
             shards,
-            windows,
-            largest,
-            open,
+            windows: None,
+            largest: None,
+            open: Mutex::default(),
+            resumed: false,
+            seen: Mutex::default(),
+            reader: OnceLock::new(),
         })
     }
 
@@ -321,6 +333,49 @@ impl Array {
     fn complete(&self) -> Result<(), IoError> {
         let open = std::mem::take(&mut *lock(&self.open));
         open.into_values().try_for_each(|shard| lock(&shard).finish())
+    }
+
+    /// Reads a chunk that was written.
+    fn read_back(&self, index: &Shape, out: TileMut<'_>) -> Result<u64, StoreError> {
+        let reader = match self.reader.get() {
+            Some(reader) => reader,
+            None => {
+                let (cut, coded) = ((&self.meta, &self.layout), (self.format, self.codec));
+                let made = reread::reader(&self.store, &self.prefix, cut, coded)?;
+                self.reader.get_or_init(|| made)
+            }
+        };
+        reader.read(index, None, out)
+    }
+
+    /// Shows the windows the chunks that earlier runs wrote.
+    fn look_back(&self) -> Result<(), StoreError> {
+        if !self.resumed || (self.windows.is_none() && self.largest.is_none()) {
+            return Ok(());
+        }
+        let mut buffer = crate::Buffer::default();
+        for index in self.grid.iter() {
+            let region = self.grid.region(&index);
+            if lock(&self.seen).contains(&self.grid.linear(&index)) || region.is_empty() {
+                continue;
+            }
+            let shape = region.shape.map(|n| n as usize);
+            let bytes = buffer.bytes(region.voxels() as usize * self.meta.dtype.size())?;
+            self.read_back(&index, TileMut::new(self.meta.dtype, shape, bytes))?;
+            let tile = Tile::new(self.meta.dtype, shape, bytes);
+            self.look(&region, &tile);
+        }
+        Ok(())
+    }
+
+    /// Shows a chunk to whatever gathers what the metadata say of all of them.
+    fn look(&self, region: &Region, data: &Tile<'_>) {
+        if let Some(windows) = &self.windows {
+            windows.look(region, data);
+        }
+        if let Some(largest) = &self.largest {
+            largest.look(data);
+        }
     }
 
     fn remove(&self) {
@@ -423,11 +478,9 @@ impl Sink for Array {
         if data.is_empty() {
             return Ok(0);
         }
-        if let Some(windows) = &self.windows {
-            windows.look(&self.grid.region(&place.index), data);
-        }
-        if let Some(largest) = &self.largest {
-            largest.look(data);
+        self.look(&self.grid.region(&place.index), data);
+        if self.resumed && (self.windows.is_some() || self.largest.is_some()) {
+            lock(&self.seen).insert(self.grid.linear(&place.index));
         }
         Ok(with_work(|work| self.encode(place, data, work))?)
     }
@@ -438,6 +491,23 @@ impl Sink for Array {
 
     fn abort(&self) {
         self.remove();
+    }
+
+    fn holds(&self, place: Place) -> bool {
+        let object = match &self.shards {
+            Some((_, counts)) => std::array::from_fn(|a| place.index[a] / counts[a]),
+            None => place.index,
+        };
+        let empty = self.grid.region(&place.index).is_empty();
+        self.resumed && (empty || matches!(self.store.size(&self.key(&object)), Ok(Some(_))))
+    }
+
+    fn reread(&self, place: Place, out: TileMut<'_>) -> Result<u64, StoreError> {
+        self.read_back(&place.index, out)
+    }
+
+    fn leave(&self) {
+        lock(&self.open).clear();
     }
 }
 
@@ -469,6 +539,7 @@ impl Sink for ZarrSink {
             .iter()
             .map(|a| describe::Array { path: &a.prefix, meta: &a.meta, layout: &a.layout })
             .collect();
+        self.arrays.last().map_or(Ok(()), |coarsest| coarsest.look_back())?;
         let windows = self.arrays.last().and_then(|coarsest| coarsest.windows.as_ref()?.found());
         let shown = ome::Shown {
             windows: windows.as_deref(),
@@ -486,5 +557,17 @@ impl Sink for ZarrSink {
 
     fn abort(&self) {
         self.remove();
+    }
+
+    fn holds(&self, place: Place) -> bool {
+        self.arrays[0].holds(place)
+    }
+
+    fn reread(&self, place: Place, out: TileMut<'_>) -> Result<u64, StoreError> {
+        Sink::reread(&*self.arrays[0], place, out)
+    }
+
+    fn leave(&self) {
+        self.arrays.iter().for_each(|array| array.leave());
     }
 }

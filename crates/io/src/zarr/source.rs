@@ -107,6 +107,13 @@ impl ZarrSource {
         self
     }
 
+    /// Presents chunks as they are stored.
+    pub(super) fn in_chunks(mut self) -> Self {
+        self.grid = self.stored;
+        self.slabs = None;
+        self
+    }
+
     /// Bytes in a block of blosc, by the header of one of a few chunks. Chunks with other blocks are read all the
     /// same, if slower.
     fn probe(&self) -> Option<u64> {

@@ -2,9 +2,12 @@
 
 use super::{Mark, Runs, Same, paint, part, part_of, scratch};
 use crate::device::why;
+use crate::pack::{packed, unpacked};
+use std::any::Any;
 use voxtile_sched::contract::device::{Argument, Buffer, Slot, Sweep, Threads};
 use voxtile_sched::contract::{
-    Footprint, Joining, Joins, Kernels, Merge, Merger, Numbers, Op, Part, Pass, Refused, Resolution,
+    Components, Footprint, Joining, Joins, Kernels, Merge, Merger, Numbers, Op, Part, Pass, Refused,
+    Resolution,
 };
 use voxtile_sched::model::{AxisSet, Dtype, Kind, Meta, Region, Shape, Tile, TileMut, voxels};
 
@@ -85,6 +88,14 @@ impl Merge for Selection {
             Marks::Second => Mark::Where(&inputs[1]),
         };
         part(&inputs[0], self.same, self.joining.connectivity, mark, (region, image))
+    }
+
+    fn pack(&self, faces: &(dyn Any + Send)) -> Option<Vec<u8>> {
+        faces.downcast_ref::<Components>().map(packed)
+    }
+
+    fn unpack(&self, bytes: &[u8]) -> Option<Box<dyn Any + Send>> {
+        unpacked::<Components>(bytes).map(|faces| Box::new(faces) as Box<dyn Any + Send>)
     }
 
     /// The foreground as bits; runs and components are made of them here. Values need the voxels.

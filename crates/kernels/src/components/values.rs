@@ -5,6 +5,7 @@ use super::runs::{Run, Runs};
 use super::{Same, at_edge, kept, scratch};
 use crate::device::why;
 use crate::objects::whole_numbers;
+use crate::pack::{Packed, packed, unpacked};
 use crate::pointwise::same_shape;
 use std::any::Any;
 use std::collections::HashMap;
@@ -80,7 +81,7 @@ impl Labelled {
 /// What is counted of objects, and what becomes of them.
 pub(crate) trait Choice: Send + Sync + 'static {
     /// What is known of the objects of some tiles.
-    type Known: Default + Send;
+    type Known: Default + Packed + Send;
 
     /// What a tile tells: its labels, all of its inputs, its place in an image of shape `image`.
     fn look(&self, labels: &Labelled, inputs: &[Tile<'_>], region: &Region, image: &Shape) -> Self::Known;
@@ -161,6 +162,14 @@ impl<C: Choice> Merge for ByValue<C> {
         let labels = Labelled::of(&inputs[0], region);
         let known = self.choice.look(&labels, inputs, region, image);
         Part { kept: labels.encode(region), faces: Box::new(known) }
+    }
+
+    fn pack(&self, faces: &(dyn Any + Send)) -> Option<Vec<u8>> {
+        faces.downcast_ref::<C::Known>().map(packed)
+    }
+
+    fn unpack(&self, bytes: &[u8]) -> Option<Box<dyn Any + Send>> {
+        unpacked::<C::Known>(bytes).map(|faces| Box::new(faces) as Box<dyn Any + Send>)
     }
 
     fn merger(&self, _: &Shape, _: &Joins) -> Box<dyn Merger> {

@@ -1,6 +1,7 @@
 //! Objects of a label image chosen by what little counting tells: their voxels, and whether they touch the edge.
 
 use crate::components::{ByValue, Choice, Key, Labelled};
+use crate::pack::packed_fields;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub(crate) struct Count {
     voxels: u64,
     at_edge: bool,
 }
+
+packed_fields!(Count { voxels, at_edge });
 
 impl Choice for Rule {
     type Known = HashMap<Key, Count>;

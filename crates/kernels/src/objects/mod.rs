@@ -16,6 +16,7 @@ use self::outline::{BOUNDARY, INNER};
 use self::shape::{Ellipse, ellipse};
 use self::sums::{Intensity, Summary};
 use crate::components::Key;
+use crate::pack::{Packed, packed_fields};
 use crate::pointwise::{Sample, for_rows};
 use crate::spec::{Args, From, Stage};
 use crate::vectorised;
@@ -45,6 +46,8 @@ pub(crate) struct Object {
     /// Of each image beside the labels.
     intensities: Vec<Intensity>,
 }
+
+packed_fields!(Object { voxels, low, high, first, second, boundary, turns, intensities });
 
 /// Pairs of axes in the order of [`Object::second`].
 pub(crate) const PAIRS: [(usize, usize); 6] = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)];
@@ -143,6 +146,16 @@ impl Object {
 /// The objects of some tiles.
 #[derive(Debug, Default)]
 pub(crate) struct Objects(HashMap<Key, Object>);
+
+impl Packed for Objects {
+    fn pack(&self, out: &mut Vec<u8>) {
+        self.0.pack(out);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        Packed::unpack(from).map(Self)
+    }
+}
 
 impl Objects {
     /// Counts a tile of labels, of what they are at the boundary, and of other images.

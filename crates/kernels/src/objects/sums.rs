@@ -3,6 +3,7 @@
 //! Integers are added as they are, floats as multiples of 2⁻⁸⁰. An f32 of magnitude 2⁻⁵⁶ or more is such a multiple,
 //! smaller ones lose their last bits; ±2⁴⁶ is the end: beyond it, and of NaN, there is no sum.
 
+use crate::pack::packed_fields;
 use crate::pointwise::Sample;
 use ethnum::I256;
 use voxtile_sched::model::Dtype;
@@ -25,6 +26,8 @@ pub(crate) struct Intensity {
     beyond: bool,
     nan: bool,
 }
+
+packed_fields!(Intensity { sum, squares, weighted, min, max, beyond, nan });
 
 impl Intensity {
     pub(crate) fn new() -> Self {

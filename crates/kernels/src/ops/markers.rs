@@ -5,6 +5,7 @@
 //! chosen when the whole image has been seen; a second pass paints them and does not read the image again.
 //! Cost: that of `peaks`, and one write; memory besides the tiles: 40 bytes per run of largest voxels.
 
+use crate::pack::{packed, unpacked};
 use crate::peaks::{self, EXCLUDE_BORDER, MIN_DISTANCE, NUM_PEAKS, Planes, Search, THRESHOLD, THRESHOLD_REL};
 use crate::spec::{Build, Spec};
 use std::any::Any;
@@ -74,6 +75,14 @@ impl Merge for Markers {
 
     fn part(&self, results: &[&[u8]], region: &Region, _: &Shape) -> Option<Part> {
         Some(Part { kept: Vec::new(), faces: Box::new(self.search.found(results, region)?) })
+    }
+
+    fn pack(&self, faces: &(dyn Any + Send)) -> Option<Vec<u8>> {
+        faces.downcast_ref::<Planes>().map(packed)
+    }
+
+    fn unpack(&self, bytes: &[u8]) -> Option<Box<dyn Any + Send>> {
+        unpacked::<Planes>(bytes).map(|faces| Box::new(faces) as Box<dyn Any + Send>)
     }
 
     fn merger(&self, _: &Shape, _: &Joins) -> Box<dyn Merger> {

@@ -12,6 +12,7 @@
 
 use crate::device::why;
 use crate::objects::{Columns, Objects, bytes_each, outlined, scratch, whole_numbers};
+use crate::pack::{packed, unpacked};
 use crate::pointwise::same_shape;
 use crate::spec::{Build, Param, Spec, Value};
 use std::any::Any;
@@ -77,6 +78,14 @@ impl Op for Measure {
 impl Tally for Measure {
     fn local(&self, inputs: &[Tile<'_>], region: &Region) -> Box<dyn Any + Send> {
         Box::new(Objects::of(inputs, region))
+    }
+
+    fn pack(&self, part: &(dyn Any + Send)) -> Option<Vec<u8>> {
+        part.downcast_ref::<Objects>().map(packed)
+    }
+
+    fn unpack(&self, bytes: &[u8]) -> Option<Box<dyn Any + Send>> {
+        unpacked::<Objects>(bytes).map(|part| Box::new(part) as Box<dyn Any + Send>)
     }
 
     fn tabulator(&self, _: &Meta) -> Box<dyn Tabulator> {

@@ -14,6 +14,7 @@
 //! neighbour; plateaus that are not the highest cost a look per voxel. Memory besides the tiles: 40 bytes per run of
 //! largest voxels.
 
+use crate::pack::{packed, unpacked};
 use crate::peaks::{
     self, EXCLUDE_BORDER, MIN_DISTANCE, NUM_PEAKS, Planes, Point, Search, THRESHOLD, THRESHOLD_REL,
 };
@@ -95,6 +96,14 @@ impl Tally for Peaks {
 
     fn part(&self, results: &[&[u8]], region: &Region) -> Option<Box<dyn Any + Send>> {
         Some(Box::new(self.search.found(results, region)?))
+    }
+
+    fn pack(&self, part: &(dyn Any + Send)) -> Option<Vec<u8>> {
+        part.downcast_ref::<Planes>().map(packed)
+    }
+
+    fn unpack(&self, bytes: &[u8]) -> Option<Box<dyn Any + Send>> {
+        unpacked::<Planes>(bytes).map(|part| Box::new(part) as Box<dyn Any + Send>)
     }
 
     fn tabulator(&self, _: &Meta) -> Box<dyn Tabulator> {

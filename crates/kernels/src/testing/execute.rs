@@ -6,6 +6,7 @@
 use super::image::{Bytes, Image, Random, linear, position};
 use super::joins::JOINS;
 use crate::spec::{From as Reads, Stage};
+use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use voxtile_sched::contract::{
@@ -80,7 +81,8 @@ pub fn tabulate(stages: &[Stage], inputs: &[&Image], tile: Shape) -> Table {
         for region in regions.iter().rev() {
             let read = cut_inputs(&**op, &inputs, region);
             let tiles: Vec<Tile<'_>> = read.iter().map(Image::tile).collect();
-            table.absorb(tally.local(&tiles, region));
+            let part = tally.local(&tiles, region);
+            table.absorb(again(part, |part| tally.pack(part), |bytes| tally.unpack(bytes)));
         }
         table.finish().unwrap_or_else(|refused| panic!("`{}` {refused}", op.name()))
     };
@@ -91,6 +93,18 @@ pub fn tabulate(stages: &[Stage], inputs: &[&Image], tile: Shape) -> Table {
     assert!(passes <= tally.passes(), "`{}` passes {passes} times", op.name());
     let Tabled::Done(table) = tabled else { unreachable!("the loop ends with a table") };
     table
+}
+
+/// What a tile tells, as a later run reads it, where the operation packs it.
+fn again(
+    told: Box<dyn Any + Send>,
+    pack: impl Fn(&(dyn Any + Send)) -> Option<Vec<u8>>,
+    unpack: impl Fn(&[u8]) -> Option<Box<dyn Any + Send>>,
+) -> Box<dyn Any + Send> {
+    match pack(&*told) {
+        Some(bytes) => unpack(&bytes).expect("what was packed is unpacked"),
+        None => told,
+    }
 }
 
 fn execute(op: &dyn Op, inputs: &[&Image], tile: Shape, guard: Option<u64>) -> Image {
@@ -312,7 +326,7 @@ fn merged(op: &dyn Op, merge: &dyn Merge, inputs: &[&Image], grid: &Grid, out: &
         let read = cut_inputs(op, inputs, region);
         let tiles: Vec<Tile<'_>> = read.iter().map(Image::tile).collect();
         let part = merge.local(&tiles, region, &image);
-        merger.absorb(region, part.faces);
+        merger.absorb(region, again(part.faces, |faces| merge.pack(faces), |bytes| merge.unpack(bytes)));
         kept.push(part.kept);
     }
     let resolution = merger.finish().unwrap_or_else(|refused| panic!("`{}` {refused}", op.name()));

@@ -2,6 +2,7 @@
 
 mod components;
 pub mod device;
+mod journal;
 mod op;
 mod passes;
 mod store;
@@ -9,6 +10,7 @@ mod table;
 
 pub use components::{Components, Joining, Joins, Numbers};
 pub use device::{Device, DeviceError, Kernels, Stopped};
+pub use journal::{Journal, Unit};
 pub use op::{Footprint, Op, Pass, Refused};
 pub use passes::{
     Fold, Global, Merge, Merger, Part, Placed, Propagate, Resolution, Resolved, Statistic, Tabled, Tabulator,

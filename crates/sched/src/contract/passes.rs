@@ -183,6 +183,17 @@ pub trait Merge: Send + Sync {
     /// The empty merge of an image of shape `image`: one of `joins`, or the operation's own.
     fn merger(&self, image: &Shape, joins: &Joins) -> Box<dyn Merger>;
 
+    /// What pass 1 leaves for a tile's neighbours, as bytes, so that a later run need not go over the tile again; `None`
+    /// where it has no such form.
+    fn pack(&self, _faces: &(dyn Any + Send)) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// What was [packed](Self::pack); `None` if the bytes are not.
+    fn unpack(&self, _bytes: &[u8]) -> Option<Box<dyn Any + Send>> {
+        None
+    }
+
     /// Pass 2 on one tile: writes it from what pass 1 kept; the source is not read again.
     fn paint(&self, kept: &[u8], region: &Region, resolution: &Resolution, output: TileMut<'_>);
 }
@@ -206,6 +217,16 @@ pub trait Merger: Send {
 pub trait Tally: Send + Sync {
     /// What one tile tells; `region` is its place in the image.
     fn local(&self, inputs: &[Tile<'_>], region: &Region) -> Box<dyn Any + Send>;
+
+    /// What a tile tells, as bytes, so that a later run need not go over it again; `None` where it has no such form.
+    fn pack(&self, _part: &(dyn Any + Send)) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// What was [packed](Self::pack); `None` if the bytes are not.
+    fn unpack(&self, _bytes: &[u8]) -> Option<Box<dyn Any + Send>> {
+        None
+    }
 
     /// Kernels that make of the inputs of a tile of that shape the results that [`part`](Self::part) reads. `None`: the CPU
     /// does it.

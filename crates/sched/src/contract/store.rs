@@ -113,6 +113,26 @@ pub trait Sink: Send + Sync {
 
     /// Removes what an unfinished run left. Called once, instead of [`finish`](Self::finish).
     fn abort(&self);
+
+    /// Whether a chunk is here that an earlier run wrote and noted as done. Where chunks are appended in order, what lies
+    /// beyond the first one that is missing is not.
+    fn holds(&self, _place: Place) -> bool {
+        false
+    }
+
+    /// Fills `out` with a chunk that the sink [holds](Self::holds).
+    ///
+    /// # Errors
+    /// The store's own error.
+    fn reread(&self, _place: Place, _out: TileMut<'_>) -> Result<u64, StoreError> {
+        unreachable!("only asked of sinks that hold chunks")
+    }
+
+    /// Leaves what is there for a later run of the same plan. Called once, instead of [`finish`](Self::finish) and
+    /// [`abort`](Self::abort).
+    fn leave(&self) {
+        self.abort();
+    }
 }
 
 /// The two ends of one temporary store.

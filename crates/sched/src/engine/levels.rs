@@ -61,6 +61,13 @@ impl Level {
         Grid::new(self.meta.shape, self.layout.chunk)
     }
 
+    /// The voxels of the version before that become a region, and perhaps some beyond the image.
+    pub(crate) fn enlarged(&self, region: &Region) -> Region {
+        let factor = self.factor().expect("checked while planning");
+        let start = std::array::from_fn(|a| region.start[a] * factor[a] as i64);
+        Region::new(start, std::array::from_fn(|a| region.shape[a] * factor[a]))
+    }
+
     /// The voxels that a region of the version before becomes.
     pub(crate) fn reduced(&self, region: &Region) -> Region {
         let factor = self.factor().expect("checked while planning");

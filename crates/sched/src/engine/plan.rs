@@ -205,6 +205,24 @@ impl Plan {
         self.memory_bytes
     }
 
+    /// How each stage is cut into units of work: two plans with the same words number them alike.
+    #[must_use]
+    pub fn cut(&self) -> Vec<String> {
+        let words = |planned: &Planned| {
+            let Tiling { image, tile, group, shard, order } = &planned.tiling;
+            format!("{image:?} in tiles of {tile:?}, groups of {group:?}, shards of {shard:?}, {order}")
+        };
+        self.stages.iter().map(words).collect()
+    }
+
+    /// How many times parts of the work run until nothing is left but to put an end to it: once for each time that tiles are
+    /// gone over and what they gave is kept. Statistics are found by each part alone.
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        let counts = |p: &&Planned| !matches!(p.stage.end, End::Observe(..));
+        self.stages.iter().filter(counts).map(|planned| planned.passes(&self.graph)).sum()
+    }
+
     /// Whether a stage is computed on the device.
     pub(crate) fn on_device(&self) -> bool {
         self.stages.iter().any(|stage| matches!(stage.placement, Placement::Device { .. }))

@@ -6,5 +6,6 @@ mod globals;
 mod levels;
 mod passes;
 mod random;
+mod resume;
 mod stores;
 mod toys;

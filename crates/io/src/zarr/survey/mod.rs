@@ -211,7 +211,7 @@ pub fn survey(path: &Path, array: &str) -> Result<Option<Survey>, IoError> {
     }
     let store: Arc<dyn ByteStore> = Arc::new(LocalStore::new(path));
     let options = OpenOptions::default();
-    let finder = Finder { store, name: path.display().to_string(), options: &options };
+    let finder = Finder { name: path.display().to_string(), ..Finder::new(store, &options) };
     let mut surveyor = Surveyor { finder, out: Survey::default() };
     surveyor.visit(array.trim_matches('/'), 0)?;
     Ok(Some(surveyor.out))
@@ -222,7 +222,7 @@ pub fn survey(path: &Path, array: &str) -> Result<Option<Survey>, IoError> {
 pub fn labels(path: &Path, array: &str) -> Vec<String> {
     let store: Arc<dyn ByteStore> = Arc::new(LocalStore::new(path));
     let options = OpenOptions::default();
-    let finder = Finder { store, name: path.display().to_string(), options: &options };
+    let finder = Finder { name: path.display().to_string(), ..Finder::new(store, &options) };
     let below = join(array.trim_matches('/'), "labels");
     let Ok(Some(Node::Group { attributes })) = finder.node(&below) else { return Vec::new() };
     let list = ome(&attributes).get("labels").and_then(Value::as_array);

@@ -11,11 +11,12 @@ use super::super::smaller;
 use super::super::stage::Stage;
 use super::super::tile_run::{self, Block, Chunk};
 use super::super::tiles::TileAt;
-use super::group::{Finish, Group, Taken};
+use super::group::{Finish, Group, Orders, Taken};
 use super::levels::Levels;
+use super::units::{Cut, Notes, Turn, Turns};
 use super::{RunError, Shared};
 use crate::contract::device::Ran;
-use crate::contract::{Device, Fetch, Sink, Source};
+use crate::contract::{Device, Fetch, Place, Sink, Source};
 use crate::model::{Dtype, Grid, Region, Shape, TileMut, voxels};
 use std::any::Any;
 use std::collections::HashMap;
@@ -30,6 +31,8 @@ const PAGE: u64 = 4096;
 
 /// One stage of one run.
 pub(super) struct StageRun {
+    /// Which of the plan's stages, from 0.
+    pub(super) number: u32,
     pub(super) stage: Stage,
     pub(super) feeds: Vec<Arc<dyn Source>>,
     pub(super) grids: Vec<Grid>,
@@ -37,6 +40,7 @@ pub(super) struct StageRun {
     pub(super) shared: Arc<Shared>,
     device: Option<There>,
     pub(super) tiles: Vec<TileAt>,
+    pub(super) cut: Cut,
     /// Smaller versions of what is written.
     pub(super) levels: Levels,
     plan: PlanPart,
@@ -52,6 +56,15 @@ struct PlanPart {
     group_bytes: u64,
     level_bytes: u64,
     inflight: usize,
+}
+
+/// The group whose tiles are admitted.
+struct Entered {
+    group: Region,
+    /// What of the output it makes.
+    region: Region,
+    places: Vec<Place>,
+    turn: Turn,
 }
 
 /// A device, and what of it a stage has.
@@ -78,6 +91,7 @@ type Load = watch::Receiver<Option<Option<Arc<Chunk>>>>;
 impl StageRun {
     pub(super) fn new(planned: &Planned, place: super::Place, shared: Arc<Shared>) -> Arc<Self> {
         Arc::new(Self {
+            number: place.number,
             stage: place.stage,
             feeds: place.feeds,
             grids: planned.grids.clone(),
@@ -86,6 +100,7 @@ impl StageRun {
             shared,
             device: place.device,
             tiles: planned.tiling.iter().collect(),
+            cut: Cut::new(planned),
             plan: PlanPart {
                 schedule: planned.schedule.clone(),
                 tile_bytes: planned.bytes.total,
@@ -105,11 +120,11 @@ impl StageRun {
         self.failure.lock().expect("failure lock").get_or_insert(error);
     }
 
-    fn stopped(&self) -> bool {
+    pub(super) fn stopped(&self) -> bool {
         self.failed.load(Ordering::Relaxed) || self.shared.hooks.cancel.is_cancelled()
     }
 
-    async fn bytes(&self, bytes: u64) -> OwnedSemaphorePermit {
+    pub(super) async fn bytes(&self, bytes: u64) -> OwnedSemaphorePermit {
         let pages = u32::try_from(bytes.div_ceil(PAGE)).unwrap_or(u32::MAX);
         self.budget.clone().acquire_many_owned(pages).await.expect("the budget is never closed")
     }
@@ -190,42 +205,78 @@ impl StageRun {
         }
     }
 
-    /// Computes all tiles and hands each to its group.
-    pub(super) async fn dispatch(self: Arc<Self>, finish: Finish) -> Result<(), RunError> {
-        self.tiles_from(None, finish).await
+    /// Computes all tiles and hands each to its group. What the journal notes of pass number `pass` is left out; without a
+    /// number it is asked nothing.
+    pub(super) async fn dispatch(self: Arc<Self>, finish: Finish, pass: Option<u32>) -> Result<(), RunError> {
+        self.tiles_from(None, finish, pass).await
     }
 
     /// As [`dispatch`](Self::dispatch), with tiles that are painted instead of computed: no chunk is read.
-    pub(super) async fn paint(self: Arc<Self>, painter: Painter) -> Result<(), RunError> {
-        self.tiles_from(Some(Arc::new(painter)), Finish::Write).await
+    pub(super) async fn paint(self: Arc<Self>, painter: Painter, pass: u32) -> Result<(), RunError> {
+        self.tiles_from(Some(Arc::new(painter)), Finish::Write, Some(pass)).await
     }
 
     async fn tiles_from(
         self: Arc<Self>,
         painter: Option<Arc<Painter>>,
         finish: Finish,
+        pass: Option<u32>,
     ) -> Result<(), RunError> {
         let finish = Arc::new(finish);
         let slots = Arc::new(Semaphore::new(self.plan.inflight));
         let mut tasks: JoinSet<()> = JoinSet::new();
         let mut cache: HashMap<Key, Load> = HashMap::new();
         let mut group: Option<(Region, Arc<Group>)> = None;
-        let mut orders = super::group::Orders::new(&self.sink);
+        let mut orders = Orders::new(&self.sink);
         let writes = !matches!(*finish, Finish::Hand(_));
         let mut groups = 0;
         let _waiting = self.bytes(if writes { self.plan.level_bytes } else { 0 }).await;
+        let notes = pass.and_then(|pass| Notes::new(&self, pass));
+        if writes && notes.as_ref().is_some_and(Notes::has_progress) {
+            self.restore_levels(&finish, &notes).await;
+        }
+        let mut turns = Turns::new(notes);
+        let mut entered: Option<Entered> = None;
         for n in 0..self.tiles.len() {
+            let at = self.tiles[n];
+            if entered.as_ref().is_none_or(|entered| entered.group != at.group) {
+                let region = finish.region(&at.group);
+                let places =
+                    if writes { orders.places(&region.clip(&self.sink.meta().shape)) } else { Vec::new() };
+                let turn = if writes { turns.of(&self, &at.group, &places) } else { Turn::Work(None) };
+                if writes {
+                    self.levels.number(groups, &mut orders);
+                    groups += 1;
+                }
+                entered = Some(Entered { group: at.group, region, places, turn });
+            }
+            let now = entered.as_mut().expect("entered above");
+            let hands = if writes { None } else { turns.of_tile(n as u64, self.tiles.len() as u64) };
+            let open = match hands.as_ref().unwrap_or(&now.turn) {
+                Turn::Work(open) => open.clone(),
+                left => {
+                    match left {
+                        Turn::Done => self.shared.meters.skip(),
+                        _ => self.shared.meters.leave(),
+                    }
+                    group = group.filter(|(region, _)| *region == at.group);
+                    self.plan.schedule.drops(n).filter(|_| painter.is_none()).for_each(|key| {
+                        cache.remove(&key);
+                    });
+                    continue;
+                }
+            };
             let slot = slots.clone().acquire_owned().await.expect("slots are never closed");
             while tasks.try_join_next().is_some() {}
             if self.stopped() {
                 break;
             }
-            let at = self.tiles[n];
             let mut loads: Vec<Vec<Load>> = vec![Vec::new(); self.feeds.len()];
             let uses = || self.plan.schedule.uses(n).filter(|_| painter.is_none());
             self.expect(uses().filter(|(_, fresh)| *fresh).map(|(key, _)| key));
             for (key, fresh) in uses() {
-                if fresh {
+                // The tile that it was to be decoded for may be left out.
+                if fresh || !cache.contains_key(&key) {
                     let load = self.load(key).await;
                     cache.insert(key, load);
                 }
@@ -236,11 +287,9 @@ impl StageRun {
             let permit = self.bytes(self.plan.tile_bytes).await;
             if group.is_none() {
                 let held = self.bytes(self.plan.group_bytes).await;
-                group = Some((at.group, Arc::new(Group::new(&self, &finish, &at, &mut orders, held))));
-                if writes {
-                    self.levels.number(groups, &mut orders);
-                    groups += 1;
-                }
+                let places = std::mem::take(&mut now.places);
+                let made = Group::new(&finish, now.region, (places, open), at.siblings, held);
+                group = Some((at.group, Arc::new(made)));
             }
             for key in self.plan.schedule.drops(n) {
                 cache.remove(&key);
@@ -250,10 +299,10 @@ impl StageRun {
             tasks.spawn(async move {
                 let computed = match painter {
                     Some(painter) => this.painted(at.region, painter).await.map(Taken::Roots),
-                    None => this.compute(at.region, loads, finish).await,
+                    None => this.compute((n as u64, at.region), loads, finish).await,
                 };
                 if let Some(taken) = computed {
-                    target.take(&this, at.region, taken).await;
+                    target.take(&this, (n as u64, at.region), taken).await;
                     this.shared.meters.tile();
                     if let Some(progress) = &this.shared.hooks.progress {
                         progress(&this.shared.meters.progress());
@@ -352,9 +401,10 @@ impl StageRun {
         }
     }
 
+    /// Computes the tile of that number at a region.
     async fn compute(
         self: &Arc<Self>,
-        region: Region,
+        (number, region): (u64, Region),
         loads: Vec<Vec<Load>>,
         finish: Arc<Finish>,
     ) -> Option<Taken> {
@@ -368,7 +418,7 @@ impl StageRun {
             chunks.push(ready);
         }
         if let Some(there) = &self.device {
-            return self.compute_there(region, Arc::new(chunks), finish, there).await;
+            return self.compute_there((number, region), Arc::new(chunks), finish, there).await;
         }
         let work = move |this: &Self| {
             if this.stopped() {
@@ -391,7 +441,7 @@ impl StageRun {
 
     async fn compute_there(
         self: &Arc<Self>,
-        region: Region,
+        (number, region): (u64, Region),
         chunks: Arc<Vec<Vec<Arc<Chunk>>>>,
         finish: Arc<Finish>,
         there: &There,
@@ -403,7 +453,7 @@ impl StageRun {
                 Computed::Roots(roots) => return Some(Taken::Roots(roots)),
                 Computed::Results(results) => {
                     let finish = finish.clone();
-                    let take = move |this: &Self| finish.results(this, &region, results);
+                    let take = move |this: &Self| finish.results(this, (number, &region), results);
                     // What does not suffice is done again, without the end.
                     if let Some(taken) = self.on_cpu("merge", region, take).await? {
                         return Some(taken);

@@ -2,21 +2,21 @@
 
 use super::super::demand;
 use super::super::tile_run::{Block, Held};
-use super::super::tiles::TileAt;
 use super::RunError;
 use super::dispatch::StageRun;
+use super::units::Open;
 use crate::contract::{Fold, Kernels, Op, Pass, Place, Sink};
 use crate::model::{Dtype, Grid, Region, Shape, Tile, TileMut, voxels};
 use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 use std::sync::{Arc, Mutex};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// Takes the computed roots of one tile.
-type TakesTiles = Box<dyn Fn(&StageRun, &Region, &[Tile<'_>]) + Send + Sync>;
+/// Takes the computed roots of one tile, whose number is the first.
+type TakesTiles = Box<dyn Fn(&StageRun, u64, &Region, &[Tile<'_>]) + Send + Sync>;
 /// What a device does with roots of these types, for a tile of that shape.
 type AsksKernels = Box<dyn Fn(&[Dtype], &Shape) -> Option<Kernels> + Send + Sync>;
 /// Takes what a device made of one tile; whether that suffices.
-type TakesResults = Box<dyn Fn(&StageRun, &Region, &[&[u8]]) -> bool + Send + Sync>;
+type TakesResults = Box<dyn Fn(&StageRun, u64, &Region, &[&[u8]]) -> bool + Send + Sync>;
 
 /// Who takes tiles where nothing is written group by group.
 pub(super) struct Hand {
@@ -46,6 +46,11 @@ pub(super) enum Taken {
 }
 
 impl Finish {
+    /// What of the output the tiles of a group make.
+    pub(super) fn region(&self, group: &Region) -> Region {
+        self.fold().map_or(*group, |fold| group.with_axis(fold.axis(), 0, 1))
+    }
+
     fn fold(&self) -> Option<&dyn Fold> {
         match self {
             Self::Fold(op) => match op.pass() {
@@ -66,13 +71,18 @@ impl Finish {
     }
 
     /// Takes what these kernels gave; `None` if that does not suffice.
-    pub(super) fn results(&self, run: &StageRun, tile: &Region, mut results: Vec<Vec<u8>>) -> Option<Taken> {
+    pub(super) fn results(
+        &self,
+        run: &StageRun,
+        (number, tile): (u64, &Region),
+        mut results: Vec<Vec<u8>>,
+    ) -> Option<Taken> {
         match self {
             Self::Write => None,
             Self::Fold(_) => results.pop().map(Taken::State),
             Self::Hand(hand) => {
                 let results: Vec<&[u8]> = results.iter().map(Vec::as_slice).collect();
-                (hand.results)(run, tile, &results).then_some(Taken::Handed)
+                (hand.results)(run, number, tile, &results).then_some(Taken::Handed)
             }
         }
     }
@@ -143,37 +153,32 @@ pub(super) struct Group {
     /// In coordinates of the output.
     region: Region,
     places: Vec<Place>,
+    /// What it is part of, where that is noted.
+    unit: Option<Arc<Open>>,
     siblings: u64,
     state: Mutex<State>,
     _held: OwnedSemaphorePermit,
 }
 
 impl Group {
+    /// A group that makes a region of the output, written to these places.
     pub(super) fn new(
-        run: &StageRun,
         finish: &Arc<Finish>,
-        at: &TileAt,
-        orders: &mut Orders,
+        region: Region,
+        (places, unit): (Vec<Place>, Option<Arc<Open>>),
+        siblings: u64,
         held: OwnedSemaphorePermit,
     ) -> Self {
-        let region = match finish.fold() {
-            Some(fold) => at.group.with_axis(fold.axis(), 0, 1),
-            None => at.group,
-        };
-        let writes = !matches!(**finish, Finish::Hand(_));
-        let places = if writes { orders.places(&region.clip(&run.sink.meta().shape)) } else { Vec::new() };
-        Self {
-            finish: finish.clone(),
-            region,
-            places,
-            siblings: at.siblings,
-            state: Mutex::default(),
-            _held: held,
-        }
+        Self { finish: finish.clone(), region, places, unit, siblings, state: Mutex::default(), _held: held }
     }
 
     /// Takes one computed tile; writes the group's chunks when it was the last.
-    pub(super) async fn take(self: &Arc<Self>, run: &Arc<StageRun>, tile: Region, taken: Taken) {
+    pub(super) async fn take(
+        self: &Arc<Self>,
+        run: &Arc<StageRun>,
+        (number, tile): (u64, Region),
+        taken: Taken,
+    ) {
         let group = self.clone();
         let roots = match taken {
             Taken::Handed => return,
@@ -193,7 +198,7 @@ impl Group {
                     let reads = demand::demand(&run.stage, &tile).roots;
                     let parts = roots.iter().zip(&reads);
                     let tiles: Vec<Tile<'_>> = parts.map(|(r, (n, region))| r[*n].part(region)).collect();
-                    (hand.tiles)(run, &tile, &tiles);
+                    (hand.tiles)(run, number, &tile, &tiles);
                 };
                 run.on_cpu("merge", tile, work).await;
                 return;
@@ -223,10 +228,16 @@ impl Group {
             tasks.spawn(async move {
                 let region = grid.region(&place.index);
                 let work = move |run: &StageRun| match run.sink.write(place, &blocks[0].part(&region)) {
-                    Ok(bytes) => run.shared.meters.wrote(bytes),
-                    Err(source) => run.fail(RunError::Write { region, source }),
+                    Ok(bytes) => {
+                        run.shared.meters.wrote(bytes);
+                        true
+                    }
+                    Err(source) => {
+                        run.fail(RunError::Write { region, source });
+                        false
+                    }
                 };
-                run.on_cpu("write", region, work).await;
+                run.on_cpu("write", region, work).await.unwrap_or(false)
             });
         }
         if !run.levels.is_empty() && !self.region.is_empty() {
@@ -234,16 +245,21 @@ impl Group {
             tasks.spawn(async move {
                 let region = group.region;
                 let work = move |run: &StageRun| {
-                    if let Err(error) = run.levels.add(run, &region, &blocks[0].part(&region)) {
-                        run.fail(error);
-                    }
+                    let added = run.levels.add(run, 0, &region, &blocks[0].part(&region));
+                    added.map_err(|error| run.fail(error)).is_ok()
                 };
-                run.on_cpu("write", region, work).await;
+                run.on_cpu("write", region, work).await.unwrap_or(false)
             });
         } else {
             drop(blocks);
         }
-        while tasks.join_next().await.is_some() {}
+        let mut whole = true;
+        while let Some(done) = tasks.join_next().await {
+            whole &= done.unwrap_or(false);
+        }
+        if let (true, Some(unit)) = (whole, &self.unit) {
+            unit.group_done(run, self.region).await;
+        }
     }
 
     /// Copies a tile to its place; the whole group after the last one.

@@ -63,11 +63,28 @@ impl Levels {
         }
     }
 
-    /// Takes a group of the output: makes its piece of the first level, writes what that completes, and goes on with it.
-    pub(super) fn add(&self, run: &StageRun, region: &Region, tile: &Tile<'_>) -> Result<(), RunError> {
-        let Some(first) = self.rungs.first() else { return Ok(()) };
+    /// The place of a chunk of a level, when all groups have been [numbered](Self::number).
+    pub(super) fn place(&self, level: usize, number: u64) -> Place {
+        self.rungs[level].places.lock().expect("levels lock")[&number]
+    }
+
+    /// The voxels of the version before that a region of a level is made of.
+    pub(super) fn made_of(&self, level: usize, region: &Region, above: &Grid) -> Region {
+        self.rungs[level].level.enlarged(region).clip(&above.image)
+    }
+
+    /// Takes a region of the output, or of level `above - 1`: makes its piece of the next level, writes what that
+    /// completes, and goes on with it.
+    pub(super) fn add(
+        &self,
+        run: &StageRun,
+        above: usize,
+        region: &Region,
+        tile: &Tile<'_>,
+    ) -> Result<(), RunError> {
+        let Some(first) = self.rungs.get(above) else { return Ok(()) };
         let mut complete: Vec<(usize, u64, Block)> = Vec::new();
-        first.take(run, region, tile, |number, block| complete.push((0, number, block)))?;
+        first.take(run, region, tile, |number, block| complete.push((above, number, block)))?;
         while let Some((n, number, block)) = complete.pop() {
             let rung = &self.rungs[n];
             let place = rung.places.lock().expect("levels lock").remove(&number).expect("numbered before");

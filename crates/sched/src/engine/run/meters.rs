@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub struct Progress {
     /// Tiles finished, over all stages.
     pub tiles_done: u64,
-    /// Tiles in all stages.
+    /// Tiles in all stages, without those that an earlier run did.
     pub tiles_total: u64,
     /// Stage that runs, from 0.
     pub stage: usize,
@@ -49,6 +49,11 @@ fn as_text<S: serde::Serializer>(region: &Region, to: S) -> Result<S::Ok, S::Err
 pub struct Report {
     /// Tiles computed, over all stages.
     pub tiles: u64,
+    /// Tiles that an earlier run of the same plan had done.
+    pub tiles_skipped: u64,
+    /// Whether other runs have their part to do before the output is complete.
+    #[serde(skip)]
+    pub partial: bool,
     /// Wall time in seconds.
     pub seconds: f64,
     /// Chunks decoded, of sources and of temporary stores.
@@ -97,6 +102,8 @@ pub(super) struct Meters {
     planned: u64,
     stage: AtomicUsize,
     tiles: AtomicU64,
+    skipped: AtomicU64,
+    foreign: AtomicU64,
     chunks: AtomicU64,
     voxels: AtomicU64,
     read: AtomicU64,
@@ -114,6 +121,8 @@ impl Meters {
             planned,
             stage: AtomicUsize::new(0),
             tiles: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
+            foreign: AtomicU64::new(0),
             chunks: AtomicU64::new(0),
             voxels: AtomicU64::new(0),
             read: AtomicU64::new(0),
@@ -146,6 +155,21 @@ impl Meters {
         self.tiles.fetch_add(1, Relaxed);
     }
 
+    /// A tile that an earlier run did.
+    pub(super) fn skip(&self) {
+        self.skipped.fetch_add(1, Relaxed);
+    }
+
+    /// A tile that another run does.
+    pub(super) fn leave(&self) {
+        self.foreign.fetch_add(1, Relaxed);
+    }
+
+    /// Whether tiles are left to other runs.
+    pub(super) fn is_partial(&self) -> bool {
+        self.foreign.load(Relaxed) > 0
+    }
+
     pub(super) fn decoded(&self, voxels: u64, bytes: u64) {
         self.chunks.fetch_add(1, Relaxed);
         self.voxels.fetch_add(voxels, Relaxed);
@@ -164,7 +188,7 @@ impl Meters {
     pub(super) fn progress(&self) -> Progress {
         Progress {
             tiles_done: self.tiles.load(Relaxed),
-            tiles_total: self.tiles_total,
+            tiles_total: self.tiles_total - self.skipped.load(Relaxed) - self.foreign.load(Relaxed),
             stage: self.stage.load(Relaxed),
             stages: self.stages,
             bytes_read: self.read.load(Relaxed),
@@ -174,10 +198,18 @@ impl Meters {
         }
     }
 
+    /// Of a run that had nothing to do.
+    pub(super) fn report_of_nothing(&self) -> Report {
+        self.skipped.store(self.tiles_total, Relaxed);
+        self.report(0)
+    }
+
     pub(super) fn report(&self, source_voxels: u64) -> Report {
         let p = self.progress();
         Report {
             tiles: p.tiles_done,
+            tiles_skipped: self.skipped.load(Relaxed),
+            partial: self.is_partial(),
             seconds: p.elapsed.as_secs_f64(),
             chunks_decoded: self.chunks.load(Relaxed),
             voxels_decoded: p.voxels_decoded,

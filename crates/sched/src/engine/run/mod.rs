@@ -5,7 +5,9 @@ mod group;
 mod levels;
 mod meters;
 mod passes;
+mod restore;
 mod trace;
+mod units;
 
 pub use meters::{DamagedChunk, DeviceTimes, Progress, Report};
 
@@ -18,7 +20,9 @@ use super::plan::{Plan, Planned};
 use super::pool::{OutOfMemory, Pool};
 use super::stage::{self, End, Origin, Stage};
 use super::workshop::{self, Workshop};
-use crate::contract::{DeviceError, Pass, Resolved, Sink, Source, Spill, StoreError, Table};
+use crate::contract::{
+    DeviceError, Journal, Pass, Resolved, Sink, Source, Spill, SpillStore, StoreError, Table,
+};
 use crate::model::Region;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -96,6 +100,8 @@ pub struct Hooks {
     pub trace: Option<PathBuf>,
     /// Threads and memory from earlier runs, and for later ones.
     pub workshop: Option<Workshop>,
+    /// Who keeps what was done, for a later run, and knows what earlier ones did.
+    pub journal: Option<Arc<dyn Journal>>,
 }
 
 /// Why a run ended without its output.
@@ -126,6 +132,12 @@ pub enum RunError {
     /// No temporary store could be made.
     #[error("cannot make a temporary store")]
     Spill {
+        /// The store's error.
+        source: StoreError,
+    },
+    /// What was done could not be noted.
+    #[error("cannot keep the journal")]
+    Journal {
         /// The store's error.
         source: StoreError,
     },
@@ -196,8 +208,17 @@ pub enum RunError {
     },
 }
 
+impl RunError {
+    /// Whether a later run of the same plan would end in the same way.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Objects { .. })
+    }
+}
+
 /// A stage with what it reads and writes.
 struct Place {
+    number: u32,
     stage: Stage,
     feeds: Vec<Arc<dyn Source>>,
     target: Arc<dyn Sink>,
@@ -215,7 +236,8 @@ struct Shared {
 }
 
 impl Plan {
-    /// Runs the plan and waits. `sources` and `sink` must be what it was planned for. On error the sink is aborted.
+    /// Runs the plan and waits. `sources` and `sink` must be what it was planned for. On error the sink is aborted, or left
+    /// for a later run where the journal has something to go on from.
     ///
     /// # Errors
     /// The first thing that went wrong.
@@ -254,16 +276,36 @@ impl Plan {
         hooks: &Hooks,
     ) -> Result<Report, RunError> {
         let result = self.stages_async(sources, &sink, spill, hooks).await;
+        let left = |error: &RunError| {
+            hooks.journal.as_ref().is_some_and(|journal| journal.has_progress()) && !error.is_final()
+        };
         match result {
+            Ok(report) if report.partial => {
+                sink.leave();
+                Ok(report)
+            }
             Ok(report) => {
-                sink.finish().map_err(|source| RunError::Finish { source }).inspect_err(|_| sink.abort())?;
+                sink.finish()
+                    .map_err(|source| RunError::Finish { source })
+                    .inspect_err(|error| if left(error) { sink.leave() } else { sink.abort() })?;
                 Ok(report)
             }
             Err(error) => {
-                sink.abort();
+                if left(&error) {
+                    sink.leave()
+                } else {
+                    sink.abort()
+                }
                 Err(error)
             }
         }
+    }
+
+    /// The report of a run that an earlier one left nothing to do.
+    #[must_use]
+    pub fn nothing_left(&self) -> Report {
+        let total = self.stages.iter().map(|s| s.tiling.len() * s.passes(&self.graph)).sum();
+        Meters::new(total, self.stages.len(), self.memory_bytes).report_of_nothing()
     }
 
     async fn stages_async(
@@ -297,7 +339,7 @@ impl Plan {
             trace: Trace::new(hooks.trace.is_some()),
             hooks: hooks.clone(),
         });
-        let mut temps: HashMap<usize, Arc<dyn Source>> = HashMap::new();
+        let mut temps: HashMap<usize, SpillStore> = HashMap::new();
         let mut resolved: HashMap<usize, Resolved> = HashMap::new();
         let mut table = None;
         for (n, planned) in self.stages.iter().enumerate() {
@@ -309,7 +351,7 @@ impl Plan {
                 .iter()
                 .map(|f| match f.origin {
                     Origin::Source(i) => sources[i].clone(),
-                    Origin::Temp(step) => temps[&step].clone(),
+                    Origin::Temp(step) => temps[&step].1.clone(),
                 })
                 .collect();
             let (target, temp) = if n + 1 == self.stages.len() {
@@ -328,11 +370,14 @@ impl Plan {
                 }
                 _ => None,
             };
-            let place = Place { stage, feeds, target: target.clone(), device };
+            let place = Place { number: n as u32, stage, feeds, target: target.clone(), device };
             table = self.run_stage(planned, place, spill, &shared, &mut resolved).await?;
+            if shared.meters.is_partial() {
+                break;
+            }
             if let Some((step, from)) = temp {
                 target.finish().map_err(|source| RunError::Finish { source })?;
-                temps.insert(step, from);
+                temps.insert(step, (target, from));
             }
             self.drop_temps(n, &mut temps);
         }
@@ -355,9 +400,13 @@ impl Plan {
         let step = |n: usize| &self.graph.steps[n];
         let run = StageRun::new(planned, place, shared.clone());
         match end {
-            End::Write => run.dispatch(group::Finish::Write).await?,
-            End::Fold(n) => run.dispatch(group::Finish::Fold(step(n).op.clone())).await?,
-            End::Tally(n) => return passes::tally(&run, &step(n).op, &self.keeps(n)).await.map(Some),
+            End::Write => run.dispatch(group::Finish::Write, Some(0)).await?,
+            End::Fold(n) => run.dispatch(group::Finish::Fold(step(n).op.clone()), Some(0)).await?,
+            End::Tally(n) => {
+                let heap = shared.hooks.journal.is_some().then(|| spill.heap()).transpose();
+                let heap = heap.map_err(|source| RunError::Spill { source })?;
+                return passes::tally(&run, &step(n).op, &self.keeps(n), heap).await;
+            }
             End::Observe(n, _) => {
                 let known = resolved.remove(&n);
                 let found = passes::observe(&run, &step(n).op, &step(n).label, known).await?;
@@ -399,10 +448,14 @@ impl Plan {
     }
 
     /// Frees what no later stage reads.
-    fn drop_temps(&self, done: usize, temps: &mut HashMap<usize, Arc<dyn Source>>) {
+    fn drop_temps(&self, done: usize, temps: &mut HashMap<usize, SpillStore>) {
         let later = &self.stages[done + 1..];
-        temps.retain(|step, _| {
-            later.iter().any(|s| s.stage.feeds.iter().any(|f| f.origin == Origin::Temp(*step)))
+        temps.retain(|step, (sink, _)| {
+            let read = later.iter().any(|s| s.stage.feeds.iter().any(|f| f.origin == Origin::Temp(*step)));
+            if !read {
+                sink.abort();
+            }
+            read
         });
     }
 }

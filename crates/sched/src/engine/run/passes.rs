@@ -6,10 +6,11 @@ use super::super::pool::Buffer;
 use super::super::tile_run::{Block, Held};
 use super::dispatch::StageRun;
 use super::group::{Finish, Hand};
+use super::units::Notes;
 use super::{GraphError, RunError};
 use crate::contract::{
-    Heap, Joins, Op, Part, Pass, Place, Propagate, Refused, Resolved, Sink, Source, Statistic, Table, Tabled,
-    Tally,
+    Heap, Joins, Op, Part, Pass, Place, Propagate, Refused, Resolved, Sink, Source, Statistic, StoreError,
+    Table, Tabled, Tally,
 };
 use crate::model::{Axis, Dtype, Grid, Halo, Region, Shape, Tile, TileMut};
 use std::any::Any;
@@ -38,13 +39,18 @@ pub(super) async fn observe(
         let idle = Arc::new(Mutex::new(idle));
         let (of_tiles, of_results, asked) = (idle.clone(), idle.clone(), Mutex::new(empty.empty()));
         let hand = Hand {
-            tiles: Box::new(move |_, region, tiles| with_one(&of_tiles, |s| s.observe(&tiles[0], region))),
+            tiles: Box::new(move |_, _, region, tiles| {
+                with_one(&of_tiles, |s| s.observe(&tiles[0], region));
+            }),
             kernels: Box::new(move |dtypes, shape| {
                 asked.lock().expect("statistics lock").kernels(dtypes[0], shape)
             }),
-            results: Box::new(move |_, region, results| with_one(&of_results, |s| s.take(results, region))),
+            results: Box::new(move |_, _, region, results| {
+                with_one(&of_results, |s| s.take(results, region))
+            }),
         };
-        run.clone().dispatch(Finish::Hand(hand)).await?;
+        // No tile of it is noted: which tiles are in which statistic is not known.
+        run.clone().dispatch(Finish::Hand(hand), None).await?;
         let all = std::mem::take(&mut *idle.lock().expect("statistics lock"));
         for other in all {
             empty.merge(other);
@@ -89,7 +95,8 @@ impl Keeps {
     }
 }
 
-/// Works tiles alone, joins them, then paints and writes them. What a tile leaves for painting waits in `heap`.
+/// Works tiles alone, joins them, then paints and writes them. What a tile leaves for painting waits in `heap`, and with it
+/// what its neighbours must know, where a journal is kept.
 pub(super) async fn merge(
     run: &Arc<StageRun>,
     op: &Arc<dyn Op>,
@@ -99,16 +106,34 @@ pub(super) async fn merge(
 ) -> Result<(), RunError> {
     let Pass::Merge(merge) = op.pass() else { unreachable!("planned as a merging step") };
     let image = run.stage.domain.shape;
-    let merger = Arc::new(Mutex::new(Some(merge.merger(&image, joins))));
-    let kept: Arc<Mutex<HashMap<[i64; 5], Kept>>> = Arc::default();
-    let (to_merger, to_kept, to_heap) = (merger.clone(), kept.clone(), heap.clone());
+    let mut merger = merge.merger(&image, joins);
+    let mut known: HashMap<[i64; 5], Kept> = HashMap::new();
+    let notes = Notes::new(run, 0);
+    for (n, region) in done_before(run, &notes) {
+        let [own, faces] = n.map_err(spilled)?;
+        let faces = faces.get(&*heap).map_err(spilled)?;
+        merger.absorb(&region, merge.unpack(&faces).ok_or_else(|| spilled("a piece is damaged".into()))?);
+        known.insert(region.start, own);
+        keeps.check(run, merger.bytes());
+    }
+    let merger = Arc::new(Mutex::new(Some(merger)));
+    let kept = Arc::new(Mutex::new(known));
+    let (to_merger, to_kept, to_heap, by) = (merger.clone(), kept.clone(), heap.clone(), op.clone());
     let limit = keeps.clone();
-    let take = move |run: &StageRun, region: &Region, part: Part| {
-        let len = part.kept.len();
-        match to_heap.keep(&part.kept) {
-            Ok(at) => to_kept.lock().expect("merge lock").insert(region.start, Kept { at, len }),
-            Err(source) => return run.fail(RunError::Spill { source }),
+    let take = move |run: &StageRun, n: u64, region: &Region, part: Part| {
+        let Pass::Merge(merge) = by.pass() else { return };
+        let faces = notes.as_ref().and_then(|notes| Some((notes, merge.pack(&*part.faces)?)));
+        let own = match Kept::put(&*to_heap, &part.kept) {
+            Ok(own) => own,
+            Err(source) => return run.fail(spilled(source)),
         };
+        to_kept.lock().expect("merge lock").insert(region.start, own);
+        if let Some((notes, faces)) = faces {
+            match Kept::put(&*to_heap, &faces) {
+                Ok(faces) => notes.done(run, n, &Kept::note([own, faces])),
+                Err(source) => return run.fail(spilled(source)),
+            }
+        }
         if let Some(merger) = to_merger.lock().expect("merge lock").as_mut() {
             merger.absorb(region, part.faces);
             limit.check(run, merger.bytes());
@@ -117,21 +142,24 @@ pub(super) async fn merge(
     let (take, of_tiles, of_results, asked) = (Arc::new(take), op.clone(), op.clone(), op.clone());
     let takes = take.clone();
     let hand = Hand {
-        tiles: Box::new(move |run, region, tiles| {
+        tiles: Box::new(move |run, n, region, tiles| {
             if let Pass::Merge(merge) = of_tiles.pass() {
-                take(run, region, merge.local(tiles, region, &image));
+                take(run, n, region, merge.local(tiles, region, &image));
             }
         }),
         kernels: Box::new(move |dtypes, shape| match asked.pass() {
             Pass::Merge(merge) => merge.kernels(dtypes, shape),
             _ => None,
         }),
-        results: Box::new(move |run, region, results| {
+        results: Box::new(move |run, n, region, results| {
             let Pass::Merge(merge) = of_results.pass() else { return false };
-            merge.part(results, region, &image).map(|part| takes(run, region, part)).is_some()
+            merge.part(results, region, &image).map(|part| takes(run, n, region, part)).is_some()
         }),
     };
-    run.clone().dispatch(Finish::Hand(hand)).await?;
+    run.clone().dispatch(Finish::Hand(hand), Some(0)).await?;
+    if run.shared.meters.is_partial() {
+        return Ok(());
+    }
     let merger = merger.lock().expect("merge lock").take().expect("taken once");
     // On a worker: numbering many components takes its time.
     let whole = Region::whole(image);
@@ -142,24 +170,35 @@ pub(super) async fn merge(
     let op = op.clone();
     let paint = move |_: &StageRun, region: &Region, output: TileMut<'_>| {
         let Pass::Merge(merge) = op.pass() else { return Ok(()) };
-        let Kept { at, len } = kept.lock().expect("merge lock")[&region.start];
-        let mut bytes = vec![0; len];
-        heap.read(at, &mut bytes).map_err(|source| RunError::Spill { source })?;
+        let own = kept.lock().expect("merge lock")[&region.start];
+        let bytes = own.get(&*heap).map_err(spilled)?;
         merge.paint(&bytes, region, &resolution, output);
         Ok(())
     };
-    run.clone().paint(Box::new(paint)).await
+    run.clone().paint(Box::new(paint), 1).await
 }
 
-/// Counts tiles into a table.
-pub(super) async fn tally(run: &Arc<StageRun>, op: &Arc<dyn Op>, keeps: &Keeps) -> Result<Table, RunError> {
-    let mut pass = None;
-    loop {
-        match tally_pass(run, op, pass, keeps).await? {
-            Tabled::Again(next) => pass = Some(next),
-            Tabled::Done(table) => return Ok(table),
+fn spilled(source: StoreError) -> RunError {
+    RunError::Spill { source }
+}
+
+/// Counts tiles into a table. What a tile tells is put into `heap`, where a journal is kept. There is no table when tiles are
+/// left to other runs.
+pub(super) async fn tally(
+    run: &Arc<StageRun>,
+    op: &Arc<dyn Op>,
+    keeps: &Keeps,
+    heap: Option<Arc<dyn Heap>>,
+) -> Result<Option<Table>, RunError> {
+    let mut later = None;
+    for pass in 0.. {
+        match tally_pass(run, op, later, keeps, (pass, heap.clone())).await? {
+            None => return Ok(None),
+            Some(Tabled::Again(next)) => later = Some(next),
+            Some(Tabled::Done(table)) => return Ok(Some(table)),
         }
     }
+    unreachable!("a table comes first")
 }
 
 /// One pass of a table: the operation's own, or a later one.
@@ -168,8 +207,10 @@ async fn tally_pass(
     op: &Arc<dyn Op>,
     later: Option<Arc<dyn Tally>>,
     keeps: &Keeps,
-) -> Result<Tabled, RunError> {
+    (pass, heap): (u32, Option<Arc<dyn Heap>>),
+) -> Result<Option<Tabled>, RunError> {
     let by = op.clone();
+    let notes = Notes::new(run, pass).zip(heap);
     let with = move |work: &mut dyn FnMut(&dyn Tally)| match (&later, by.pass()) {
         (Some(later), _) => work(&**later),
         (None, Pass::Tally(first)) => work(first),
@@ -178,10 +219,30 @@ async fn tally_pass(
     let with = Arc::new(with);
     let mut table = None;
     with(&mut |tally| table = Some(tally.tabulator(&run.stage.domain)));
+    if let (Some((notes, heap)), Some(table)) = (&notes, &mut table) {
+        for (n, _) in done_before(run, &Some(notes.clone())) {
+            let [part] = n.map_err(spilled)?;
+            let bytes = part.get(&**heap).map_err(spilled)?;
+            let mut part = None;
+            with(&mut |tally| part = tally.unpack(&bytes));
+            table.absorb(part.ok_or_else(|| spilled("a piece is damaged".into()))?);
+        }
+    }
     let table = Arc::new(Mutex::new(table));
     let (to_table, limit) = (table.clone(), keeps.clone());
-    let take = Arc::new(move |run: &StageRun, part: Option<Box<dyn Any + Send>>| {
+    let packs = with.clone();
+    let take = Arc::new(move |run: &StageRun, n: u64, part: Option<Box<dyn Any + Send>>| {
         let known = part.is_some();
+        let mut packed = None;
+        if let (Some((notes, heap)), Some(part)) = (&notes, &part) {
+            packs(&mut |tally| packed = tally.pack(&**part).map(|bytes| (notes, heap, bytes)));
+        }
+        if let Some((notes, heap, bytes)) = packed {
+            match Kept::put(&**heap, &bytes) {
+                Ok(kept) => notes.done(run, n, &Kept::note([kept])),
+                Err(source) => run.fail(spilled(source)),
+            }
+        }
         if let (Some(table), Some(part)) = (to_table.lock().expect("table lock").as_mut(), part) {
             table.absorb(part);
             limit.check(run, table.bytes());
@@ -190,36 +251,76 @@ async fn tally_pass(
     });
     let (takes, of_results, asked) = (take.clone(), with.clone(), with.clone());
     let hand = Hand {
-        tiles: Box::new(move |run, region, tiles| {
+        tiles: Box::new(move |run, n, region, tiles| {
             let mut part = None;
             with(&mut |tally| part = Some(tally.local(tiles, region)));
-            take(run, part);
+            take(run, n, part);
         }),
         kernels: Box::new(move |dtypes, shape| {
             let mut kernels = None;
             asked(&mut |tally| kernels = tally.kernels(dtypes, shape));
             kernels
         }),
-        results: Box::new(move |run, region, results| {
+        results: Box::new(move |run, n, region, results| {
             let mut part = None;
             of_results(&mut |tally| part = tally.part(results, region));
-            takes(run, part)
+            takes(run, n, part)
         }),
     };
-    run.clone().dispatch(Finish::Hand(hand)).await?;
+    run.clone().dispatch(Finish::Hand(hand), Some(pass)).await?;
+    if run.shared.meters.is_partial() {
+        return Ok(None);
+    }
     let table = table.lock().expect("table lock").take().expect("taken once");
     let whole = Region::whole(run.stage.domain.shape);
     let Some(table) = run.on_cpu("table", whole, move |_| table.finish()).await else {
         return Err(run.outcome().expect_err("a worker that gave nothing has failed"));
     };
-    table.map_err(|refused| keeps.refused(refused))
+    table.map(Some).map_err(|refused| keeps.refused(refused))
 }
 
-/// Where a tile's piece lies in the heap.
+/// Where a piece lies in the heap.
 #[derive(Clone, Copy)]
 struct Kept {
     at: u64,
-    len: usize,
+    len: u64,
+}
+
+impl Kept {
+    fn put(heap: &dyn Heap, bytes: &[u8]) -> Result<Self, StoreError> {
+        Ok(Self { at: heap.keep(bytes)?, len: bytes.len() as u64 })
+    }
+
+    fn get(self, heap: &dyn Heap) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(self.len as usize).map_err(|_| format!("a piece of {} bytes", self.len))?;
+        bytes.resize(self.len as usize, 0);
+        heap.read(self.at, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// As the journal keeps it.
+    fn note<const N: usize>(pieces: [Self; N]) -> Vec<u8> {
+        pieces.iter().flat_map(|kept| [kept.at, kept.len]).flat_map(u64::to_le_bytes).collect()
+    }
+
+    fn of_note<const N: usize>(note: &[u8]) -> Result<[Self; N], StoreError> {
+        if note.len() != 16 * N {
+            return Err(format!("a note of {} bytes instead of {}", note.len(), 16 * N).into());
+        }
+        let word = |i: usize| u64::from_le_bytes(std::array::from_fn(|b| note[8 * i + b]));
+        Ok(std::array::from_fn(|n| Self { at: word(2 * n), len: word(2 * n + 1) }))
+    }
+}
+
+/// The tiles that are noted, and where their pieces lie.
+fn done_before<const N: usize>(
+    run: &StageRun,
+    notes: &Option<Notes>,
+) -> impl Iterator<Item = (Result<[Kept; N], StoreError>, Region)> {
+    let noted = |n: usize| notes.as_ref()?.of(n as u64);
+    let found = run.tiles.iter().enumerate().filter_map(move |(n, at)| Some((noted(n)?, at.region)));
+    found.map(|(note, region)| (Kept::of_note(&note), region))
 }
 
 /// Revisits tiles until none changes. `state` holds the values between visits; a tile is read with one voxel around it
@@ -348,7 +449,7 @@ impl Visits<'_> {
         for (n, group) in groups.iter().enumerate().filter(|_| !self.run.levels.is_empty()) {
             self.run.levels.number(n as u32, &mut orders);
             let block = self.read(&self.state.1, group)?;
-            self.run.levels.add(self.run, group, &block.tile())?;
+            self.run.levels.add(self.run, 0, group, &block.tile())?;
         }
         Ok(())
     }

@@ -1,0 +1,46 @@
+//! What earlier runs left at the place of an output.
+
+use crate::{Error, Output};
+use voxtile_io::{Header, Standing, Work, WorkOptions};
+
+/// What a run finds.
+#[derive(Default)]
+pub(super) struct Before {
+    /// The plan that was begun, where this run is to go on with it.
+    begun: Option<Header>,
+    /// The plan that is complete.
+    pub(super) done: Option<Header>,
+    /// Whether what lies at the place is ours to replace.
+    pub(super) replaces: bool,
+}
+
+impl Before {
+    /// Looks at the place, and refuses to run into another run, or over one that was stopped.
+    pub(super) fn at(output: &Output, work: WorkOptions) -> Result<Self, Error> {
+        let path = &output.path;
+        let work = WorkOptions { overwrite: output.overwrite, ..work };
+        Work::check(path, work)?;
+        if !work.resume {
+            return Ok(Self::default());
+        }
+        Ok(match Work::standing(path)? {
+            Standing::Begun(header) => Self { begun: Some(header), done: None, replaces: true },
+            Standing::Done(header) => Self { begun: None, done: Some(header), replaces: true },
+            Standing::Nothing => Self { replaces: voxtile_io::is_unfinished(path), ..Self::default() },
+        })
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.begun.as_ref().or(self.done.as_ref())?.with[name].as_u64()
+    }
+
+    /// The memory that the earlier run had.
+    pub(super) fn memory(&self) -> Option<u64> {
+        self.number("memory")
+    }
+
+    /// The workers that it had.
+    pub(super) fn workers(&self) -> Option<usize> {
+        self.number("workers").and_then(|n| usize::try_from(n).ok())
+    }
+}
