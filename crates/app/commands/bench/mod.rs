@@ -45,7 +45,7 @@ pub(super) fn bench(args: &Bench, global: Global) -> Done {
         Device::Cpu => Some("`--device cpu` asks for none".to_owned()),
         Device::Auto => device::first().err().map(|why| why.to_string()),
         Device::Cuda | Device::Gpus(_) => {
-            Pipeline::from_array(noise(2))?.device(args.device).plan()?;
+            let _planned = Pipeline::from_array(noise(2))?.device(args.device).plan()?;
             None
         }
     };
