@@ -171,6 +171,10 @@ fn seconds(graph: &Graph, planned: &Planned, needs: &Needs, device: &dyn Device,
     codecs.max(tiles * busiest / cards) + alone + pinned / device.rates().pin * 1e-9
 }
 
+/// Bytes that are left to what later passes over the same tiles share: what they ask for follows from what is found. An end
+/// that asks for more is done by the CPU.
+const LATER_CONSTANTS: u64 = 64 << 10;
+
 /// Most parts that a tile is cut into.
 const MOST_PARTS: u64 = 1 << 12;
 
@@ -225,6 +229,9 @@ fn needs(graph: &Graph, planned: &Planned, device: &dyn Device) -> Result<Needs,
         if n == 0 {
             most.time = Time::of(&job, &rates);
         }
+    }
+    if matches!(stage.end, End::Observe(..) | End::Tally(_)) {
+        most.constants = most.constants.max(LATER_CONSTANTS);
     }
     let memory = device.memory().saturating_sub(most.constants);
     if most.bytes <= memory {
@@ -383,6 +390,8 @@ pub(crate) enum Computed {
 pub(crate) struct On<'a> {
     pub(crate) device: &'a dyn Device,
     pub(crate) room: u64,
+    /// Bytes there of what all tiles share.
+    pub(crate) constants: u64,
     /// Called after every job.
     pub(crate) told: &'a dyn Fn(&Ran),
 }
@@ -401,6 +410,7 @@ pub(crate) fn compute(
         && known(&kernels, on.device)
         && let Some(lowered) = lower(stage, &demand, Some(&kernels))
         && lowered.job.bytes <= on.room
+        && constants_bytes(&lowered.job) <= on.constants
     {
         let feeds = feeds(pool, stage, &demand, chunks)?;
         let mut made: Vec<Vec<u8>> =

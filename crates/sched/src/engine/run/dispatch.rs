@@ -72,13 +72,15 @@ pub(super) struct There {
     device: Arc<dyn Device>,
     /// Bytes of its memory for one tile.
     room: u64,
+    /// Bytes of it for what all tiles share.
+    constants: u64,
     /// One permit for each tile that is there at one time.
     jobs: Arc<Semaphore>,
 }
 
 impl There {
-    pub(super) fn new(device: &Arc<dyn Device>, room: u64, jobs: usize) -> Self {
-        Self { device: device.clone(), room, jobs: Arc::new(Semaphore::new(jobs)) }
+    pub(super) fn new(device: &Arc<dyn Device>, room: u64, constants: u64, jobs: usize) -> Self {
+        Self { device: device.clone(), room, constants, jobs: Arc::new(Semaphore::new(jobs)) }
     }
 }
 
@@ -480,7 +482,7 @@ impl StageRun {
                 self.shared.trace.device(phase.what, region, job, began + phase.from, length);
             }
         };
-        let on = On { device: &*there.device, room: there.room, told: &told };
+        let on = On { device: &*there.device, room: there.room, constants: there.constants, told: &told };
         let ending =
             |dtypes: &[Dtype], shape: &Shape| finish.and_then(|finish| finish.kernels(dtypes, shape));
         match device_run::compute(&self.shared.pool, &self.stage, region, chunks, &on, &ending) {

@@ -365,9 +365,11 @@ impl Plan {
                 (sink.clone(), None)
             };
             let device = match planned.placement {
-                Placement::Device { bytes, jobs, .. } => {
-                    self.options.device.as_ref().map(|device| dispatch::There::new(device, bytes, jobs))
-                }
+                Placement::Device { bytes, jobs, constants, .. } => self
+                    .options
+                    .device
+                    .as_ref()
+                    .map(|device| dispatch::There::new(device, bytes, constants, jobs)),
                 _ => None,
             };
             let place = Place { number: n as u32, stage, feeds, target: target.clone(), device };
