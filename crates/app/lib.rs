@@ -12,6 +12,9 @@
 //!
 //! A [`Recipe`] is the same as text, as the command line takes it. [`op`] has what an operation of your own needs.
 
+// A damaged chunk carries its region, for the message; errors are rare.
+#![allow(clippy::result_large_err)]
+
 mod damage;
 mod device;
 #[doc(hidden)]

@@ -140,10 +140,13 @@ fn resumed(input: &str, end: &str, more: &[&str], stops: &[usize]) -> (u64, u64)
     for stop in stops {
         // Where it ends too soon, all stops come again.
         let mut tries = 0;
-        while let None = try_start(&place, &again, &out, *stop).map(|mut child| {
-            child.kill().unwrap();
-            child.wait().unwrap()
-        }) {
+        while try_start(&place, &again, &out, *stop)
+            .map(|mut child| {
+                child.kill().unwrap();
+                child.wait().unwrap()
+            })
+            .is_none()
+        {
             tries += 1;
             assert!(tries < 10, "{again:?} always ended before it could be stopped");
             clear(&place, &out);

@@ -84,6 +84,7 @@ pub struct Pipeline {
 
 /// Where a result goes.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it")]
 enum Target {
     Image(Output),
     Sink(Arc<dyn Sink>),
@@ -399,7 +400,7 @@ impl Pipeline {
             let target = plan::Target::Table { place: as_table, image: self.input };
             let mut plan = Plan::new(graph, self.source, (layout, Vec::new()), &options, target, self.hooks)?;
             plan.on_damage = on_damage;
-            return plan.kept(placed, &about, &options, before, self.work);
+            return plan.kept(placed, &about, &options, &before, self.work);
         }
         if let (Some(output), Some(_)) = (place, &as_table) {
             return Err(Error::MakesImage { output: output.path.clone() });
@@ -463,7 +464,7 @@ impl Pipeline {
         (plan.measuring, plan.on_damage) = (measuring, on_damage);
         plan.made = made?.map(|made| Made { recipe: recipe.to_string(), ..made }.text());
         plan.copy(copies_of, options.clone());
-        plan.kept(placed, &about, &options, before, self.work)
+        plan.kept(placed, &about, &options, &before, self.work)
     }
 
     /// Plans and runs, and returns when the output is complete.

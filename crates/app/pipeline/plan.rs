@@ -54,6 +54,7 @@ struct Stores {
 }
 
 /// Where the result goes.
+#[allow(clippy::large_enum_variant, reason = "there is one of it")]
 pub(super) enum Target {
     Nowhere,
     Image(OutputOptions),
@@ -117,7 +118,7 @@ impl Plan {
         output: Option<PathBuf>,
         about: &About,
         options: &Options,
-        before: Before,
+        before: &Before,
         work: WorkOptions,
     ) -> Result<Self, Error> {
         let Some(output) = output else { return Ok(self) };

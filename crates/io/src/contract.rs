@@ -107,7 +107,7 @@ fn chunk(source: &dyn Source, grid: &Grid, index: &Shape) -> Vec<u8> {
 }
 
 /// Runs a future that other threads may wake.
-pub(crate) fn wait<T>(mut future: std::pin::Pin<Box<dyn Future<Output = T> + Send + '_>>) -> T {
+pub fn wait<T>(mut future: std::pin::Pin<Box<dyn Future<Output = T> + Send + '_>>) -> T {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
         fn wake(self: Arc<Self>) {

@@ -55,10 +55,10 @@ pub(super) fn sync_all(dir: &Path) -> std::io::Result<()> {
     {
         use std::os::fd::AsRawFd as _;
         // SAFETY: the descriptor is open.
-        return match unsafe { libc::syncfs(dir.as_raw_fd()) } {
+        match unsafe { libc::syncfs(dir.as_raw_fd()) } {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),
-        };
+        }
     }
     #[cfg(not(target_os = "linux"))]
     dir.sync_all()

@@ -19,7 +19,7 @@ pub(super) struct Lock {
 }
 
 /// A process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Owner {
     pub(super) host: String,
     pub(super) pid: u32,
@@ -84,12 +84,6 @@ impl Drop for Lock {
         if std::fs::metadata(&self.path).is_ok_and(same) {
             let _ = std::fs::remove_file(&self.path);
         }
-    }
-}
-
-impl Default for Owner {
-    fn default() -> Self {
-        Self { host: String::new(), pid: 0, start: String::new() }
     }
 }
 

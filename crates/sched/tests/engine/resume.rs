@@ -144,7 +144,7 @@ fn to_the_end(
     plan: &Plan,
     sources: &[Arc<dyn Source>],
     output: &Output,
-    journal: Arc<Notes>,
+    journal: &Arc<Notes>,
     rooms: &[u64],
 ) -> (u64, Report) {
     let hooks = Hooks { journal: Some(journal.clone()), ..Hooks::default() };
@@ -194,7 +194,7 @@ proptest! {
         let tile = tile.map_or([None; 5], |t| [None, None, Some(t[0]), Some(t[1]), Some(t[2])]);
         let layout = output.images[0].layout().clone();
         let plan = Plan::with_levels(graph, &sources, &layout, &levels, &options(tile, workers)).unwrap();
-        let (_, report) = to_the_end(&plan, &sources, &output, Arc::default(), &rooms);
+        let (_, report) = to_the_end(&plan, &sources, &output, &Arc::default(), &rooms);
         let all: u64 = plan.summary().stages.iter().map(|s| s.tiles).sum();
         prop_assert_eq!(report.tiles + report.tiles_skipped, all);
         let mut want = whole(&op, &[&input]);
@@ -222,7 +222,7 @@ fn blurred(edge: u64) -> (Image, Plan, Vec<Arc<dyn Source>>) {
 fn what_is_done_is_not_done_again() {
     let (input, plan, sources) = blurred(40);
     let output = Output::new(&[input.meta], [1, 1, 4, 4, 4], None, false);
-    let (failed, report) = to_the_end(&plan, &sources, &output, Arc::default(), &[900]);
+    let (failed, report) = to_the_end(&plan, &sources, &output, &Arc::default(), &[900]);
     assert_eq!((failed, report.tiles + report.tiles_skipped), (1, 1000));
     assert!(report.tiles <= 110, "{} tiles again", report.tiles);
     // Nor is what they read.
@@ -233,7 +233,7 @@ fn what_is_done_is_not_done_again() {
 #[test]
 fn parts_do_each_unit_once_and_the_last_run_ends_it() {
     let (input, plan, sources) = blurred(20);
-    let output = Output::new(&[input.meta.clone()], [1, 1, 4, 4, 4], None, false);
+    let output = Output::new(std::slice::from_ref(&input.meta), [1, 1, 4, 4, 4], None, false);
     let mut all = HashMap::new();
     for part in 0..3 {
         let notes = Arc::new(Notes { part: Some((part, 3)), ..Notes::default() });

@@ -292,9 +292,9 @@ impl Plan {
             }
             Err(error) => {
                 if left(&error) {
-                    sink.leave()
+                    sink.leave();
                 } else {
-                    sink.abort()
+                    sink.abort();
                 }
                 Err(error)
             }
