@@ -70,7 +70,7 @@ fn an_output_with_another_voxel_is_found() {
         answer.stdout
     );
     assert!(
-        answer.stdout.contains("voxels z 0–15, y 16–31, x 32–46: 1 of 3,840, by 1 at most"),
+        answer.stdout.contains("voxels z 0–15, y 16–31, x 32–46: 1 of 3 840, by 1 at most"),
         "{}",
         answer.stdout
     );
