@@ -7,6 +7,9 @@ use crate::zarr::metadata::ArrayHead;
 use crate::zarr::open::{Node, join};
 use serde_json::{Map, Value};
 
+/// Halving the longest axis there may be ends before so many.
+const MOST_LEVELS: usize = 64;
+
 impl Surveyor<'_> {
     pub(super) fn image(&mut self, path: &str, attributes: &Map<String, Value>) -> Result<(), IoError> {
         // What cannot be read breaks a rule that was noted.
@@ -28,11 +31,11 @@ impl Surveyor<'_> {
         self.labels(path, &found, &levels)
     }
 
-    /// The levels that can be read, up to the first that cannot.
+    /// The levels that can be read, up to the first that cannot, and no more than any image has.
     fn levels(&mut self, path: &str, image: &Multiscale) -> Result<Vec<ArrayHead>, IoError> {
         let mut heads: Vec<ArrayHead> = Vec::new();
         let mut whole = true;
-        for (n, level) in image.levels.iter().enumerate() {
+        for (n, level) in image.levels.iter().enumerate().take(MOST_LEVELS) {
             let at = join(path, &level.path);
             let before = self.out.findings.len();
             let Some(Node::Array(head)) = self.node(&at)? else {

@@ -405,8 +405,10 @@ impl Plan {
             End::Write => run.dispatch(group::Finish::Write, Some(0)).await?,
             End::Fold(n) => run.dispatch(group::Finish::Fold(step(n).op.clone()), Some(0)).await?,
             End::Tally(n) => {
-                let heap = shared.hooks.journal.is_some().then(|| spill.heap()).transpose();
-                let heap = heap.map_err(|source| RunError::Spill { source })?;
+                let heap = match shared.hooks.journal {
+                    Some(_) => Some(spill.heap().map_err(|source| RunError::Spill { source })?),
+                    None => None,
+                };
                 return passes::tally(&run, &step(n).op, &self.keeps(n), heap).await;
             }
             End::Observe(n, _) => {
