@@ -74,7 +74,6 @@ const KERNELS: &[Kernel] = &[
     Kernel { family: "gray", takes: Takes::To(Dtype::F32), others: &[], arguments: &[4, 8 * CHANNELS] },
     Kernel { family: "extreme", takes: Takes::Same, others: &[], arguments: &[4, 4, 4] },
     Kernel { family: "edges", takes: Takes::To(Dtype::F32), others: &[], arguments: &[4, 24] },
-    Kernel { family: "project_extreme", takes: Takes::Same, others: &[], arguments: &[4, 4] },
     Kernel { family: "subtract", takes: Takes::Same, others: &[None], arguments: &[] },
     Kernel { family: "sharpen", takes: Takes::To(Dtype::F32), others: &[Some(Dtype::F32)], arguments: &[8] },
     Kernel {
