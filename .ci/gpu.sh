@@ -43,10 +43,9 @@ all() {
 together registers python3 tests/gpu/registers.py "$lib"
 # A driver is built again only when its sources change.
 together plain tests/gpu/build.sh "$dir/plain"
-together sanitised tests/gpu/build.sh "$dir/sanitised" -fsanitize=address,undefined -fno-sanitize-recover=all
 all
 
-export EMULATED_DRIVER=$dir/plain EMULATED_SANITISED=$dir/sanitised
+export EMULATED_DRIVER=$dir/plain
 # A cache of its own: kernels that the emulated compiler made are for the emulated driver only.
 export XDG_CACHE_HOME=$dir/cache
 cargo test --quiet --test main gpu::
@@ -60,7 +59,4 @@ together forward env EMULATED_ORDER=forward "$harness" "${checks[@]}"
 together reverse env EMULATED_ORDER=reverse "$harness" "${checks[@]}"
 all
 together lazily env EMULATED_LAZY=1 EMULATED_ORDER=random "$harness" "${checks[@]}"
-# The sanitiser must come before everything else; Rust's own threads and stacks are none of its business.
-together fenced env LD_LIBRARY_PATH="$dir/sanitised" LD_PRELOAD="$(g++ -print-file-name=libasan.so)" \
-    ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:use_sigaltstack=0 UBSAN_OPTIONS=print_stacktrace=1 "$harness" "${checks[@]}"
 all

@@ -5,7 +5,7 @@
 
 mod places;
 
-use self::places::{elsewhere, existing_dir, os_hint, remote_hint};
+use self::places::{elsewhere, os_hint, remote_hint};
 use crate::args::{Cli, Command, LimitArgs};
 use crate::commands::{Done, Failure, Outcome};
 use crate::text;

@@ -241,15 +241,6 @@ fn durable_runs_go_on_where_they_were() {
     }
 }
 
-/// The first stage folds z away and is kept, in 16 units; the second reads it.
-#[test]
-fn stages_go_on_where_they_were() {
-    let recipe = "project z method=max | bilateral sigma-color=500 size=99";
-    let folded = [recipe, "--workers", "1", "--tile", "32", "--chunk", "32"];
-    let (_, skipped) = resumed("volume", ".zarr", &folded, &[18, 22]);
-    assert!(skipped >= 22, "{skipped}");
-}
-
 /// The statistic is found again; what was written of it is not written again.
 #[test]
 fn statistics_are_found_again() {

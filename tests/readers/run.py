@@ -14,9 +14,8 @@ import operations
 import outputs
 import slides
 import stains
-import stores
 import thresholds
 from common import main
 
 if __name__ == "__main__":
-    raise SystemExit(main([outputs, inputs, operations, labels, ngff, thresholds, stains, slides, stores, corpus]))
+    raise SystemExit(main([outputs, inputs, operations, labels, ngff, thresholds, stains, slides, corpus]))

@@ -340,10 +340,11 @@ impl Op for Greedy {
     fn ns_per_voxel(&self) -> f64 {
         1.0
     }
-    fn cpu(&self, inputs: &[Tile<'_>], output: TileMut<'_>, scratch: &mut [u8]) {
+    fn cpu(&self, inputs: &[Tile<'_>], output: TileMut<'_>, _: &mut [u8]) {
         self.small.fetch_add(1, Ordering::SeqCst);
         let mix = Mix { halo: Halo::symmetric([0, 0, 1, 1, 1]), border: Border::Reflect };
-        mix.cpu(inputs, output, scratch);
+        let mut scratch = vec![0; output.shape()[4] * 4];
+        mix.cpu(inputs, output, &mut scratch);
     }
 }
 
