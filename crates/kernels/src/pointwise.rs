@@ -33,6 +33,11 @@ pub(crate) fn map<T: Element, U: Element>(f: impl Point<T, U>, input: &Tile<'_>,
 /// Calls `work` for every row of a tile of that shape, in raster order.
 #[inline]
 pub(crate) fn for_rows(shape: [usize; 5], mut work: impl FnMut(usize, usize, usize, usize)) {
+    each_row(shape, &mut work);
+}
+
+/// One loop for all, as a call for each row costs little and a copy of the loop for each `work` much time of building.
+fn each_row(shape: [usize; 5], work: &mut dyn FnMut(usize, usize, usize, usize)) {
     let [nt, nc, nz, ny, _] = shape;
     for t in 0..nt {
         for c in 0..nc {
