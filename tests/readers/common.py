@@ -4,6 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import traceback
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib import import_module
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -58,25 +63,30 @@ def through_zarr(image, *options, tmp):
 
 
 def main(modules):
-    """Runs every check; prints the failures, and the count last. A check is a pair of a name and a function of a folder."""
-    import tempfile
-    import traceback
-
-    wanted = sys.argv[1:]
+    """Runs every check of the modules of those names, as many modules at a time as there are cores; prints the failures, and
+    the count last. A check is a pair of a name and a function of a folder."""
     passed = failed = 0
-    for module in modules:
-        before = passed
-        for name, check in module.checks():
-            if wanted and not any(word in f"{module.__name__}:{name}" for word in wanted):
-                continue
-            with tempfile.TemporaryDirectory(prefix="voxtile-readers-") as tmp:
-                try:
-                    check(Path(tmp))
-                    passed += 1
-                except Exception as error:  # noqa: BLE001  every check is run
-                    failed += 1
-                    text = str(error) if isinstance(error, Failed) else traceback.format_exc(limit=-3)
-                    print(f"FAILED {module.__name__}: {name}\n  {text}", flush=True)
-        print(f"{module.__name__}: {passed - before} passed", flush=True)
+    # Fresh processes: what some readers start at import does not survive a fork.
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(run, module, sys.argv[1:]) for module in modules]):
+            module, fine, failures = done.result()
+            print("".join(failures) + f"{module}: {fine} passed", flush=True)
+            passed, failed = passed + fine, failed + len(failures)
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed or not passed else 0
+
+
+def run(module, wanted):
+    """The module's name, how many of its checks passed, and what the others say. With words, only checks that have one."""
+    passed, failures = 0, []
+    for name, check in import_module(module).checks():
+        if wanted and not any(word in f"{module}:{name}" for word in wanted):
+            continue
+        with tempfile.TemporaryDirectory(prefix="voxtile-readers-") as tmp:
+            try:
+                check(Path(tmp))
+                passed += 1
+            except Exception as error:  # noqa: BLE001  every check is run
+                text = str(error) if isinstance(error, Failed) else traceback.format_exc(limit=-3)
+                failures.append(f"FAILED {module}: {name}\n  {text}\n")
+    return module, passed, failures
