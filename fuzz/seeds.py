@@ -61,6 +61,15 @@ def main():
     seed("shard_index", "start", b"s" + index + voxels + voxels + voxels)
     for n, example in enumerate(sorted(set(re.findall(r"'([^'\n]+ [^'\n]+)'", (ROOT / "docs/ops.md").read_text())))):
         seed("recipe", f"example_{n:03}", example.encode())
+    plan = 'plan {"plan": {"recipe": "gaussian sigma=2", "work": [[1, 2], [3]]}, "with": {"memory": 7, "workers": 2}}\n'
+    units = "".join(f"unit {stage} {n % 2} {n} {'0aff' * n}\n" for stage in (0, 1, 2**32 - 1) for n in range(4))
+    seed("journal", "stopped", (plan + units).encode())
+    seed("journal", "finished", (plan + units + "finished\n").encode())
+    seed("journal", "torn", (plan + units + "!00000000 unit 0 0 9").encode())
+    seed("journal", "cut", (plan + "unit 0 0 1 0").encode())
+    seed("journal", "later", (plan + "epoch 3\nunit 0 0 1 \n").encode())
+    seed("journal", "no_plan", units.encode())
+    seed("journal", "no_object", b"plan 7\n")
     toml = '[[step]]\nop = "gaussian"\nsigma = [1, 2.5]\nas = "g"\n\n[[step]]\nop = "expr"\nformula = "input - g"\n'
     seed("recipe", "toml", toml.encode())
 

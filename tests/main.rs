@@ -9,6 +9,7 @@ mod house;
 mod labels;
 mod memory;
 mod reference;
+mod soak;
 mod tables;
 mod tidy;
 mod tiling;

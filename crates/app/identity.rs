@@ -10,11 +10,11 @@ use voxtile_sched::engine;
 use voxtile_sched::model::{Border, Meta};
 
 /// The image that is read: what was asked for, what it is, and which files it lies in, by their names, sizes and times.
-pub(crate) fn of_input(path: Option<&Path>, options: &OpenOptions, meta: &Meta) -> Result<Value, IoError> {
+pub(crate) fn of_input(files: &Files, options: &OpenOptions, meta: &Meta) -> Value {
     let OpenOptions { level, array, axes, raw, stack, rgb, remote: _ } = options;
     let raw =
         raw.as_ref().map(|RawOptions { shape, dtype, offset }| format!("{shape:?} {dtype} from {offset}"));
-    let mut about = of_files(path.map(Path::to_path_buf).as_slice())?;
+    let mut about = files.as_json();
     let units = meta.axes.iter().map(|axis| meta.micrometers(axis));
     let image = json!({
         "level": level, "array": array, "axes": axes.map(|axes| axes.to_string()), "raw": raw,
@@ -24,20 +24,7 @@ pub(crate) fn of_input(path: Option<&Path>, options: &OpenOptions, meta: &Meta) 
     if let (Value::Object(about), Value::Object(image)) = (&mut about, image) {
         about.extend(image);
     }
-    Ok(about)
-}
-
-/// Files, by their names, sizes and times.
-pub(crate) fn of_files(paths: &[PathBuf]) -> Result<Value, IoError> {
-    let mut files = Files::default();
-    for path in paths.iter().flat_map(|path| files_of(path)) {
-        let name =
-            if path.is_dir() { "" } else { path.file_name().and_then(|n| n.to_str()).unwrap_or_default() };
-        files.add(&path, name)?;
-    }
-    Ok(json!({
-        "files": files.count, "bytes": files.bytes, "newest": files.newest, "listed": format!("{:016x}", files.sum),
-    }))
+    about
 }
 
 /// The path, or the numbered files that it stands for.
@@ -86,38 +73,86 @@ pub(crate) fn of_plan(about: &About, output: &Value, plan: &engine::Plan) -> Val
 }
 
 /// What is known of files without reading them.
-#[derive(Default)]
-struct Files {
-    count: u64,
-    bytes: u64,
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Files {
+    pub(crate) count: u64,
+    pub(crate) bytes: u64,
     /// When the last of them was changed, in nanoseconds.
-    newest: u64,
+    pub(crate) newest: u64,
+    /// Which one that is.
+    pub(crate) last: PathBuf,
     /// Of names, sizes and times, in any order.
     sum: u64,
 }
 
 impl Files {
+    /// Those of an image, or of a part of one. Label images that lie in an image are others, and so is what only a desktop or a
+    /// file server knows.
+    pub(crate) fn of(path: &Path, part: Option<&str>) -> Result<Self, IoError> {
+        let mut files = Self::default();
+        let part = part.map(|part| path.join(part)).filter(|part| part.is_dir());
+        for path in files_of(path) {
+            if !path.is_dir() {
+                files.add(&path, path.file_name().and_then(|name| name.to_str()).unwrap_or_default())?;
+            } else if let Some(part) = &part {
+                files.below(&path, "", |_, is_dir| !is_dir)?;
+                files.add(part, "part")?;
+            } else {
+                files.add(&path, "")?;
+            }
+        }
+        Ok(files)
+    }
+
+    /// Those of several images.
+    pub(crate) fn of_all(paths: &[PathBuf]) -> Result<Self, IoError> {
+        paths.iter().try_fold(Self::default(), |all, path| {
+            let one = Self::of(path, None)?;
+            let (newest, last) = (all.newest, all.last).max((one.newest, one.last));
+            let (count, bytes) = (all.count + one.count, all.bytes + one.bytes);
+            Ok(Self { count, bytes, newest, last, sum: all.sum.wrapping_add(one.sum) })
+        })
+    }
+
+    pub(crate) fn as_json(&self) -> Value {
+        let Self { count, bytes, newest, last: _, sum } = self;
+        json!({ "files": count, "bytes": bytes, "newest": newest, "listed": format!("{sum:016x}") })
+    }
+
     fn add(&mut self, path: &Path, name: &str) -> Result<(), IoError> {
-        let failed = |e| IoError::io("read", path)(e);
-        let there = std::fs::metadata(path).map_err(failed)?;
+        let there = std::fs::metadata(path).map_err(IoError::io("read", path))?;
         if !there.is_dir() {
-            self.file(name, &there);
+            self.file(path, name, &there);
             return Ok(());
         }
-        for entry in std::fs::read_dir(path).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let below = entry.file_name();
-            self.add(&entry.path(), &format!("{name}/{}", below.to_string_lossy()))?;
+        let foreign = |name: &str| name.starts_with('.') && !name.starts_with(".z");
+        self.below(path, name, |name, is_dir| !foreign(name) && !(is_dir && name == "labels"))
+    }
+
+    fn below(
+        &mut self,
+        dir: &Path,
+        name: &str,
+        is_wanted: impl Fn(&str, bool) -> bool,
+    ) -> Result<(), IoError> {
+        for entry in std::fs::read_dir(dir).map_err(IoError::io("read", dir))? {
+            let path = entry.map_err(IoError::io("read", dir))?.path();
+            let below = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if is_wanted(&below, path.is_dir()) {
+                self.add(&path, &format!("{name}/{below}"))?;
+            }
         }
         Ok(())
     }
 
-    fn file(&mut self, name: &str, there: &Metadata) {
+    fn file(&mut self, path: &Path, name: &str, there: &Metadata) {
         let since = there.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let time = since.map_or(0, |since| since.as_nanos() as u64);
         self.count += 1;
         self.bytes += there.len();
-        self.newest = self.newest.max(time);
+        if time >= self.newest {
+            (self.newest, self.last) = (time, path.to_path_buf());
+        }
         // FNV-1a of each file; the sum does not depend on their order.
         let words = [there.len().to_le_bytes(), time.to_le_bytes()];
         let bytes = name.bytes().chain(words.into_iter().flatten());
@@ -139,7 +174,7 @@ mod tests {
         let path = dir.path().join("in.zarr");
         std::fs::create_dir_all(path.join("c/0")).unwrap();
         let meta = Meta::new([1, 1, 1, 4, 4], AxisSet::parse("yx").unwrap(), Dtype::U8);
-        let now = || of_input(Some(&path), &OpenOptions::default(), &meta).unwrap();
+        let now = || of_input(&Files::of(&path, None).unwrap(), &OpenOptions::default(), &meta);
         let mut seen = vec![now()];
         std::fs::write(path.join("c/0/0"), "abcd").unwrap();
         seen.push(now());
@@ -152,7 +187,7 @@ mod tests {
         std::fs::rename(path.join("c/0/1"), path.join("c/0/2")).unwrap();
         seen.push(now());
         let raised = OpenOptions { level: 1, ..OpenOptions::default() };
-        seen.push(of_input(Some(&path), &raised, &meta).unwrap());
+        seen.push(of_input(&Files::of(&path, None).unwrap(), &raised, &meta));
         for (n, one) in seen.iter().enumerate() {
             assert!(seen[..n].iter().all(|other| other != one), "{one}");
         }

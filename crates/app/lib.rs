@@ -27,6 +27,7 @@ mod pipeline;
 mod pyramid;
 mod recipe;
 mod screen;
+mod watched;
 
 pub mod error;
 pub mod machine;

@@ -1,9 +1,9 @@
 //! How an output was made, as its file records it, and as it is read again from there.
 
+use crate::identity::Files;
 use crate::{OnDamage, OpenOptions};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 use voxtile_sched::model::{Axis, AxisSet, Border};
 
 /// The record of an output: what makes it again.
@@ -64,20 +64,9 @@ pub struct MadeOfFiles {
 
 impl MadeOfFiles {
     /// The files at a path; none where nothing can be seen.
-    pub(crate) fn at(path: &Path) -> Self {
-        let mut out = Self::default();
-        let mut open = vec![path.to_owned()];
-        while let Some(at) = open.pop() {
-            if let Ok(entries) = std::fs::read_dir(&at) {
-                open.extend(entries.flatten().map(|entry| entry.path()));
-            } else if let Ok(there) = std::fs::metadata(&at) {
-                let since = there.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-                out.count += 1;
-                out.bytes += there.len();
-                out.newest_ns = out.newest_ns.max(since.map_or(0, |since| since.as_nanos() as u64));
-            }
-        }
-        out
+    pub(crate) fn at(path: &Path, part: Option<&str>) -> Self {
+        let Files { count, bytes, newest, .. } = Files::of(path, part).unwrap_or_default();
+        Self { count, bytes, newest_ns: newest }
     }
 }
 
@@ -92,7 +81,7 @@ impl MadeOf {
             axes: axes.map(|axes| axes.to_string()),
             rgb: *rgb,
             stack: stack.map(|axis| axis.name().to_owned()),
-            files: MadeOfFiles::at(path),
+            files: MadeOfFiles::at(path, array.as_deref()),
         })
     }
 

@@ -57,6 +57,12 @@ impl Output {
     }
 
     /// Whether there is a place.
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn is_placed(&self) -> bool {
         !self.path.as_os_str().is_empty()
     }

@@ -15,8 +15,8 @@ use std::fmt::Write;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
-use voxtile::Error;
 use voxtile::error::{DeviceError, Feature, IoError, LevelError, PlanError, RunError};
+use voxtile::{Error, Output};
 use voxtile_io::{CODEC_FORMS, Difference, Format, Work};
 
 /// A line to stderr. Nobody may be listening; that is no failure.
@@ -128,10 +128,12 @@ impl<'a> Words<'a> {
     /// What became of the output: what is done of it stays, where a later run can go on with it.
     fn kept(&self) -> String {
         match self.output {
-            Some(output) if Work::can_go_on(output) => {
+            Some(output) if can_go_on(output) => {
                 format!("; what is done of `{}` is kept", output.display())
             }
-            Some(output) if output.exists() => format!("; `{}` is as it was", output.display()),
+            Some(output) if Output::to(output).path().exists() => {
+                format!("; `{}` is as it was", output.display())
+            }
             Some(output) => format!("; nothing was left at `{}`", output.display()),
             None if self.again => "; what is done is kept".to_owned(),
             None => String::new(),
@@ -143,14 +145,17 @@ impl<'a> Words<'a> {
         if self.again {
             return Some("the same command goes on".to_owned());
         }
-        self.output
-            .filter(|output| Work::can_go_on(output))
-            .map(|_| format!("`{}` goes on", resume_command()))
+        self.output.filter(|output| can_go_on(output)).map(|_| format!("`{}` goes on", resume_command()))
     }
 
     fn input(&self) -> String {
         self.input.map_or_else(|| "INPUT".to_owned(), shell_word)
     }
+}
+
+/// Whether what is done of an output, as it was named, is kept.
+fn can_go_on(output: &Path) -> bool {
+    Work::can_go_on(Output::to(output).path())
 }
 
 /// A path as a shell takes it.
@@ -253,7 +258,8 @@ fn library(error: &Error, words: &Words<'_>) -> Explained {
     if let Some(io) = error.store() {
         let (message, hint) = store(io, words);
         // Where a run has failed, what helps against its cause comes first, then how to go on.
-        let go_on = words.go_on().filter(|_| matches!(error, Error::Run(_)));
+        let changed = matches!(io, IoError::Changed { .. });
+        let go_on = words.go_on().filter(|_| matches!(error, Error::Run(_)) && !changed);
         let hint = match (hint, go_on) {
             (Some(hint), Some(go_on)) => Some(format!("{hint}; then {go_on}")),
             (hint, go_on) => hint.or(go_on),
@@ -377,6 +383,16 @@ fn store(error: &IoError, words: &Words<'_>) -> Explained {
             }
             (message, Some(differs(what)))
         }
+        IoError::Changed { image, file, what } => {
+            let mut message = error.to_string();
+            if file != image {
+                let _ = write!(message, ": `{}`", file.display());
+            }
+            for Difference { what, was, is } in what {
+                let _ = write!(message, "\n  {what}: was {was}, is {is}");
+            }
+            (message, Some("start again with `--overwrite` when it is as it shall be".to_owned()))
+        }
         IoError::Option { option: "OUTPUT", why } => (
             format!("the output {why}"),
             Some("choose another place for the output, beside the input".to_owned()),
@@ -475,7 +491,11 @@ fn plan(error: &PlanError, words: &Words<'_>) -> Explained {
         }
         PlanError::TooLarge { .. } => (
             error.to_string(),
-            Some("`--chunk` and `--tile` of at least 256 make fewer, or `voxtile convert` the input to larger chunks".to_owned()),
+            Some(
+                "`--chunk` and `--tile` of at least 256 make fewer, or `voxtile convert` the input to larger chunks; more \
+                 `--memory` holds a longer list"
+                    .to_owned(),
+            ),
         ),
         PlanError::Graph(error) => (error.to_string(), None),
         PlanError::NeedsDevice { .. } => (

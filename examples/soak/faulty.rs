@@ -1,11 +1,10 @@
 //! Runs from a store that fails into one that fails, by the public library: each is tried until it is through. A try ends
 //! with an error or with the right output; what it leaves is never taken for an image.
 
-use crate::Row;
-use crate::random::Random;
+use super::jobs::Row;
+use super::random::Random;
 use ndarray::ArrayD;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use voxtile::{Codec, OpenOptions, Pipeline};
@@ -68,10 +67,11 @@ fn objects(store: &dyn ByteStore) -> Vec<(String, Vec<u8>)> {
 }
 
 /// One run with its tries.
-pub(crate) fn run(_work: &Path, seed: u64) -> io::Result<Row> {
+pub(crate) fn run(seed: u64) -> io::Result<Row> {
     let mut random = Random::new(seed);
     let (name, recipe) = RECIPES[random.below(RECIPES.len())];
-    let mut row = Row { kind: "faulty", job: name, stops: 0, after: Vec::new(), fault: String::new() };
+    let mut row =
+        Row { kind: "faulty", job: name, stops: 0, after: Vec::new(), skipped: 0, fault: String::new() };
     let image = ArrayD::from_shape_fn(vec![32, 48, 40], |_| (random.next() >> 52) as u16);
     let input = MemoryStore::new("input");
     let shared: Arc<dyn ByteStore> = Arc::new(input.clone());

@@ -86,6 +86,20 @@ impl Job {
     }
 }
 
+/// What became of one run.
+pub(crate) struct Row {
+    pub(crate) kind: &'static str,
+    pub(crate) job: &'static str,
+    /// How often it was stopped before its end.
+    pub(crate) stops: u64,
+    /// When, in milliseconds from each start.
+    pub(crate) after: Vec<u64>,
+    /// Tiles that the last run did not do again.
+    pub(crate) skipped: u64,
+    /// What is wrong; empty if nothing is.
+    pub(crate) fault: String,
+}
+
 /// The input, and what undisturbed runs make of it.
 pub(crate) struct Bench {
     pub(crate) work: PathBuf,
@@ -159,23 +173,13 @@ pub(crate) fn digest(path: &Path) -> io::Result<String> {
     Ok(sha.finalize().iter().map(|b| format!("{b:02x}")).collect())
 }
 
-/// Removes a file or directory, and the mark of a finished output beside it.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    if path.file_name().is_some_and(|name| name == "lost+found") {
-        return Ok(());
-    }
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut all = vec![path.to_owned()];
-    for entry in fs::read_dir(path.parent().unwrap_or(Path::new(".")))? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(&format!("{name}.voxtile-")) {
-            all.push(entry.path());
-        }
-    }
-    for path in all {
-        if path.is_dir() {
+/// Removes all that a folder holds.
+pub(crate) fn clear(place: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(place)? {
+        let path = entry?.path();
+        if path.is_dir() && !path.ends_with("lost+found") {
             fs::remove_dir_all(path)?;
-        } else if path.exists() {
+        } else if path.is_file() {
             fs::remove_file(path)?;
         }
     }

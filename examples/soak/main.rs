@@ -2,7 +2,7 @@
 //! the output of a run that nobody disturbed.
 //!
 //! ```sh
-//! cargo run --release --example soak -- --kills 200 --faulty 100 --seed 1 --csv docs/soak/2026-01-31.csv
+//! cargo run --release --example soak -- --kills 200 --faulty 100 --seed 1 --csv docs/faults/2026-01-31-soak.csv
 //! ```
 //!
 //! `--power-loss` (as root, on Linux) writes to a file system of its own on a loop device. When a run is killed, all that
@@ -15,15 +15,15 @@
 mod disk;
 mod faulty;
 mod jobs;
+mod killed;
 mod random;
 
 use disk::Disk;
-use jobs::{Bench, Job, digest};
-use random::Random;
+use jobs::{Bench, Row};
+use killed::killed;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// What the command line asks for.
 struct Options {
@@ -76,38 +76,28 @@ fn main() -> ExitCode {
     }
 }
 
-/// What became of one run.
-struct Row {
-    kind: &'static str,
-    job: &'static str,
-    /// How often it was stopped before its end.
-    stops: u64,
-    /// When, in milliseconds from each start.
-    after: Vec<u64>,
-    /// What is wrong; empty if nothing is.
-    fault: String,
-}
-
 fn soak(options: &Options) -> std::io::Result<u64> {
     std::fs::create_dir_all(&options.work)?;
-    let mut csv = String::from("kind,number,seed,job,stops,after_ms,fault\n");
-    let (mut faults, mut stops) = (0, 0);
+    let mut csv = String::from("kind,number,seed,job,stops,after_ms,skipped,fault\n");
+    let (mut faults, mut stops, mut resumed) = (0, 0, 0);
     let mut note = |number: u64, seed: u64, row: &Row| -> std::io::Result<()> {
         let after: Vec<String> = row.after.iter().map(u64::to_string).collect();
         let fault = row.fault.replace(['"', '\n'], " ");
         let _ = writeln!(
             csv,
-            "{},{number},{seed},{},{},{},\"{fault}\"",
+            "{},{number},{seed},{},{},{},{},\"{fault}\"",
             row.kind,
             row.job,
             row.stops,
-            after.join(" ")
+            after.join(" "),
+            row.skipped
         );
         if !row.fault.is_empty() {
             faults += 1;
             eprintln!("{} {number} (seed {seed}), {}: {}", row.kind, row.job, row.fault);
         }
         stops += row.stops;
+        resumed += u64::from(row.skipped > 0);
         options.csv.as_ref().map_or(Ok(()), |path| std::fs::write(path, &csv))
     };
     let seeds = |kind: u64, n: u64| options.seed.wrapping_mul(1_000_003).wrapping_add((kind << 40) + n);
@@ -125,115 +115,14 @@ fn soak(options: &Options) -> std::io::Result<u64> {
     }
     for n in 0..options.faulty {
         let seed = seeds(2, n);
-        note(n, seed, &faulty::run(&options.work, seed)?)?;
+        note(n, seed, &faulty::run(seed)?)?;
     }
     let runs = options.kills + options.power + options.faulty;
-    println!("{runs} runs, stopped {stops} times before their end, {faults} faults");
+    println!(
+        "{runs} runs, stopped {stops} times before their end, {resumed} went on with tiles that were done, {faults} faults"
+    );
     if faults == 0 {
         std::fs::remove_dir_all(&options.work)?;
     }
     Ok(faults)
-}
-
-/// One run that is killed until it is through.
-fn killed(bench: &Bench, mut disk: Option<&mut Disk>, seed: u64) -> std::io::Result<Row> {
-    let mut random = Random::new(seed);
-    let (job, whole) = &bench.jobs[random.below(bench.jobs.len())];
-    let durability = if disk.is_some() || random.below(2) == 0 { "data" } else { "none" };
-    let kind = if disk.is_some() { "power" } else { "kill" };
-    let mut row = Row { kind, job: job.name, stops: 0, after: Vec::new(), fault: String::new() };
-    let place = match &disk {
-        Some(disk) => disk.place().to_owned(),
-        None => bench.work.join("runs"),
-    };
-    std::fs::create_dir_all(&place)?;
-    let output = place.join(job.output);
-    let more = ["--resume", "--durability", durability];
-    // Most are killed once or twice; a few so often that they hardly get on.
-    let wanted = 1 + random.below(3) as u64;
-    while row.stops < wanted {
-        let moment = Duration::from_micros(random.below((whole.as_micros() as usize).max(1)) as u64);
-        let mut child = start(bench, job, &output, &more)?;
-        let started = Instant::now();
-        std::thread::sleep(moment);
-        // It may have ended in between; then there is nobody to kill.
-        let _ = child.kill();
-        if child.wait()?.success() {
-            break;
-        }
-        row.stops += 1;
-        row.after.push(started.elapsed().as_millis() as u64);
-        if let Some(disk) = &mut disk {
-            disk.lose_power()?;
-        }
-        if let Some(fault) = taken_for_an_image(bench, &output, job)? {
-            row.fault = fault;
-            return Ok(row);
-        }
-    }
-    let done = run(bench, job, &output, &more)?;
-    row.fault = match done {
-        Err(words) => format!("not resumed: {words}"),
-        Ok(()) if digest(&output)? != bench.digests[job.name] => "another output".to_owned(),
-        Ok(()) => leftovers(&place, job)?,
-    };
-    if row.fault.is_empty() {
-        jobs::remove(&output)?;
-    } else {
-        let kept = bench.work.join(format!("fault-{seed}"));
-        std::fs::create_dir_all(&kept)?;
-        let _ = Command::new("cp").arg("-r").arg(&place).arg(&kept).status()?;
-        for entry in std::fs::read_dir(&place)? {
-            jobs::remove(&entry?.path())?;
-        }
-    }
-    Ok(row)
-}
-
-fn command(bench: &Bench, job: &Job, output: &Path, more: &[&str]) -> Command {
-    let mut command = Command::new(&bench.voxtile);
-    command.args(job.args(&bench.work, output)).args(more).env("SOURCE_DATE_EPOCH", "1700000000");
-    command.stdin(Stdio::null());
-    command
-}
-
-fn start(bench: &Bench, job: &Job, output: &Path, more: &[&str]) -> std::io::Result<Child> {
-    command(bench, job, output, more).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
-}
-
-/// Runs to the end; what it said, if that was not the right one.
-fn run(bench: &Bench, job: &Job, output: &Path, more: &[&str]) -> std::io::Result<Result<(), String>> {
-    let done = command(bench, job, output, more).output()?;
-    let words = String::from_utf8_lossy(&done.stderr).into_owned();
-    Ok(if done.status.success() { Ok(()) } else { Err(format!("{:?}: {words}", done.status.code())) })
-}
-
-/// An output that is not complete must not be opened as an image.
-fn taken_for_an_image(bench: &Bench, output: &Path, job: &Job) -> std::io::Result<Option<String>> {
-    if job.is_table() || !output.exists() {
-        return Ok(None);
-    }
-    let answer = Command::new(&bench.voxtile).arg("info").arg(output).output()?;
-    // Killed between the last write and its end, it is the whole image.
-    if answer.status.success() && digest(output)? != bench.digests[job.name] {
-        return Ok(Some("an unfinished output is taken for an image".to_owned()));
-    }
-    Ok(None)
-}
-
-/// What lies beside a finished output that should not; empty if nothing does.
-fn leftovers(place: &Path, job: &Job) -> std::io::Result<String> {
-    let mut left = Vec::new();
-    for entry in std::fs::read_dir(place)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        // A finished output keeps the mark by which `--resume` knows it.
-        let own = name
-            .strip_prefix(job.output)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(".voxtile-"));
-        let own = own || name == "lost+found";
-        if !own {
-            left.push(name);
-        }
-    }
-    Ok(if left.is_empty() { String::new() } else { format!("left behind: {}", left.join(", ")) })
 }

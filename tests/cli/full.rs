@@ -34,26 +34,28 @@ impl Drop for Disk {
 }
 
 #[test]
-fn a_full_disk_is_named_and_a_run_succeeds_when_there_is_space() {
+fn a_full_disk_is_named_and_the_run_goes_on_when_there_is_space() {
     let place = Place::new();
     place.write("in.zarr", super::noise(&[64, 96, 96]), &[32]);
     for (output, more) in [("out.zarr", &["--chunk", "32"][..]), ("out.tif", &["--chunk", "32,32"])] {
-        place.ok(&[&["run", "in.zarr", output, "invert", "--codec", "none"], more].concat());
+        place.ok(&[&["run", "in.zarr", output, "invert", "--codec", "none", "--tile", "32"], more].concat());
         // 1152 KiB of voxels.
         let Some(disk) = Disk::new(&place, 640) else {
             println!("skipped: no file system can be mounted here");
             return;
         };
         let on_disk = format!("disk/{output}");
-        let run = [&["run", "in.zarr", &on_disk, "invert", "--codec", "none", "--overwrite"], more].concat();
+        let run = [&["run", "in.zarr", &on_disk, "invert", "--codec", "none", "--tile", "32"], more].concat();
         let answer = place.run(&run);
         assert_eq!(answer.code, Some(2), "{}", answer.stderr);
         assert!(answer.stderr.contains("No space left on device"), "{}", answer.stderr);
         assert!(answer.stderr.contains("`df -h disk"), "{}", answer.stderr);
+        assert!(answer.stderr.contains("--resume` goes on"), "{}", answer.stderr);
         assert_eq!(place.run(&["info", &on_disk]).code, Some(2), "an unfinished output is no image");
         disk.grow(4096);
-        place.ok(&run);
-        place.ok(&["verify", output, &on_disk]);
+        let report = place.ok(&[&run[..], &["--resume", "--json"]].concat()).json();
+        assert!(report["report"]["tiles_skipped"].as_u64().unwrap() > 0, "{report}");
+        super::resume::same_files(&place, &on_disk, output);
         drop(disk);
         std::fs::remove_dir(place.path("disk")).unwrap();
     }

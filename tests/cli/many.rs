@@ -128,3 +128,24 @@ fn plans_and_descriptions_of_many() {
     assert!(answer.stdout.contains("plate/c.tif\nfile "), "{}", answer.stdout);
     assert!(answer.stderr.starts_with("failed: plate/b.tif: "), "{}", answer.stderr);
 }
+
+#[test]
+fn a_table_of_many_images_that_is_complete_is_left_as_it_is() {
+    let place = Place::new();
+    for n in 1..4 {
+        place.write(&format!("in{n}.zarr"), super::noise(&[40, 40 + n]), &[16]);
+    }
+    let run = ["run", "in*.zarr", "all.csv", "gaussian sigma=1 | peaks", "--resume"];
+    place.ok(&run);
+    let before = std::fs::metadata(place.path("all.csv")).unwrap().modified().unwrap();
+    let again = place.ok(&run);
+    assert_eq!(again.stderr, "3 images → all.csv: nothing was left to do\n");
+    assert_eq!(std::fs::metadata(place.path("all.csv")).unwrap().modified().unwrap(), before);
+    let other = place.run(&["run", "in*.zarr", "all.csv", "gaussian sigma=2 | peaks", "--resume"]);
+    assert_eq!(other.code, Some(2));
+    assert!(
+        other.stderr.contains("recipe: was gaussian sigma=1 | peaks, is gaussian sigma=2"),
+        "{}",
+        other.stderr
+    );
+}

@@ -1,6 +1,7 @@
 //! The command line: what each subcommand prints, writes and answers.
 
 mod basics;
+mod changed;
 mod compare;
 mod convert;
 mod damage;
@@ -16,6 +17,7 @@ mod preview;
 mod pyramid;
 mod replace;
 mod resume;
+mod resume_inside;
 mod sample;
 mod slides;
 mod verify;

@@ -59,11 +59,12 @@ fn started(place: &Place, args: &[&str], output: &str, done: usize) -> Child {
 fn clear(place: &Place, output: &str) {
     let path = place.path(output);
     let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-    let _ = std::fs::remove_file(place.path(&format!(".{output}.voxtile-done")));
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    let _ = std::fs::remove_file(path.with_file_name(format!(".{name}.voxtile-done")));
 }
 
 #[track_caller]
-fn killed(place: &Place, args: &[&str], output: &str, done: usize) {
+pub(super) fn killed(place: &Place, args: &[&str], output: &str, done: usize) {
     let mut child = started(place, args, output, done);
     child.kill().unwrap();
     child.wait().unwrap();
@@ -107,7 +108,7 @@ pub(crate) fn files(place: &Place, name: &str) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[track_caller]
-fn same_files(place: &Place, got: &str, want: &str) {
+pub(super) fn same_files(place: &Place, got: &str, want: &str) {
     let (a, b) = (files(place, got), files(place, want));
     assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
     for (name, bytes) in &a {

@@ -16,7 +16,7 @@ use std::time::Instant;
 use voxtile::error::{IoError, PlanError};
 use voxtile::{Column, DamagedChunk, Error, Output, Pipeline, Recipe, Report, Table, Values, Workshop};
 use voxtile_io::plate::{Plate, PlateWriter, field_of};
-use voxtile_io::{Format, OmeVersion, TableOptions, Work, check_apart};
+use voxtile_io::{Format, OmeVersion, Standing, TableOptions, Work, check_apart};
 
 /// What stands for an image's name, without its extension, in the path of an output.
 const NAME: &str = "{name}";
@@ -54,7 +54,10 @@ pub(super) fn run(images: &[PathBuf], job: &Job<'_>) -> Done {
         _ => None,
     };
     let kept = match &place {
-        Place::Together(options) => Some(Kept::open(images, job, options)?),
+        Place::Together(options) => match Kept::open(images, job, options)? {
+            Some(kept) => Some(kept),
+            None => return job.nothing_left(images.len()),
+        },
         Place::Each(_) | Place::Fields(_) => None,
     };
     let bar = progress::bar(job.global);
@@ -73,9 +76,9 @@ pub(super) fn run(images: &[PathBuf], job: &Job<'_>) -> Done {
     if let (Some(writer), Some(plate)) = (writer, &job.plate) {
         job.fields(writer, plate.clone(), &done)?;
     }
-    let outcome = job.conclude(images, &place, done, started);
+    let outcome = job.conclude(images, &place, (done, kept), started);
     if let Some(kept) = kept {
-        kept.end(outcome.is_ok())?;
+        kept.end(outcome.is_ok(), matches!(outcome, Ok(Outcome::Done)))?;
     }
     if let (Place::Each(paths), Ok(Outcome::Done), false) = (&place, &outcome, job.write.resume) {
         paths.iter().for_each(|path| Work::unmark(path));
@@ -210,9 +213,21 @@ impl Job<'_> {
         Ok(writer.finish(&plate)?)
     }
 
-    /// Whether an earlier run was stopped that made one table of all, and this one goes on with it.
+    /// Whether an earlier run was stopped that made one table of all, or is complete, and this one goes on with it.
     fn goes_on(&self) -> bool {
-        self.write.resume && Work::can_go_on(self.output)
+        let is_done = || matches!(Work::standing(self.output), Ok(Standing::Done(_)));
+        self.write.resume && (Work::can_go_on(self.output) || is_done())
+    }
+
+    /// Says that an earlier run made the table of all.
+    fn nothing_left(&self, images: usize) -> Done {
+        if self.global.json {
+            print_json(&json!({ "images": images, "failed": [], "damaged": [], "seconds": 0.0 }))?;
+        } else if !self.global.quiet {
+            let images = text::counted(images as u64, "image");
+            report::say(&format!("{images} → {}: nothing was left to do", self.output.display()));
+        }
+        Ok(Outcome::Done)
     }
 
     fn one(
@@ -246,7 +261,7 @@ impl Job<'_> {
         &self,
         images: &[PathBuf],
         place: &Place,
-        done: BTreeMap<usize, Result<Finished, Error>>,
+        (done, kept): (BTreeMap<usize, Result<Finished, Error>>, Option<&Kept>),
         started: Instant,
     ) -> Done {
         if done.values().any(|r| r.as_ref().is_err_and(Error::is_cancelled)) {
@@ -278,7 +293,7 @@ impl Job<'_> {
         if let Place::Together(options) = place
             && finished > 0
         {
-            options.write(&joined).map_err(Error::from)?;
+            options.write(&joined, kept.map(Kept::work)).map_err(Error::from)?;
         }
         let seconds = started.elapsed().as_secs_f64();
         for (image, why) in &failed {

@@ -21,6 +21,7 @@ use crate::identity;
 use crate::machine;
 use crate::output::{Output, spread};
 use crate::recipe::{Recipe, RecipeError};
+use crate::watched::Watched;
 use crate::{Cancel, Device, Error, Made, MadeOf, Progress, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -351,15 +352,11 @@ impl Pipeline {
             Target::Image(output) if output.is_placed() => Some(output),
             _ => None,
         };
-        // What lies elsewhere, or in another image, is made in one go.
-        let elsewhere = |output: &Output| {
-            let url = voxtile_io::Url::of(&output.path).is_ok_and(|url| url.is_some());
-            let copied = output.pyramid.as_ref().is_some_and(|pyramid| pyramid.copied);
-            url || copied || output.labels.is_some()
-        };
+        // What lies elsewhere is made in one go.
+        let elsewhere = |output: &Output| voxtile_io::Url::of(&output.path).is_ok_and(|url| url.is_some());
         let kept = place.filter(|output| !elsewhere(output));
         if let (Some(output), None, true) = (place, kept, self.work.resume) {
-            let why = format!("`{}` is made in one go", output.path.display());
+            let why = format!("`{}` is not on this disk, and is made in one go", output.path.display());
             return Err(IoError::Option { option: "--resume", why }.into());
         }
         let before = kept.map(|output| Before::at(output, self.work)).transpose()?.unwrap_or_default();
@@ -378,8 +375,10 @@ impl Pipeline {
             always: device != Device::Auto,
         };
         let placed = kept.map(|output| output.path.clone());
+        let watched = self.input.as_deref().map(|path| Watched::new(path, &self.opened)).transpose()?;
+        let files = watched.as_ref().map(|watched| watched.files.clone()).unwrap_or_default();
         let about = identity::About {
-            input: identity::of_input(self.input.as_deref(), &self.opened, &input)?,
+            input: identity::of_input(&files, &self.opened, &input),
             recipe: recipe.to_string(),
             border: self.border,
             table: self.table.clone(),
@@ -399,7 +398,7 @@ impl Pipeline {
             let layout = NoImage::layout(self.source.chunk());
             let target = plan::Target::Table { place: as_table, image: self.input };
             let mut plan = Plan::new(graph, self.source, (layout, Vec::new()), &options, target, self.hooks)?;
-            plan.on_damage = on_damage;
+            (plan.on_damage, plan.watched) = (on_damage, watched);
             return plan.kept(placed, &about, &options, &before, self.work);
         }
         if let (Some(output), Some(_)) = (place, &as_table) {
@@ -442,6 +441,10 @@ impl Pipeline {
                             voxtile_io::check_apart(&input.join(part), &options.path)?;
                         }
                     }
+                    if self.work.part.is_some() && copied {
+                        let why = "the input's levels are copied by one process, not by parts".to_owned();
+                        return Err(IoError::Option { option: "--pyramid=input", why }.into());
+                    }
                     if self.work.part.is_some() && matches!(options.format, Format::Tiff | Format::Npy) {
                         return Err(Error::NoParts { output: options.path });
                     }
@@ -461,9 +464,9 @@ impl Pipeline {
             cut.0.scratch += voxels(&cut.0.chunk).saturating_mul(result.dtype.size() as u64);
         }
         let mut plan = Plan::new(graph, self.source, cut, &options, target, self.hooks)?;
-        (plan.measuring, plan.on_damage) = (measuring, on_damage);
+        (plan.measuring, plan.on_damage, plan.watched) = (measuring, on_damage, watched);
         plan.made = made?.map(|made| Made { recipe: recipe.to_string(), ..made }.text());
-        plan.copy(copies_of, options.clone());
+        plan.copy(copies_of, &options)?;
         plan.kept(placed, &about, &options, &before, self.work)
     }
 

@@ -1,10 +1,11 @@
 //! A planned run.
 
 use super::before::Before;
-use super::copy::Copied;
+use super::copy::{Copied, Level as CopiedLevel};
 use super::table::{Measuring, NoImage, named};
 use crate::damage::{Mended, OnDamage, Skipping};
 use crate::identity::{self, About};
+use crate::watched::{OfUnchanged, Watched};
 use crate::{Error, Report, Summary};
 use serde_json::json;
 use std::fmt;
@@ -25,12 +26,14 @@ pub struct Plan {
     levels: Vec<Meta>,
     target: Target,
     hooks: Hooks,
-    /// Levels of the input that are copied before, and with what means.
-    copied: Option<(Vec<Copied>, Options)>,
+    /// Levels of the input that are copied before.
+    copied: Vec<Copied>,
     /// What follows when the result is written.
     pub(super) measuring: Option<Measuring>,
     /// Damage that the run is to survive, and how.
     pub(super) on_damage: Option<(Arc<Mended>, OnDamage)>,
+    /// The files of the input, as they were.
+    pub(super) watched: Option<Watched>,
     /// What the output records of itself.
     pub(super) made: Option<String>,
     /// What is kept beside the output, so that a later run can go on.
@@ -85,9 +88,10 @@ impl Plan {
             levels,
             target,
             hooks,
-            copied: None,
+            copied: Vec::new(),
             measuring: None,
             on_damage: None,
+            watched: None,
             made: None,
             keeping: None,
         })
@@ -129,7 +133,10 @@ impl Plan {
             }
             Target::Nowhere | Target::Sink(_) => return Ok(self),
         };
-        let plan = identity::of_plan(about, &written, &self.plan);
+        let mut plan = identity::of_plan(about, &written, &self.plan);
+        if !self.copied.is_empty() {
+            plan["copied"] = self.copied.iter().map(Copied::cut).collect();
+        }
         if let Some(done) = &before.done {
             done.check(&plan, &output)?;
         }
@@ -144,17 +151,21 @@ impl Plan {
     /// # Errors
     /// [`Error::NoOutput`], [`Error::Io`] if the output cannot be made, [`Error::Run`] for what happens on the way.
     pub fn run(self) -> Result<Report, Error> {
-        if self.is_done() {
-            return Ok(self.plan.nothing_left());
+        if let Some(report) = self.done_before() {
+            return Ok(report);
         }
         let stores = self.stores()?;
         let Stores { sink, spill, work } = &stores;
-        let copied = self.copies(sink, spill)?;
-        let result = match work {
-            Some(work) if work.is_finished() => Ok(self.plan.nothing_left()),
-            _ => self.plan.run(&self.sources, sink.clone(), spill, &self.hooks_with(work.as_ref())),
+        let hooks = self.hooks_with(work.as_ref());
+        let result = match (work, self.copies(&stores, &hooks)) {
+            (_, Err(error)) => Err(error),
+            (Some(work), _) if work.is_finished() => Ok(self.plan.nothing_left()),
+            (_, Ok(copied)) => {
+                let report = self.plan.run(&self.sources, sink.clone(), spill, &hooks);
+                report.map(|report| with(report, copied))
+            }
         };
-        self.conclude(result.map(|report| with(report, copied)), stores.work)
+        self.conclude(result, stores.work)
     }
 
     /// As [`run`](Self::run), for async code on a tokio runtime: the work happens on threads of its own, the future
@@ -163,36 +174,41 @@ impl Plan {
     /// # Errors
     /// Those of [`run`](Self::run).
     pub async fn run_async(self) -> Result<Report, Error> {
-        if self.is_done() {
-            return Ok(self.plan.nothing_left());
+        if let Some(report) = self.done_before() {
+            return Ok(report);
         }
         let stores = self.stores()?;
         let Stores { sink, spill, work } = &stores;
-        let copied = self.copies(sink, spill)?;
         let hooks = self.hooks_with(work.as_ref());
-        let result = match work {
-            Some(work) if work.is_finished() => Ok(self.plan.nothing_left()),
-            _ => self.plan.run_async(&self.sources, sink.clone(), spill, &hooks).await,
+        let result = match (work, self.copies(&stores, &hooks)) {
+            (_, Err(error)) => Err(error),
+            (Some(work), _) if work.is_finished() => Ok(self.plan.nothing_left()),
+            (_, Ok(copied)) => {
+                let report = self.plan.run_async(&self.sources, sink.clone(), spill, &hooks).await;
+                report.map(|report| with(report, copied))
+            }
         };
-        self.conclude(result.map(|report| with(report, copied)), stores.work)
+        self.conclude(result, stores.work)
     }
 
     /// Also copies levels of the input.
-    pub(super) fn copy(&mut self, levels: Vec<Copied>, options: Options) {
+    pub(super) fn copy(&mut self, levels: Vec<CopiedLevel>, options: &Options) -> Result<(), Error> {
         if !levels.is_empty() {
-            self.levels = levels.iter().map(|level| level.meta().clone()).collect();
-            self.copied = Some((levels, options));
+            self.copied = levels.into_iter().map(|level| level.planned(options)).collect::<Result<_, _>>()?;
+            self.levels = self.copied.iter().map(|level| level.meta().clone()).collect();
         }
+        Ok(())
     }
 
-    /// Copies levels of the input; if one fails, nothing is left of the output.
-    fn copies(&self, sink: &Arc<dyn Sink>, spill: &SpillDir) -> Result<Vec<Report>, Error> {
-        let Some((levels, options)) = &self.copied else { return Ok(Vec::new()) };
-        let copy =
-            |(level, to): (&Copied, &Arc<dyn Sink>)| level.run(to.clone(), spill, (options, &self.hooks));
-        let copied: Result<Vec<Report>, Error> = levels.iter().zip(sink.levels()).map(copy).collect();
+    /// Copies levels of the input; if one fails, what is left of the output is as for any run.
+    fn copies(&self, stores: &Stores, hooks: &Hooks) -> Result<Vec<Report>, RunError> {
+        let Stores { sink, spill, work } = stores;
+        let levels = (0..).zip(self.copied.iter().zip(sink.levels()));
+        let copied: Result<Vec<Report>, RunError> =
+            levels.map(|(n, (level, to))| level.run(n, to.clone(), spill, hooks)).collect();
         if copied.is_err() {
-            sink.abort();
+            let left = work.as_ref().is_some_and(|work| work.has_progress());
+            if left { sink.leave() } else { sink.abort() }
         }
         copied
     }
@@ -210,9 +226,11 @@ impl Plan {
         self.keeping.as_ref().map_or(NONE, |keeping| &keeping.header.plan)
     }
 
-    /// Whether an earlier run did all there is to do.
-    fn is_done(&self) -> bool {
-        self.keeping.as_ref().is_some_and(|keeping| keeping.done)
+    /// What is reported where an earlier run did all there is to do.
+    fn done_before(&self) -> Option<Report> {
+        let keeping = self.keeping.as_ref().filter(|keeping| keeping.done)?;
+        Work::tidy(&keeping.output);
+        Some(self.plan.nothing_left())
     }
 
     fn hooks_with(&self, work: Option<&Arc<Work>>) -> Hooks {
@@ -222,38 +240,63 @@ impl Plan {
 
     /// Ends a run: with what follows when the result is written, or with what is kept for a later one.
     fn conclude(self, result: Result<Report, RunError>, work: Option<Arc<Work>>) -> Result<Report, Error> {
-        let Some(work) = work else { return self.follow(result?) };
-        let report = match result {
-            Ok(report) => report,
-            Err(error) => {
+        let report = match (result, &work) {
+            (Ok(report), _) => report,
+            (Err(error), work) => {
                 // The first error counts.
-                let _ = if work.has_progress() && !error.is_final() { work.leave() } else { work.end(None) };
-                return Err(error.into());
+                match work {
+                    Some(work) if work.has_progress() && !error.is_final() => drop(work.leave()),
+                    Some(work) => self.nothing_stays(work),
+                    None => {}
+                }
+                return Err(self.explained(error));
             }
         };
+        let Some(work) = work else { return self.follow(report, None) };
         if report.partial {
             work.leave()?;
             return Ok(report);
         }
         let mark = self.keeping.as_ref().filter(|k| k.options.resume || k.options.mark);
         let mark = mark.map(|keeping| keeping.header.clone());
-        work.finished()?;
-        let report = self.follow(report)?;
+        // A table is made of the notes: only when it is at its place they are needed no more.
+        let report = if self.makes_table() {
+            let report = if work.is_finished() { report } else { self.follow(report, Some(&work))? };
+            work.finished()?;
+            report
+        } else {
+            work.finished()?;
+            self.follow(report, Some(&work))?
+        };
         work.end(mark.as_ref())?;
         Ok(report)
     }
 
+    /// Removes what an output took that does not come to be. Nothing can be done about what stays.
+    fn nothing_stays(&self, work: &Work) {
+        let _ = work.end(None);
+        if let Target::Image(options) = &self.target {
+            options.abandon();
+        }
+    }
+
+    /// What went wrong; or how the input was changed, where that may be why.
+    fn explained(&self, error: RunError) -> Error {
+        let input = self.watched.as_ref().filter(|_| matches!(error, RunError::Read { .. }));
+        input.and_then(|input| input.check().err()).map_or_else(|| error.into(), Error::from)
+    }
+
     /// Writes the table, or makes the one that follows.
-    fn follow(mut self, mut report: Report) -> Result<Report, Error> {
+    fn follow(mut self, mut report: Report, work: Option<&Arc<Work>>) -> Result<Report, Error> {
         if let Target::Table { place, image } = &self.target {
             let table = named(report.table.take().unwrap_or_default(), image.as_deref());
             if let Some(place) = place {
-                place.write(&table)?;
+                place.write(&table, work)?;
             }
             report.table = Some(table);
         }
         if let Some(measuring) = self.measuring.take() {
-            report.table = measuring.run(&self.hooks)?.table;
+            report.table = measuring.run(&self.hooks, work)?.table;
         }
         if let Some((mended, _)) = &self.on_damage {
             report.damaged = mended.damaged();
@@ -290,14 +333,19 @@ impl Plan {
                     Ok(sink) => self.skipping(sink),
                     Err(error) => {
                         // Nothing was begun by this run; what an earlier one noted stays.
-                        let nothing = work.as_ref().filter(|work| !work.has_progress());
-                        let _ = nothing.map(|work| work.end(None));
+                        if let Some(work) = work.as_ref().filter(|work| !work.has_progress()) {
+                            self.nothing_stays(work);
+                        }
                         return Err(error.into());
                     }
                 }
             }
             Target::Table { .. } => NoImage::sink(self.result(), &self.layout),
             Target::Sink(sink) => self.skipping(sink.clone()),
+        };
+        let sink = match &self.watched {
+            Some(input) => Arc::new(OfUnchanged { sink, input: input.clone() }),
+            None => sink,
         };
         Ok(Stores { sink, spill, work })
     }

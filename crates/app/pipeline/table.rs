@@ -4,7 +4,7 @@ use crate::{Error, Report};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxtile_io::{OpenOptions, SpillDir, TableOptions};
+use voxtile_io::{OpenOptions, SpillDir, TableOptions, Work};
 use voxtile_kernels::ops;
 use voxtile_kernels::spec::{Args, From};
 use voxtile_sched::contract::{Layout, Place, Sink, Source, StoreError, Table, Values};
@@ -88,7 +88,7 @@ impl Measuring {
         Ok(table.check()?)
     }
 
-    pub(super) fn run(self, hooks: &Hooks) -> Result<Report, Error> {
+    pub(super) fn run(self, hooks: &Hooks, work: Option<&Arc<Work>>) -> Result<Report, Error> {
         let labels = voxtile_io::open(&self.labels, &OpenOptions::default())?.source;
         let sources: Vec<Arc<dyn Source>> = std::iter::once(labels).chain(self.intensity).collect();
         let metas: Vec<Meta> = sources.iter().map(|s| s.meta().clone()).collect();
@@ -114,7 +114,7 @@ impl Measuring {
         let hooks = Hooks { trace: None, ..hooks.clone() };
         let mut report = plan.run(&sources, NoImage::sink(&metas[0], &layout), &spill, &hooks)?;
         let table = named(report.table.take().unwrap_or_default(), self.image.as_deref());
-        self.table.write(&table)?;
+        self.table.write(&table, work)?;
         Ok(Report { table: Some(table), ..report })
     }
 }

@@ -91,6 +91,16 @@ pub enum IoError {
         /// What differs.
         what: Vec<crate::Difference>,
     },
+    /// The image was changed while it was read.
+    #[error("`{}` was changed while it was read", image.display())]
+    Changed {
+        /// The image.
+        image: PathBuf,
+        /// The file that was changed last, or the image itself.
+        file: PathBuf,
+        /// What differs.
+        what: Vec<crate::Difference>,
+    },
     /// The store can be read only.
     #[error("`{store}` can be read, not written")]
     ReadOnly {

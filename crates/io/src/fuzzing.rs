@@ -4,11 +4,14 @@
 
 use crate::jpeg::{Colors, Decoder, Wanted, size};
 use crate::zarr::open_in;
-use crate::{Buffer, ByteRange, ByteStore, ByteWriter, IoError, MemoryStore, OpenOptions, Opened};
+use crate::{
+    Buffer, ByteRange, ByteStore, ByteWriter, IoError, MemoryStore, OpenOptions, Opened, Standing, Work,
+    WorkOptions,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxtile_sched::contract::Source;
+use voxtile_sched::contract::{Journal as _, Source, Unit};
 use voxtile_sched::model::{Grid, Shape, TileMut, voxels};
 
 /// Chunks of one image that are read, and the most bytes that one of them may decode to.
@@ -19,7 +22,7 @@ const MOST: u64 = 8 << 20;
 pub type Entry = fn(&[u8]);
 
 /// The entries by the names of their targets.
-pub const TARGETS: [(&str, Entry); 7] = [
+pub const TARGETS: [(&str, Entry); 8] = [
     ("tiff", tiff),
     ("zarr_metadata", zarr_metadata),
     ("shard_index", shard_index),
@@ -27,6 +30,7 @@ pub const TARGETS: [(&str, Entry); 7] = [
     ("jpeg", jpeg),
     ("ome_xml", ome_xml),
     ("npy", npy),
+    ("journal", journal),
 ];
 
 /// Reads what was opened: a few chunks from both ends.
@@ -58,22 +62,33 @@ fn chunk(source: &dyn Source, grid: &Grid, index: &Shape) {
     let _ = source.read(index, None, tile);
 }
 
-/// A file of this process and thread, with these bytes.
+/// A file of this process and thread, with these bytes; or a directory.
 struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new(extension: &str, bytes: &[u8]) -> Option<Self> {
+    fn path(extension: &str) -> PathBuf {
         let name = format!("voxtile-{}-{:?}.{extension}", std::process::id(), std::thread::current().id());
-        let path = std::env::temp_dir().join(name);
+        std::env::temp_dir().join(name)
+    }
+
+    fn new(extension: &str, bytes: &[u8]) -> Option<Self> {
+        let path = Self::path(extension);
         std::fs::write(&path, bytes).ok()?;
+        Some(Self(path))
+    }
+
+    fn directory(extension: &str) -> Option<Self> {
+        let path = Self::path(extension);
+        std::fs::create_dir(&path).ok()?;
         Some(Self(path))
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        let path = &self.0;
         // Nothing can be done about one that stays.
-        let _ = std::fs::remove_file(&self.0);
+        let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
     }
 }
 
@@ -280,6 +295,47 @@ fn frame_around(kind: u8, frame: &[u8]) -> Result<Opened, IoError> {
     Fixed::open(&[(".zarray", document.as_bytes())], frame)
 }
 
+/// The journal of a run that was stopped: lines that get their checksums, but for those that begin with `!`. What it can be
+/// gone on with takes a note, and gives it back.
+pub fn journal(lines: &[u8]) {
+    const NOTE: (Unit, &[u8]) = (Unit { stage: 3, pass: 1, number: 41 }, b"note");
+    let Some(place) = Scratch::directory("journal") else { return };
+    let output = place.0.join("out.tif");
+    let dir = Work::dir_of(&output);
+    let begun = std::fs::create_dir(&dir).and_then(|()| std::fs::write(dir.join("journal"), summed(lines)));
+    let Ok(Standing::Begun(header)) =
+        begun.and_then(|()| Work::standing(&output).map_err(std::io::Error::other))
+    else {
+        return;
+    };
+    let _ = Work::can_go_on(&output);
+    let options = WorkOptions { resume: true, ..WorkOptions::default() };
+    let open = || Work::open(&output, &header, options).expect("its own plan");
+    let first = open();
+    first.done(NOTE.0, NOTE.1).expect("a place for it");
+    let known = first.pieces(0).count();
+    drop(first);
+    let second = open();
+    assert_eq!(second.noted(NOTE.0).as_deref(), Some(NOTE.1));
+    assert_eq!(second.pieces(0).count(), known);
+}
+
+/// Lines with their checksums.
+fn summed(lines: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for line in lines.split_inclusive(|&b| b == b'\n') {
+        match line {
+            [b'!', raw @ ..] => out.extend(raw),
+            _ => {
+                let text = line.strip_suffix(b"\n").unwrap_or(line);
+                out.extend(format!("{:08x} ", crc32c::crc32c(text)).bytes());
+                out.extend(line);
+            }
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,5 +374,12 @@ mod tests {
         for kind in 0..16 {
             frame_around(kind, b"").unwrap();
         }
+        let dir = Scratch::directory("begun").unwrap();
+        let output = dir.0.join("out.tif");
+        std::fs::create_dir(Work::dir_of(&output)).unwrap();
+        let lines = summed(b"plan {\"plan\": 7}\nunit 0 0 1 \n!torn");
+        std::fs::write(Work::dir_of(&output).join("journal"), lines).unwrap();
+        assert!(matches!(Work::standing(&output), Ok(Standing::Begun(header)) if header.plan == 7));
+        assert!(Work::can_go_on(&output));
     }
 }

@@ -183,17 +183,7 @@ impl OutputOptions {
         self.check()?;
         match self.format {
             Format::ZarrV3 | Format::ZarrV2 if self.about.labels_of.is_some() => {
-                let group = directory(&self.path).to_path_buf();
-                let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let version = self.ome_version();
-                zarr::listing::begin(&group, version)?;
-                match self.create_zarr(meta, levels) {
-                    Ok(sink) => Ok(Arc::new(Listed { sink, group, name, version })),
-                    Err(error) => {
-                        zarr::listing::abandon(&group, version);
-                        Err(error)
-                    }
-                }
+                self.listed(|| self.create_zarr(meta, levels))
             }
             Format::ZarrV3 | Format::ZarrV2 => self.create_zarr(meta, levels),
             // What is there stays until the new file is complete.
@@ -222,25 +212,60 @@ impl OutputOptions {
             self.check()?;
         }
         match self.format {
-            Format::ZarrV3 | Format::ZarrV2 => {
-                let new = work.path("new");
-                let begun = zarr::is_unfinished(&self.path);
-                if begun && !work.is_resumed() {
-                    // Of a run that is not gone on with.
-                    std::fs::remove_dir_all(&self.path).map_err(IoError::io("remove", &self.path))?;
-                }
-                let aside = new.exists() || (self.path.exists() && !begun);
-                let root = if aside { &new } else { &self.path };
-                let store = Arc::new(LocalStore::of_run(root, work.clone()));
-                let sink = zarr::ZarrSink::create(self, store, meta, levels, work.is_resumed())?;
-                if !aside {
-                    return Ok(Arc::new(sink));
-                }
-                let (path, old) = (self.path.clone(), work.path("replaced"));
-                Ok(Arc::new(Replacing { sink: Arc::new(sink), path, old, new: Some(new) }))
+            Format::ZarrV3 | Format::ZarrV2 if self.about.labels_of.is_some() => {
+                self.listed(|| self.create_zarr_kept(meta, levels, work))
             }
+            Format::ZarrV3 | Format::ZarrV2 => self.create_zarr_kept(meta, levels, work),
             Format::Tiff => Ok(Arc::new(tiff::TiffSink::create(self, meta, levels, Some(work))?)),
             Format::Npy => Ok(Arc::new(npy::NpySink::create(self, meta, Some(work))?)),
+        }
+    }
+
+    fn create_zarr_kept(
+        &self,
+        meta: &Meta,
+        levels: &[Meta],
+        work: &Arc<Work>,
+    ) -> Result<Arc<dyn Sink>, IoError> {
+        let new = work.path("new");
+        let begun = zarr::is_unfinished(&self.path);
+        if begun && !work.is_resumed() {
+            // Of a run that is not gone on with.
+            std::fs::remove_dir_all(&self.path).map_err(IoError::io("remove", &self.path))?;
+        }
+        let aside = new.exists() || (self.path.exists() && !begun);
+        let root = if aside { &new } else { &self.path };
+        let store = Arc::new(LocalStore::of_run(root, work.clone()));
+        let sink = zarr::ZarrSink::create(self, store, meta, levels, work.is_resumed())?;
+        if !aside {
+            return Ok(Arc::new(sink));
+        }
+        let (path, old) = (self.path.clone(), work.path("replaced"));
+        Ok(Arc::new(Replacing { sink: Arc::new(sink), path, old, new: Some(new) }))
+    }
+
+    /// Makes a label image, in the group that lists it when it is complete.
+    fn listed(
+        &self,
+        make: impl FnOnce() -> Result<Arc<dyn Sink>, IoError>,
+    ) -> Result<Arc<dyn Sink>, IoError> {
+        let group = directory(&self.path).to_path_buf();
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let version = self.ome_version();
+        zarr::listing::begin(&group, version)?;
+        match make() {
+            Ok(sink) => Ok(Arc::new(Listed { sink, group, name, version })),
+            Err(error) => {
+                zarr::listing::abandon(&group, version);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes away what was made around a label image that does not come to be, if it holds nothing else.
+    pub fn abandon(&self) {
+        if self.about.labels_of.is_some() {
+            zarr::listing::abandon(directory(&self.path), self.ome_version());
         }
     }
 
@@ -366,6 +391,18 @@ impl Sink for Listed {
     fn abort(&self) {
         self.sink.abort();
         zarr::listing::abandon(&self.group, self.version);
+    }
+
+    fn holds(&self, place: Place) -> bool {
+        self.sink.holds(place)
+    }
+
+    fn reread(&self, place: Place, out: TileMut<'_>) -> Result<u64, StoreError> {
+        self.sink.reread(place, out)
+    }
+
+    fn leave(&self) {
+        self.sink.leave();
     }
 }
 

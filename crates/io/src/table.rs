@@ -1,6 +1,6 @@
 //! Tables as files: CSV and Parquet.
 
-use crate::{IoError, WholeFile};
+use crate::{IoError, WholeFile, Work};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
@@ -68,17 +68,17 @@ impl TableOptions {
         self.file.check()
     }
 
-    /// Writes the table whole or not at all.
+    /// Writes the table whole or not at all; for a run, as safe as it says.
     ///
     /// # Errors
     /// Those of [`check`](Self::check) and of the system.
-    pub fn write(&self, table: &Table) -> Result<(), IoError> {
+    pub fn write(&self, table: &Table, work: Option<&Arc<Work>>) -> Result<(), IoError> {
         self.check()?;
         let bytes = match self.format {
             TableFormat::Csv => csv(table).map_err(|e| self.broken(&e)),
             TableFormat::Parquet => parquet(table).map_err(|e| self.broken(&e)),
         }?;
-        self.file.write(&bytes)
+        self.file.write_of(&bytes, work)
     }
 
     fn broken(&self, error: &dyn std::error::Error) -> IoError {
@@ -153,12 +153,12 @@ mod tests {
     fn csv_is_read_back() {
         let dir = tempfile::tempdir().unwrap();
         let to = |overwrite| TableOptions::new(dir.path().join("t.csv"), overwrite).unwrap();
-        to(false).write(&table()).unwrap();
+        to(false).write(&table(), None).unwrap();
         let text = std::fs::read_to_string(dir.path().join("t.csv")).unwrap();
         let want = "image,label,mean\na.tif,1,0.30000000000000004\n\"b, \"\"c\"\".tif\",4000000000,\n";
         assert_eq!(text, want);
-        assert!(matches!(to(false).write(&table()), Err(IoError::Exists { .. })));
-        to(true).write(&Table::default()).unwrap();
+        assert!(matches!(to(false).write(&table(), None), Err(IoError::Exists { .. })));
+        to(true).write(&Table::default(), None).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
@@ -166,7 +166,7 @@ mod tests {
     fn parquet_is_read_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.parquet");
-        TableOptions::new(&path, false).unwrap().write(&table()).unwrap();
+        TableOptions::new(&path, false).unwrap().write(&table(), None).unwrap();
         let file = SerializedFileReader::new(std::fs::File::open(path).unwrap()).unwrap();
         let rows: Vec<_> = file.get_row_iter(None).unwrap().map(Result::unwrap).collect();
         assert_eq!(rows.len(), 2);

@@ -1,8 +1,9 @@
 //! Small files that are written at once: tables, pictures.
 
 use crate::bytes::LocalStore;
-use crate::{IoError, Url};
+use crate::{IoError, Url, Work};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A file that is written whole or not at all.
 #[derive(Clone, Debug)]
@@ -53,9 +54,21 @@ impl WholeFile {
     /// # Errors
     /// Those of [`check`](Self::check) and of the system.
     pub fn write(&self, bytes: &[u8]) -> Result<(), IoError> {
+        self.write_of(bytes, None)
+    }
+
+    /// As [`write`](Self::write), for a run: as safe as it says, and on its way in its directory, if that is beside.
+    pub(crate) fn write_of(&self, bytes: &[u8], work: Option<&Arc<Work>>) -> Result<(), IoError> {
         self.check()?;
         let (dir, name) = self.place();
-        let file = LocalStore::new(dir).create(&name)?;
+        let file = match work {
+            Some(work) if work.output() == self.path => {
+                LocalStore::of_run(dir, work.clone()).create(&name)?
+            }
+            // Another place may be on another disk.
+            Some(work) => LocalStore::new(dir).create(&name)?.of(work),
+            None => LocalStore::new(dir).create(&name)?,
+        };
         file.write_at(bytes, 0)?;
         file.finish()
     }

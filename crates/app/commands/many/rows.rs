@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use voxtile::error::IoError;
 use voxtile::{Column, Error, Images, Table, Values};
-use voxtile_io::{Header, SpillDir, TableOptions, Work, WorkOptions};
+use voxtile_io::{Header, SpillDir, Standing, TableOptions, Work, WorkOptions};
 use voxtile_sched::contract::{Heap, Journal as _, Spill as _, Unit};
 
 /// What earlier runs and this one have done.
 pub(super) struct Kept {
     work: Arc<Work>,
     heap: Arc<dyn Heap>,
+    /// What a complete table is marked with.
+    mark: Option<Header>,
 }
 
 fn unit(image: usize) -> Unit {
@@ -31,8 +33,12 @@ fn unwrapped(error: voxtile_sched::contract::StoreError, work: &Work) -> Error {
 }
 
 impl Kept {
-    /// Takes the table's place for this run.
-    pub(super) fn open(images: &[PathBuf], job: &Job<'_>, table: &TableOptions) -> Result<Self, Error> {
+    /// Takes the table's place for this run; `None` where an earlier one made it.
+    pub(super) fn open(
+        images: &[PathBuf],
+        job: &Job<'_>,
+        table: &TableOptions,
+    ) -> Result<Option<Self>, Error> {
         let write = job.write;
         let names: Vec<String> = images.iter().map(|image| image.display().to_string()).collect();
         let plan = json!({
@@ -47,9 +53,16 @@ impl Kept {
             durability: write.durability,
             ..WorkOptions::default()
         };
-        let work = Work::open(table.path(), &Header { plan, with: Json::Null }, options)?;
+        let header = Header { plan, with: Json::Null };
+        if let (true, Standing::Done(done)) = (write.resume, Work::standing(table.path())?) {
+            return done.check(&header.plan, table.path()).map(|()| None).map_err(Error::from);
+        }
+        let work = Work::open(table.path(), &header, options)?;
+        if work.is_finished() {
+            return work.end(Some(&header)).map(|()| None).map_err(Error::from);
+        }
         let heap = SpillDir::kept(work.clone()).heap().map_err(|error| unwrapped(error, &work))?;
-        Ok(Self { work, heap })
+        Ok(Some(Self { work, heap, mark: Some(header).filter(|_| write.resume) }))
     }
 
     /// The rows of an image that an earlier run has done.
@@ -71,12 +84,20 @@ impl Kept {
         self.work.done(unit(image), &note).map_err(failed)
     }
 
-    /// Ends the run: the table is written, or is not and what is done is kept.
-    pub(super) fn end(&self, written: bool) -> Result<(), Error> {
+    /// What the run keeps beside its table.
+    pub(super) fn work(&self) -> &Arc<Work> {
+        &self.work
+    }
+
+    /// Ends the run: the table is written, or is not and what is done is kept. One that lacks images is no complete one.
+    pub(super) fn end(&self, written: bool, whole: bool) -> Result<(), Error> {
         if !written && self.work.has_progress() {
             return Ok(self.work.leave()?);
         }
-        Ok(self.work.end(None)?)
+        if whole {
+            self.work.finished()?;
+        }
+        Ok(self.work.end(self.mark.as_ref().filter(|_| whole))?)
     }
 }
 

@@ -82,6 +82,12 @@ pub(crate) struct Unfinished {
 }
 
 impl Unfinished {
+    /// The file of a run that has its own place: as safe as the run says.
+    pub(crate) fn of(mut self, work: &Work) -> Self {
+        self.durability = work.durability();
+        self
+    }
+
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), IoError> {
         self.file.write_all_at(bytes, offset).map_err(IoError::io("write", &self.path))
     }

@@ -323,11 +323,18 @@ fn collect(parts: &mut Parts, series: &Series, level: &Level, cut: Cut) -> Resul
         At::Pages(n) => &series.reduced[n],
         _ => &series.planes,
     };
+    planes.order.reserve_exact(places.len());
+    // A page that is named again is stored once.
+    let mut known: Vec<Option<u32>> = vec![None; parts.pages.len()];
     for place in places {
         let Some(place) = *place else {
             planes.order.push(None);
             continue;
         };
+        if let Some(stored) = known[place as usize] {
+            planes.order.push(Some(stored));
+            continue;
+        }
         let full = parts.pages[place as usize].clone();
         let reader = parts.reader(&full);
         let page = match level.at {
@@ -360,7 +367,8 @@ fn collect(parts: &mut Parts, series: &Series, level: &Level, cut: Cut) -> Resul
         let places = page.places(reader, &cut)?;
         planes.offsets.extend(places.offsets);
         planes.lengths.extend(places.lengths);
-        planes.order.push(Some(planes.stored.len() as u32));
+        known[place as usize] = Some(planes.stored.len() as u32);
+        planes.order.push(known[place as usize]);
         let (file, page) = (full.file as u32, full.number as u32);
         planes.stored.push(Stored { file, page, coding: planes.codings.len() as u32 - 1 });
     }

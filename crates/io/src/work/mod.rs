@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,7 +90,8 @@ impl Header {
     }
 
     fn of(mut json: Value) -> Self {
-        Self { plan: json["plan"].take(), with: json["with"].take() }
+        let mut take = |key| json.get_mut(key).map(Value::take).unwrap_or_default();
+        Self { plan: take("plan"), with: take("with") }
     }
 
     /// Refuses a plan that is not this one.
@@ -233,11 +234,8 @@ impl Work {
     /// is said of it, [`IoError::Differs`] where that run was of another plan, [`IoError::Io`].
     pub fn open(output: &Path, header: &Header, options: WorkOptions) -> Result<Arc<Self>, IoError> {
         let dir = Self::dir_of(output);
-        match std::fs::create_dir(&dir) {
-            Ok(()) => {}
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(IoError::io("create", &dir)(e)),
-        }
+        // The group of label images may be missing.
+        std::fs::create_dir_all(&dir).map_err(IoError::io("create", &dir))?;
         let end = options.part.map_or_else(String::new, |(part, _)| format!(".part-{part}"));
         let held = Lock::take(&dir.join(format!("lock{end}")), output, options.break_lock)?;
         Self::check_others(&dir, output, options)?;
@@ -293,7 +291,7 @@ impl Work {
             dir,
             output: output.to_path_buf(),
             durability: options.durability,
-            finished: before.finished,
+            finished: before.finished && output.exists(),
             known: before.units,
             part: options.part,
             resumed,
@@ -341,6 +339,11 @@ impl Work {
     /// Removes the mark of a complete output. Nothing can be done about one that stays.
     pub fn unmark(output: &Path) {
         let _ = std::fs::remove_file(Self::mark_of(output));
+    }
+
+    /// The output.
+    pub(crate) fn output(&self) -> &Path {
+        &self.output
     }
 
     /// Where everything lies that the run keeps.
@@ -431,13 +434,29 @@ impl Work {
             Record::Plan(&header.as_json()).append(&mut text);
             Record::Finished.append(&mut text);
             let path = Self::mark_of(&self.output);
-            std::fs::write(&path, text).map_err(IoError::io("create", &path))?;
+            let write = || {
+                let mut file = File::create(&path)?;
+                file.write_all(text.as_bytes())?;
+                // Without it, and without the directory, a complete output would be taken for one that nobody knows.
+                if self.durability == Durability::None { Ok(()) } else { file.sync_data() }
+            };
+            write().map_err(IoError::io("create", &path))?;
         }
         if self.durability == Durability::Full {
             let dir = self.output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
             durability::sync_all(dir).map_err(IoError::io("write", dir))?;
         }
+        // Whoever is stopped in between is known by the journal to be complete.
+        sweep(&self.dir, |name| !name.starts_with("journal") && !name.starts_with("lock"));
         std::fs::remove_dir_all(&self.dir).map_err(IoError::io("remove", &self.dir))
+    }
+
+    /// Removes what a run left that was stopped while it removed its directory. Nothing can be done about what stays.
+    pub fn tidy(output: &Path) {
+        let dir = Self::dir_of(output);
+        if !names(&dir).iter().any(|name| name.starts_with("journal")) {
+            let _ = std::fs::remove_dir_all(dir);
+        }
     }
 }
 
