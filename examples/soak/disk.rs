@@ -44,6 +44,11 @@ impl Disk {
         &self.mount
     }
 
+    /// Brings to the disk what was done so far.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        sh("sync", &["-f", &text(&self.mount)])
+    }
+
     /// Takes the content of the device as it is now, and goes on with that.
     pub(crate) fn lose_power(&mut self) -> io::Result<()> {
         let taken = self.image.with_extension("taken");

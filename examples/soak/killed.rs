@@ -23,8 +23,9 @@ pub(crate) fn killed(bench: &Bench, mut disk: Option<&mut Disk>, seed: u64) -> s
     let more = ["--resume", "--durability", durability];
     // Most are killed once or twice; a few so often that they hardly get on.
     let wanted = 1 + random.below(3) as u64;
+    let mut most = *whole;
     while row.stops < wanted {
-        let moment = Duration::from_micros(random.below((whole.as_micros() as usize).max(1)) as u64);
+        let moment = Duration::from_micros(random.below((most.as_micros() as usize).max(1)) as u64);
         let mut child = start(bench, job, &output, &more)?;
         let started = Instant::now();
         std::thread::sleep(moment);
@@ -32,7 +33,13 @@ pub(crate) fn killed(bench: &Bench, mut disk: Option<&mut Disk>, seed: u64) -> s
         let _ = child.kill();
         let status = child.wait()?;
         if status.success() {
-            break;
+            if row.stops > 0 {
+                break;
+            }
+            // Nobody was disturbed: again, and sooner.
+            clear(&place)?;
+            most /= 2;
+            continue;
         }
         if let Some(code) = status.code() {
             row.fault = format!("it ended by itself, with {code}");
@@ -64,6 +71,8 @@ pub(crate) fn killed(bench: &Bench, mut disk: Option<&mut Disk>, seed: u64) -> s
         let _ = Command::new("cp").arg("-r").arg(&place).arg(&kept).status()?;
     }
     clear(&place)?;
+    // Else the next loss of power would bring it back.
+    disk.as_ref().map_or(Ok(()), |disk| disk.sync())?;
     Ok(row)
 }
 
