@@ -234,6 +234,7 @@ fn one(
     choices.sort_by(|a, b| slow(a).cmp(&slow(b)).then(a.price(fixed).total_cmp(&b.price(fixed))));
     // The excerpt that a choice was made on may have been kinder than the whole.
     let mut short: Option<(&Candidate, u64)> = None;
+    let mut long = None;
     for choice in choices.into_iter().take(TRIALS) {
         let per_tile = cost::middle(&choice.tiling).map_or(0, |tile| {
             let demand = demand::demand(&stage, &tile);
@@ -243,6 +244,15 @@ fn one(
         if reads > MAX_READS {
             return Err(PlanError::TooLarge { tiles: choice.tiling.len(), reads, most: MAX_READS });
         }
+        // The list is part of the plan: one that is longer than the budget is not begun.
+        let chunks = grids.iter().fold(0u64, |n, grid| n.saturating_add(grid.len())).min(reads);
+        let listed = schedule::list_bytes(reads, chunks);
+        if listed > allowed {
+            let most = reads * allowed / listed;
+            long = Some(PlanError::TooLarge { tiles: choice.tiling.len(), reads, most });
+            continue;
+        }
+        let allowed = allowed - listed;
         let tile = cost::exact_tile_bytes(&stage, &choice.tiling, end_op);
         let needs = schedule::needs(&stage, grids, &choice.tiling);
         let timeline = Timeline::new(levels, &choice.tiling, fold);
@@ -254,7 +264,8 @@ fn one(
             |n: usize| pool_bytes(&tile, n, schedule.peak_bytes, schedule.peak_load) + timeline.bytes(n);
         let Some(inflight) = (1..=choice.inflight).rev().find(|&n| bytes(n) <= allowed) else {
             let this = candidates.iter().find(|c| c.tiling.tile == choice.tiling.tile);
-            short = this.map(|c| (c, bytes(1))).into_iter().chain(short).min_by_key(|(_, bytes)| *bytes);
+            short =
+                this.map(|c| (c, bytes(1) + listed)).into_iter().chain(short).min_by_key(|(_, bytes)| *bytes);
             continue;
         };
         let pool_bytes = bytes(inflight);
@@ -284,7 +295,7 @@ fn one(
             stage,
         });
     }
-    Err(too_small(graph, &stage, short, scratch, room))
+    Err(long.filter(|_| short.is_none()).unwrap_or_else(|| too_small(graph, &stage, short, scratch, room)))
 }
 
 fn pool_bytes(bytes: &TileBytes, inflight: usize, chunks: u64, load: u64) -> u64 {

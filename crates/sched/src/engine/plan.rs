@@ -61,7 +61,7 @@ pub enum PlanError {
         tiles: u64,
         /// Reads of chunks.
         reads: u64,
-        /// How many a plan lists at most.
+        /// How many a plan lists at most, with the memory that it has.
         most: u64,
     },
     /// A step refuses its inputs.

@@ -49,12 +49,16 @@ impl Schedule {
 
     /// Bytes that making the list takes, where it is long enough to count.
     pub(crate) fn list_bytes(&self) -> u64 {
-        const PER_READ: u64 = 32;
-        // Its key, size and number, and the place of the number.
-        const PER_CHUNK: u64 = 80;
-        let lists = self.uses.len() as u64 * PER_READ + self.keys.len() as u64 * PER_CHUNK;
-        lists.saturating_sub(4 << 20)
+        list_bytes(self.uses.len() as u64, self.keys.len() as u64)
     }
+}
+
+/// Bytes that a list of so many reads of so many chunks takes to make, where it is long enough to count.
+pub(crate) fn list_bytes(reads: u64, chunks: u64) -> u64 {
+    const PER_READ: u64 = 32;
+    // Its key, size and number, and the place of the number.
+    const PER_CHUNK: u64 = 80;
+    (reads * PER_READ + chunks * PER_CHUNK).saturating_sub(4 << 20)
 }
 
 /// The chunks of all feeds that a tile reads.

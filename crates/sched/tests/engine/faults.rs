@@ -295,7 +295,7 @@ impl Source for Endless {
 
 #[test]
 fn a_plan_that_is_too_large_to_hold_is_refused_with_its_numbers() {
-    let plan = |edge: u64| {
+    let plan = |edge: u64, memory: u64| {
         let mut meta = Image::noise([1, 1, 1, 2, 2], "yx", 1).meta;
         meta.shape = [1, 1, 1, edge, edge];
         let mut graph = Graph::new(vec![meta.clone()]);
@@ -307,15 +307,22 @@ fn a_plan_that_is_too_large_to_hold_is_refused_with_its_numbers() {
             graph,
             &[source],
             &layout,
-            &Options { memory: 1 << 30, workers: 2, tile, joins: JOINS, device: None, always: true },
+            &Options { memory, workers: 2, tile, joins: JOINS, device: None, always: true },
         )
     };
-    assert!(plan(800).is_ok());
-    let Err(PlanError::TooLarge { tiles, reads, most }) = plan(1_000_000).map(|_| ()) else {
+    assert!(plan(800, 1 << 30).is_ok());
+    let Err(PlanError::TooLarge { tiles, reads, most }) = plan(1_000_000, 1 << 30).map(|_| ()) else {
         panic!("a plan of 15 625 million tiles")
     };
     assert_eq!(tiles, 125_000 * 125_000);
     assert!(reads > most && reads <= 9 * tiles, "{reads} reads");
+    // The list itself counts: 9 reads of each of 62 500 chunks take 18 MiB beside the 24 of the process.
+    let fits = plan(2000, 64 << 20).unwrap();
+    assert!(fits.memory_bytes() <= 64 << 20, "{} bytes", fits.memory_bytes());
+    let Err(PlanError::TooLarge { reads, most, .. }) = plan(2000, 40 << 20).map(|_| ()) else {
+        panic!("a list that is longer than the memory")
+    };
+    assert!(most < reads && reads == 9 * 62_500, "{most} of {reads}");
 }
 
 /// An operation that asks for far more than there is, for tiles of more than so many voxels, once it is told to.
