@@ -164,7 +164,7 @@ fn a_chain_equals_its_steps_through_files() {
 }
 
 /// A step of the table that reads one image, with its example's arguments where those fit small images.
-fn step() -> impl Strategy<Value = String> {
+pub(crate) fn step() -> impl Strategy<Value = String> {
     // Some need an axis that these images lack, or colours that noise has not.
     let suits = |name| !["frame", "normalize-stain"].contains(&name);
     let single: Vec<_> =
@@ -188,6 +188,8 @@ fn step() -> impl Strategy<Value = String> {
             "pad" => format!("pad before={size} after=0,{}", 3 * size),
             "affine" | "resample" if size % 2 == 0 => format!("{} method=nearest", spec.example),
             _ if takes("size") => format!("{} size={size}", spec.name),
+            _ if takes("sigmas") => format!("{} sigmas=0.{size},1", spec.name),
+            _ if takes("radius") => format!("{} radius={}", spec.name, 2 * size),
             _ if takes("sigma") => format!("{} sigma=0.{size}", spec.name),
             _ => spec.example.to_owned(),
         };

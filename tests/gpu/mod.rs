@@ -2,6 +2,7 @@
 //! that it was skipped. `.ci/gpu.sh` builds the driver and runs everything.
 
 mod own;
+mod random;
 
 use crate::house::{collect, from_memory, read, skipped, voxtile};
 use std::path::Path;
