@@ -556,7 +556,8 @@ fn run(error: &RunError, words: &Words<'_>) -> Explained {
                 }
                 _ => "`--device cpu` needs no GPU and gives the same bits; please report a kernel that fails",
             };
-            (format!("{error}{}", kept()), Some(hint.to_owned()))
+            let go_on = words.go_on().map_or_else(String::new, |go_on| format!("{go_on}; "));
+            (format!("{error}{}", kept()), Some(format!("{go_on}{hint}")))
         }
         RunError::Journal { source } => (format!("{error}: {source}{}", kept()), words.go_on()),
         RunError::Panicked { .. } => (

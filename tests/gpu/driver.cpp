@@ -8,6 +8,7 @@
 //   EMULATED_REFUSE=BYTES   more than so many in one piece is refused, as if others had taken the memory meanwhile
 //   EMULATED_FAULT=KERNEL   that kernel fails, and everything after it
 //   EMULATED_AFTER=N        it fails after so many launches of it
+//   EMULATED_LOST=N         after so many launches the GPU is gone: every call fails
 //   EMULATED_VERSION=11040  what the driver says of itself
 //   EMULATED_DEVICES=0      how many GPUs it finds
 //   EMULATED_LOG=FILE       at the end: the most bytes that were allocated at one time, and launches, on each GPU
@@ -29,7 +30,7 @@
 
 using Address = unsigned long long;
 
-enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200, INVALID_CONTEXT = 201, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, OUT_OF_RESOURCES = 701, LAUNCH_FAILED = 719 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200, INVALID_CONTEXT = 201, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, OUT_OF_RESOURCES = 701, LAUNCH_FAILED = 719, UNKNOWN = 999 };
 
 namespace {
 
@@ -95,7 +96,9 @@ std::map<std::string, long> started;
 // The address of one is a context.
 char contexts[64];
 thread_local int current = -1;
+// What every call answers from then on, as a driver does.
 int fault = SUCCESS;
+long launches = 0;
 
 struct Log {
     ~Log() {
@@ -250,6 +253,7 @@ API cuEventElapsedTime(float* ms, Event* from, Event* to) { LOCKED; *ms = float(
 API cuMemAlloc_v2(Address* at, std::size_t bytes) {
     LOCKED;
     if (current < 0) return INVALID_CONTEXT;
+    if (fault) return fault;
     if (!bytes) return INVALID_VALUE;
     Gpu& gpu = gpus[current];
     if (gpu.used + bytes > total() || bytes > std::size_t(setting("EMULATED_REFUSE", 1l << 60))) return OUT_OF_MEMORY;
@@ -276,6 +280,7 @@ API cuMemHostAlloc(void** at, std::size_t bytes, unsigned) { *at = std::aligned_
 API cuMemFreeHost(void* at) { std::free(at); return SUCCESS; }
 API cuMemcpyHtoDAsync_v2(Address to, const void* from, std::size_t bytes, Stream* stream) {
     LOCKED;
+    if (fault) return fault;
     const auto* held = allocated(to, bytes, stream->device);
     if (!held) return INVALID_VALUE;
     const auto [start, allocation] = *held;
@@ -288,6 +293,7 @@ API cuMemcpyHtoDAsync_v2(Address to, const void* from, std::size_t bytes, Stream
 }
 API cuMemcpyDtoHAsync_v2(void* to, Address from, std::size_t bytes, Stream* stream) {
     LOCKED;
+    if (fault) return fault;
     if (!allocated(from, bytes, stream->device)) return INVALID_VALUE;
     stream->ended = true;
     give(stream, [=] { std::memcpy(to, reinterpret_cast<const void*>(from), bytes); });
@@ -295,12 +301,14 @@ API cuMemcpyDtoHAsync_v2(void* to, Address from, std::size_t bytes, Stream* stre
 }
 API cuMemsetD8Async(Address at, unsigned char byte, std::size_t bytes, Stream* stream) {
     LOCKED;
+    if (fault) return fault;
     if (!allocated(at, bytes, stream->device)) return INVALID_VALUE;
     give(stream, [=] { std::memset(reinterpret_cast<void*>(at), byte, bytes); });
     return SUCCESS;
 }
 API cuLaunchKernel(emulated::Entry* kernel, unsigned bx, unsigned by, unsigned bz, unsigned tx, unsigned ty, unsigned tz, unsigned shared, Stream* stream, void** parameters, void**) {
     LOCKED;
+    if (launches++ >= setting("EMULATED_LOST", 1l << 60)) fault = UNKNOWN;
     if (fault) return fault;
     const unsigned count = tx * ty * tz;
     if (!bx || !by || !bz || by > 65535 || bz > 65535 || !tx || !ty || !tz || count > 1024 || tz > 64) return INVALID_VALUE;

@@ -1,6 +1,7 @@
 //! GPUs. Without one, and without the emulated driver of this folder, only that is checked which needs none; the rest says
 //! that it was skipped. `.ci/gpu.sh` builds the driver and runs everything.
 
+mod faults;
 mod own;
 mod random;
 
@@ -143,6 +144,15 @@ fn a_stage_without_all_kernels_runs_on_the_cpu_and_the_plan_says_so() {
     assert_eq!(said.matches("runs    on Emulated GPU").count(), 2, "{said}");
     let said = plan("label | min-size 5").unwrap();
     assert!(said.contains("`min-size 5` has no kernels: objects are found by their values"), "{said}");
+    // So is what is larger than a kernel takes.
+    for (recipe, why) in [
+        ("gaussian 64", "from u16 to f32: its kernel has weights for 255 voxels to either side at most"),
+        ("concat x on=input,input,input,input,input", "to u16: its kernel takes 4 images at most"),
+        ("peaks refine=yes", "has no kernels: where a peak lies between voxels is found on the CPU"),
+    ] {
+        let said = plan(recipe).unwrap();
+        assert!(said.contains("on the CPU: `") && said.contains(why), "{recipe}: {said}");
+    }
     let args = ["run", input, output, recursive, "--device", "cuda"];
     done(&mut emulated(&args, &[]).unwrap());
 }
@@ -260,6 +270,14 @@ fn the_gpu_has_what_the_plan_says_and_tiles_are_cut_to_fit() {
     // From whole tiles to small parts.
     let of_the_chain: Vec<u64> = seen.into_iter().step_by(2).collect();
     assert!(of_the_chain[0] == 1 && of_the_chain.is_sorted() && of_the_chain[3] > 4, "{of_the_chain:?}");
+}
+
+#[test]
+fn small_planes_go_there_together() {
+    let image = Image::noise("tyx", &[40, 24, 20], Dtype::U8, 3);
+    let Some(run) = logged(&image, "gaussian 1", &["--device", "cuda"], &[]) else { return };
+    // Two launches for a tile, which holds many of the 40 planes.
+    assert!(run.gpus[0][1] <= 8, "{:?}", run.gpus);
 }
 
 #[test]

@@ -338,7 +338,7 @@ fn fill(lane: &Lane, span: &Span, byte: u8) -> Result<(), DeviceError> {
 }
 
 /// Kernels that were started did not finish.
-fn ended(job: &Job, code: Code) -> DeviceError {
+pub(super) fn ended(job: &Job, code: Code) -> DeviceError {
     let mut kernels: Vec<&str> = job.launches().map(|launch| launch.kernel.as_str()).collect();
     kernels.sort_unstable();
     kernels.dedup();

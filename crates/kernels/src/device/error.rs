@@ -6,6 +6,14 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code(pub i32);
 
+impl Code {
+    /// Whether it is of a kernel that failed, and what every call is answered with from then on: an address, an
+    /// instruction, a trap.
+    pub(super) fn is_of_a_kernel(self) -> bool {
+        matches!(self.0, 700 | 702 | 710 | 714..=719)
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self.0 {

@@ -124,7 +124,8 @@ impl Gpus {
     ) -> Result<Ran, DeviceError> {
         card::check(job, inputs, outputs)?;
         let constants: u64 = job.constants.iter().map(|c| c.bytes.len() as u64).sum();
-        let (n, lane) = self.take(job.bytes.max(job.room), limit.saturating_sub(constants))?;
+        let taken = self.take(job.bytes.max(job.room), limit.saturating_sub(constants));
+        let (n, lane) = taken.map_err(|error| heard(job, error))?;
         let card = &self.cards[n];
         let done = card.make_current().and_then(|()| card.work(&lane, job, inputs, outputs));
         match done {
@@ -135,9 +136,19 @@ impl Gpus {
             }
             Err(error) => {
                 self.discard(n, lane);
-                Err(error)
+                Err(heard(job, error))
             }
         }
+    }
+}
+
+/// Whoever calls next hears of a kernel that failed, be it another job's, and whatever is asked for.
+fn heard(job: &Job, error: DeviceError) -> DeviceError {
+    match error {
+        DeviceError::Driver { code, .. } | DeviceError::Launch { code, .. } if code.is_of_a_kernel() => {
+            card::ended(job, code)
+        }
+        error => error,
     }
 }
 

@@ -22,8 +22,11 @@ pub(super) fn failed(action: &'static str) -> impl Fn(DriverError) -> DeviceErro
     move |error| DeviceError::Driver { action, code: code(error) }
 }
 
-/// What is free now goes into the message.
+/// What is free now goes into the message. Memory that is refused for another reason is no matter of how much is asked for.
 pub(super) fn no_memory(what: &'static str, asked: u64, error: DriverError) -> DeviceError {
+    if error.0 != sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY {
+        return failed("give memory")(error);
+    }
     let (free, total) = result::mem_get_info().unwrap_or((0, 0));
     DeviceError::OutOfMemory { what, asked, free: free as u64, total: total as u64, code: code(error) }
 }
