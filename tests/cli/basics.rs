@@ -127,8 +127,7 @@ fn info_says_what_an_image_is() {
 fn ops_lists_the_table_and_explains_each() {
     let place = Place::new();
     let list = place.ok(&["ops"]).stdout;
-    let table = voxtile_kernels::ops::TABLE;
-    for spec in table {
+    for spec in voxtile_kernels::ops::all() {
         assert!(list.contains(spec.name) && list.contains(spec.about), "{}", spec.name);
         let text = place.ok(&["ops", spec.name]).stdout;
         for param in spec.params {
@@ -136,7 +135,15 @@ fn ops_lists_the_table_and_explains_each() {
         }
         assert!(text.contains(spec.example));
     }
-    assert_eq!(place.ok(&["ops", "--json"]).json().as_array().unwrap().len(), table.len());
+    // A kernel of the user's own comes last, and says that it is.
+    assert!(
+        list.contains("\n\nkernel")
+            && place.ok(&["ops", "kernel"]).stdout.contains("The arithmetic is yours")
+    );
+    let json = place.ok(&["ops", "--json"]).json();
+    let own = |spec: &serde_json::Value| spec["own"] == (spec["name"] == "kernel");
+    let listed = json.as_array().unwrap();
+    assert!(listed.len() == voxtile_kernels::ops::TABLE.len() + 1 && listed.iter().all(own), "{json}");
 }
 
 #[test]

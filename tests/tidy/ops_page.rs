@@ -2,7 +2,7 @@
 
 use super::is_fresh;
 use std::fmt::Write;
-use voxtile_kernels::ops::TABLE;
+use voxtile_kernels::ops::{OWN, all};
 use voxtile_kernels::spec::{Param, Spec, Value};
 
 fn takes(value: Value) -> String {
@@ -44,7 +44,9 @@ fn row(param: &Param) -> String {
 
 fn section(spec: &Spec) -> String {
     let mut out = format!("\n## {}\n\n{}.\n", spec.name, spec.about);
-    if !spec.makes_table() {
+    if spec.name == OWN.name {
+        out.push_str("\nThe arithmetic is yours: [own-kernels.md](own-kernels.md).\n");
+    } else if !spec.makes_table() {
         let _ = write!(out, "\n![before and after](pictures/{}.png)\n", spec.name);
     }
     if spec.inputs == voxtile_kernels::spec::SEVERAL {
@@ -69,10 +71,10 @@ fn page() -> String {
         The pictures show a part of one of the images of the tests before and after: its darkest voxels black, its \
         brightest white, of a volume the brightest along z.\n\n"
         .to_owned();
-    for spec in TABLE {
+    for spec in all() {
         let _ = writeln!(out, "* [{0}](#{0}): {1}", spec.name, spec.about);
     }
-    TABLE.iter().for_each(|spec| out += &section(spec));
+    all().for_each(|spec| out += &section(spec));
     out
 }
 

@@ -11,7 +11,7 @@ use voxtile_kernels::spec::{Param, SEVERAL, Spec, Value};
 pub(super) fn ops(args: &Ops, global: Global) -> Done {
     let Some(name) = &args.name else {
         if global.json {
-            print_json(&Json::Array(ops::TABLE.iter().map(|s| as_json(s)).collect()))?;
+            print_json(&Json::Array(ops::all().map(as_json).collect()))?;
         } else {
             print(&list())?;
         }
@@ -29,16 +29,26 @@ pub(super) fn ops(args: &Ops, global: Global) -> Done {
 }
 
 fn list() -> String {
-    let width = ops::TABLE.iter().map(|s| s.name.len()).max().unwrap_or(0);
+    let width = ops::all().map(|s| s.name.len()).max().unwrap_or(0);
     let mut out = String::new();
-    for spec in ops::TABLE {
-        let _ = writeln!(out, "{:width$}  {}", spec.name, spec.about);
+    for spec in ops::all() {
+        // What is the user's own stands apart.
+        let apart = if is_own(spec) { "\n" } else { "" };
+        let _ = writeln!(out, "{apart}{:width$}  {}", spec.name, spec.about);
     }
     out + "\n`voxtile ops NAME` shows the parameters of one.\n"
 }
 
+/// Whether its arithmetic is the user's.
+fn is_own(spec: &Spec) -> bool {
+    spec.name == ops::OWN.name
+}
+
 fn explain(spec: &Spec) -> String {
     let mut out = format!("{}: {}\n", spec.name, spec.about);
+    if is_own(spec) {
+        out += "The arithmetic is yours, the tiles, their seams and the edge of the image are voxtile's: docs/own-kernels.md.\n";
+    }
     if spec.inputs == SEVERAL {
         out += "Reads two images or more: name them with on=A,B.\n";
     } else if spec.inputs > 1 {
@@ -97,6 +107,7 @@ fn as_json(spec: &Spec) -> Json {
     json!({
         "name": spec.name,
         "about": spec.about,
+        "own": is_own(spec),
         "inputs": if spec.inputs == SEVERAL { json!("2 or more") } else { json!(spec.inputs) },
         "example": spec.example,
         "params": spec.params.iter().map(param).collect::<Vec<_>>(),

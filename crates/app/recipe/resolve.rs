@@ -45,7 +45,7 @@ impl Recipe {
         }
         let Some(word) = raw.op else { return fail(Problem::EmptyStep, &raw.span) };
         let Some(spec) = ops::find(&word.text) else {
-            let nearest = suggest(&word.text, ops::TABLE.iter().map(|s| s.name));
+            let nearest = suggest(&word.text, ops::all().map(|s| s.name));
             return fail(Problem::UnknownOp { name: word.text, nearest }, &word.span);
         };
 

@@ -1,6 +1,6 @@
 //! Parts of an image, and images put together: what selects and joins along axes.
 
-use crate::device::{self, IMAGES, sweep};
+use crate::device::{self, IMAGES, sweep, why};
 use crate::pointwise::same_dtype;
 use crate::spec::{ArgError, Args, From, Stage};
 use std::sync::Arc;
@@ -139,8 +139,12 @@ impl Op for Beside {
         }
     }
 
+    fn no_kernels(&self) -> Option<&'static str> {
+        (self.starts.len() > IMAGES).then_some(why::IMAGES)
+    }
+
     fn kernels(&self, inputs: &[Dtype], output: Dtype, _shape: &Shape) -> Option<Kernels> {
-        if inputs.len() > IMAGES {
+        if self.no_kernels().is_some() {
             return None;
         }
         let from = (0..IMAGES).map(|n| Slot::Input(if n < inputs.len() { n } else { 0 })).collect();

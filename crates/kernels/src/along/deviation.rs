@@ -4,6 +4,7 @@
 //! brought forward value by value (Welford), so a bright ground drowns nothing. 16 or 24 bytes of state per output voxel.
 
 use super::{add, reduced, state};
+use crate::device::why;
 use crate::pointwise::{Sample, for_rows};
 use crate::vectorised;
 use voxtile_sched::contract::{Fold, Footprint, Kernels, Op, Pass, Refused};
@@ -171,6 +172,10 @@ impl Op for Deviation {
 
     fn pass(&self) -> Pass<'_> {
         Pass::Fold(self)
+    }
+
+    fn no_kernels(&self) -> Option<&'static str> {
+        self.dtype.is_float().then_some(why::ORDER)
     }
 
     fn cpu(&self, _inputs: &[Tile<'_>], _output: TileMut<'_>, _scratch: &mut [u8]) {

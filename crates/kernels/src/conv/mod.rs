@@ -27,7 +27,7 @@ pub(crate) use scratch::Scratch;
 pub(crate) use symmetric::Half;
 pub(crate) use weights::{derivative as derivative_weights, gaussian as gaussian_weights, in_f32, radius};
 
-use crate::device::{Along, TAPS, separable};
+use crate::device::{Along, TAPS, separable, why};
 use std::sync::Arc;
 use voxtile_sched::contract::device::{Argument, Sweep};
 use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
@@ -95,17 +95,19 @@ impl Separable {
         });
     }
 
+    /// Whether a device's kernel has room for the weights.
+    fn fits(&self) -> bool {
+        !matches!(self, Self::Exact(_) | Self::Fast(_)) || self.reach().iter().all(|(lo, _)| *lo < TAPS)
+    }
+
     /// The same on a device: a pass along each axis that has neighbours.
-    fn kernels(&self, input: Dtype, shape: &Shape) -> Option<Kernels> {
+    fn kernels(&self, input: Dtype, shape: &Shape) -> Kernels {
         let mut passes: Vec<Along> = Vec::new();
         for (axis, (lo, hi)) in (2..5).zip(self.reach()) {
             let from = if passes.is_empty() { input } else { Dtype::F32 };
             let (family, arguments) = match self {
                 Self::Exact(weights) => {
                     let Half { weights, odd } = &weights[axis - 2];
-                    if weights.len() > TAPS {
-                        return None;
-                    }
                     if !odd && *weights == [1.0] {
                         continue;
                     }
@@ -118,9 +120,6 @@ impl Separable {
                 },
                 Self::Fast(weights) => {
                     let Half { weights, odd } = &weights[axis - 2];
-                    if weights.len() > TAPS {
-                        return None;
-                    }
                     if !odd && *weights == [1.0] {
                         continue;
                     }
@@ -138,9 +137,9 @@ impl Separable {
             });
         }
         if passes.is_empty() {
-            return Some(Sweep::over(format!("cast_{input}_f32"), Vec::new()).into());
+            return Sweep::over(format!("cast_{input}_f32"), Vec::new()).into();
         }
-        Some(separable(passes, Dtype::F32, shape))
+        separable(passes, Dtype::F32, shape)
     }
 
     /// Estimated nanoseconds per voxel on one core, without the halo.
@@ -190,7 +189,11 @@ impl Op for Filter {
         self.filter.run(&inputs[0], output, scratch);
     }
 
+    fn no_kernels(&self) -> Option<&'static str> {
+        (!self.filter.fits()).then_some(why::WEIGHTS)
+    }
+
     fn kernels(&self, inputs: &[Dtype], _output: Dtype, shape: &Shape) -> Option<Kernels> {
-        self.filter.kernels(inputs[0], shape)
+        self.filter.fits().then(|| self.filter.kernels(inputs[0], shape))
     }
 }

@@ -18,7 +18,7 @@ pub(crate) mod why;
 pub use card::Info;
 pub use error::{Code, DeviceError};
 pub(crate) use sweeps::{Along, constants, copy, numbers, separable, sweep};
-pub(crate) use table::{CHANNELS, DISTANCES, IMAGES, NUMBERS, ROWS, SPACES, STEPS, TAPS, VALUES};
+pub(crate) use table::{CHANNELS, DISTANCES, IMAGES, MODE, NUMBERS, ROWS, SPACES, STEPS, TAPS, VALUES};
 
 /// Whether there is the kernel that a sweep asks for.
 #[cfg(test)]

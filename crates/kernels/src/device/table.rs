@@ -60,6 +60,8 @@ pub(crate) const ROWS: usize = 896;
 pub(crate) const SPACES: usize = 45;
 /// Weights of distances that `bilateral` has room for.
 pub(crate) const DISTANCES: usize = 448;
+/// Voxels of a block up to which `pool_mode`, comparing all with all, finds the most frequent.
+pub(crate) const MODE: u64 = 4096;
 
 const KERNELS: &[Kernel] = &[
     Kernel { family: "place", takes: Takes::Bytes, others: &[], arguments: &[200, 8, 4, 4] },

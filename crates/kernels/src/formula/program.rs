@@ -102,6 +102,11 @@ impl Program {
         &scratch[self.result * WIDTH..][..len]
     }
 
+    /// How many images it reads.
+    pub(crate) const fn images(&self) -> usize {
+        self.images
+    }
+
     /// For a device: the steps as words, the numbers, and the row of the result. A word's bytes are what is done, from
     /// the lowest on (as `kernels/expr.cu` numbers it), the row that is written, up to three that are read, and the whole
     /// power. Values lie behind images and numbers. `None` if a row's number does not fit.

@@ -8,7 +8,7 @@
 //!
 //! scikit-image has no such function; the numbers within its `separate_stains` are a sixth of these.
 
-use crate::device::CHANNELS;
+use crate::device::{CHANNELS, why};
 use crate::functions::{Real, tabled};
 use crate::math;
 use crate::spec::{ArgError, Args, Build, Spec};
@@ -86,6 +86,10 @@ impl Op for PerChannel {
         Pass::Placed(self)
     }
 
+    fn no_kernels(&self) -> Option<&'static str> {
+        (self.whites.len() > CHANNELS).then_some(why::CHANNELS)
+    }
+
     fn cpu(&self, _inputs: &[Tile<'_>], _output: TileMut<'_>, _scratch: &mut [u8]) {
         unreachable!("the contract tells where the tile lies")
     }
@@ -116,7 +120,7 @@ impl Placed for PerChannel {
         region: &Region,
         _from: &[Region],
     ) -> Option<Kernels> {
-        if self.whites.len() > CHANNELS {
+        if self.no_kernels().is_some() {
             return None;
         }
         let first = Argument::U32(region.start[Axis::C.index()] as u32);

@@ -10,7 +10,7 @@
 //! (2) It looks differences up in 10 000 steps; we have no steps. (3) It has planes alone, and its border is `constant`
 //! unless told. (4) Without `sigma_color` it takes the standard deviation of the image.
 
-use crate::device::DISTANCES;
+use crate::device::{DISTANCES, why};
 use crate::spec::{ArgError, Args, BORDER, Build, CVAL, From, Param, Spec, Stage, Value};
 use crate::vectorised;
 use std::sync::Arc;
@@ -192,9 +192,14 @@ impl Op for Bilateral {
         });
     }
 
+    fn no_kernels(&self) -> Option<&'static str> {
+        let distances = self.radius[2..].iter().fold(1usize, |n, r| n.saturating_mul(*r as usize + 1));
+        (distances > DISTANCES).then_some(why::DISTANCES)
+    }
+
     fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {
         let [.., rz, ry, rx] = self.radius.map(|n| n as usize);
-        if (rz + 1).saturating_mul(ry + 1).saturating_mul(rx + 1) > DISTANCES {
+        if self.no_kernels().is_some() {
             return None;
         }
         let mut distances = Vec::new();

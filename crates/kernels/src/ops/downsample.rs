@@ -9,6 +9,7 @@
 //! Cost: one read; scratch of one input row (`mode`: one block).
 
 use crate::blocks::{Join, Largest, Rows, Smallest, Sum, extremes, from_key, key, means, most_frequent};
+use crate::device::{MODE, why};
 use crate::pointwise::{Sample, for_rows};
 use crate::spec::{ArgError, Args, Build, Param, Spec, Value};
 use crate::totals::Total;
@@ -247,9 +248,11 @@ impl Op for Downsample {
         });
     }
 
+    fn no_kernels(&self) -> Option<&'static str> {
+        (self.method == Method::Mode && self.block() > MODE).then_some(why::MODE)
+    }
+
     fn kernels(&self, inputs: &[Dtype], output: Dtype, _shape: &Shape) -> Option<Kernels> {
-        /// Voxels of a block up to which comparing all with all finds the most frequent.
-        const MODE: u64 = 4096;
         let dtype = inputs[0];
         let mut arguments = [2, 3, 4].map(|a| Argument::U32(self.factor[a] as u32)).to_vec();
         let kernel = match self.method {
@@ -259,7 +262,7 @@ impl Op for Downsample {
                 arguments.push(Argument::U32(u32::from(self.method == Method::Max)));
                 format!("pool_extreme_{dtype}")
             }
-            Method::Mode if self.block() > MODE => return None,
+            Method::Mode if self.no_kernels().is_some() => return None,
             Method::Mode => format!("pool_mode_{dtype}"),
             Method::Stride => format!("pool_stride_{}", dtype.size()),
         };

@@ -11,7 +11,7 @@
 //! max where` and comparisons in every bit; `exp ln log2 log10 **` have a relative error of up to 1e-13 before the
 //! rounding. `min`, `max`: NaN if either is. `round` goes to the even neighbour of a half. Not 0 is true, also NaN.
 
-use crate::device::{IMAGES, NUMBERS, STEPS, VALUES, sweep};
+use crate::device::{IMAGES, NUMBERS, STEPS, VALUES, sweep, why};
 use crate::formula::{Program, WIDTH};
 use crate::pointwise::{Parts, same_shape};
 use crate::spec::{ArgError, Args, Build, Param, Spec, Value};
@@ -93,10 +93,19 @@ impl Op for Expr {
         });
     }
 
+    fn no_kernels(&self) -> Option<&'static str> {
+        let fits = (1..=IMAGES).contains(&self.program.images())
+            && self
+                .program
+                .words(VALUES)
+                .is_some_and(|(steps, numbers, _)| steps.len() <= STEPS && numbers.len() <= NUMBERS);
+        (!fits).then_some(why::FORMULA)
+    }
+
     fn kernels(&self, inputs: &[Dtype], output: Dtype, shape: &Shape) -> Option<Kernels> {
         let count = inputs.len();
         let (steps, numbers, result) = self.program.words(VALUES)?;
-        if count == 0 || count > IMAGES || steps.len() > STEPS || numbers.len() > NUMBERS {
+        if self.no_kernels().is_some() {
             return None;
         }
         let mut kernels = Kernels::default();

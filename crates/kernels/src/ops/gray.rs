@@ -6,7 +6,7 @@
 //! sums float32 images in float32: its results differ from ours on the same values by up to 1e-6 relative).
 //! Cost: one read of the channels and one write; no scratch. Channels without a weight (alpha) are not read.
 
-use crate::device::CHANNELS;
+use crate::device::{CHANNELS, why};
 use crate::pointwise::{Sample, for_rows};
 use crate::spec::{Build, Param, Spec, Value};
 use crate::vectorised;
@@ -117,6 +117,10 @@ impl Op for Gray {
                 }
             });
         });
+    }
+
+    fn no_kernels(&self) -> Option<&'static str> {
+        (self.weights.len() > CHANNELS).then_some(why::CHANNELS)
     }
 
     fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {

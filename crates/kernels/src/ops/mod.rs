@@ -179,11 +179,18 @@ pub static TABLE: &[&Spec] = &[
     &cumsum::SPEC,
 ];
 
+/// The step whose arithmetic is the user's own. It is no operation of ours: it needs a GPU, and has no oracle.
+pub static OWN: &Spec = &own::SPEC;
+
+/// All that a recipe may name: the operations, then the user's own.
+pub fn all() -> impl Iterator<Item = &'static Spec> {
+    TABLE.iter().copied().chain([OWN])
+}
+
 /// The operation of that name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Spec> {
-    // A kernel of the user's own is no operation of ours: it needs a GPU, and has no oracle.
-    TABLE.iter().copied().chain([&own::SPEC]).find(|spec| spec.name == name)
+    all().find(|spec| spec.name == name)
 }
 
 /// The SHA-256 of a source that a step names, if it can be read.
@@ -205,6 +212,7 @@ pub(crate) fn as_dtype(to: Dtype) -> Arc<dyn Op> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::why;
     use crate::spec::Param;
     use crate::testing::{Float, Image, WHOLE, apply, inputs, meta, stages, steps, tabulate};
     use ::std::collections::BTreeSet;
@@ -268,27 +276,19 @@ mod tests {
         "stats percentiles=1,50,99.8: exact sums of more than 64 bits are kept for each object and channel",
     ];
 
-    #[test]
-    fn what_has_no_kernels_says_why() {
-        let more = [
-            "gaussian sigma=3 method=recursive",
-            "label connectivity=2",
-            "project z method=std",
-            "resample factor=2 method=cubic",
-            "threshold local method=sauvola size=5",
-        ];
-        let all = TABLE.iter().map(|spec| spec.example).chain(more);
-        let mut without: BTreeSet<String> = BTreeSet::new();
-        for (step, dtype) in
-            all.flat_map(|step| [Dtype::U8, Dtype::U16, Dtype::F32].map(|dtype| (step, dtype)))
-        {
-            let last = step.rsplit(" | ").next().unwrap();
-            let spec = find(last.split(' ').next().unwrap()).unwrap();
-            let (axes, sizes): (&str, &[u64]) = match spec.name {
-                "gray" | "channel" | "stain" | "normalize-stain" | "tissue" => ("cyx", &[3, 100, 130]),
-                "frame" => ("tyx", &[3, 100, 130]),
-                _ => ("zyx", &[4, 100, 130]),
-            };
+    /// What of a step has no kernels, and why, for any sample type that there are kernels of; images have so many channels.
+    fn without_kernels(step: &str, channels: u64) -> BTreeSet<String> {
+        let last = step.rsplit(" | ").next().unwrap();
+        let spec = find(last.split(' ').next().unwrap()).unwrap();
+        let (axes, sizes): (&str, &[u64]) = match spec.name {
+            "gray" | "channel" | "stain" | "normalize-stain" | "tissue" | "absorbance" => {
+                ("cyx", &[channels, 100, 130])
+            }
+            "frame" => ("tyx", &[3, 100, 130]),
+            _ => ("zyx", &[4, 100, 130]),
+        };
+        let mut without = BTreeSet::new();
+        for dtype in [Dtype::U8, Dtype::U16, Dtype::F32] {
             let mut images = vec![meta(axes, sizes, dtype); inputs(spec, step)];
             let given = images.len();
             // Refused for this type.
@@ -308,6 +308,49 @@ mod tests {
                 images.push(made);
             }
         }
+        without
+    }
+
+    #[test]
+    fn what_is_too_large_for_a_kernel_says_so() {
+        let sum = |count: usize, what: &str| vec![what; count].join("+");
+        let numbers = (0..25).map(|n| format!("{n}.25")).collect::<Vec<_>>().join("+");
+        let taps = "median footprint=".to_owned() + &vec!["01010101"; 300].join("/");
+        let cases = [
+            (format!("expr \"{}\"", sum(66, "input")), why::FORMULA),
+            (format!("expr \"input+{numbers}\""), why::FORMULA),
+            ("bilateral sigma-color=50 size=17".to_owned(), why::DISTANCES),
+            ("concat x on=a,b,c,d,e".to_owned(), why::IMAGES),
+            ("stack c on=a,b,c,d,e".to_owned(), why::IMAGES),
+            ("gaussian 64".to_owned(), why::WEIGHTS),
+            ("gaussian sigma=64 precision=fast".to_owned(), why::WEIGHTS),
+            ("downsample 33 method=mode".to_owned(), why::MODE),
+            (taps, why::WINDOW),
+            ("peaks refine=yes".to_owned(), why::REFINED),
+        ];
+        for (step, why) in cases {
+            let without = without_kernels(&step, 3);
+            assert!(without.iter().any(|said| said.ends_with(why)), "{step}: {without:?}");
+        }
+        let list = |count: usize| vec!["200"; count].join(",");
+        for step in ["gray weights=", "absorbance white="] {
+            assert!(without_kernels(&format!("{step}{}", list(16)), 16).is_empty(), "{step}");
+            let without = without_kernels(&format!("{step}{}", list(17)), 17);
+            assert!(without.iter().any(|said| said.ends_with(why::CHANNELS)), "{step}: {without:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_kernels_says_why() {
+        let more = [
+            "gaussian sigma=3 method=recursive",
+            "label connectivity=2",
+            "project z method=std",
+            "resample factor=2 method=cubic",
+            "threshold local method=sauvola size=5",
+        ];
+        let all = TABLE.iter().map(|spec| spec.example).chain(more);
+        let without: BTreeSet<String> = all.flat_map(|step| without_kernels(step, 3)).collect();
         let list: Vec<&str> = without.iter().map(String::as_str).collect();
         assert_eq!(list, WITHOUT_KERNELS);
         let readme = include_str!("../../../../README.md");

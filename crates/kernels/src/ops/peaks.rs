@@ -14,6 +14,7 @@
 //! neighbour; plateaus that are not the highest cost a look per voxel. Memory besides the tiles: 40 bytes per run of
 //! largest voxels.
 
+use crate::device::why;
 use crate::pack::{packed, unpacked};
 use crate::peaks::{
     self, EXCLUDE_BORDER, MIN_DISTANCE, NUM_PEAKS, Planes, Point, Search, THRESHOLD, THRESHOLD_REL,
@@ -78,6 +79,10 @@ impl Op for Peaks {
 
     fn pass(&self) -> Pass<'_> {
         Pass::Tally(self)
+    }
+
+    fn no_kernels(&self) -> Option<&'static str> {
+        self.search.refined.then_some(why::REFINED)
     }
 
     fn cpu(&self, _: &[Tile<'_>], _: TileMut<'_>, _: &mut [u8]) {

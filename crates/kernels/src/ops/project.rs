@@ -9,6 +9,7 @@
 //! holds the whole axis.
 
 use crate::along::{Deviation, Focus, Median, Position, add, reduced, state};
+use crate::device::why;
 use crate::pointwise::{Sample, for_rows};
 use crate::spec::{Build, Param, Spec, Value};
 use crate::totals::{Total, larger, smaller};
@@ -345,6 +346,10 @@ impl Op for Project {
 
     fn pass(&self) -> Pass<'_> {
         Pass::Fold(self)
+    }
+
+    fn no_kernels(&self) -> Option<&'static str> {
+        (self.dtype.is_float() && matches!(self.method, Method::Mean | Method::Sum)).then_some(why::ORDER)
     }
 
     fn cpu(&self, _inputs: &[Tile<'_>], _output: TileMut<'_>, _scratch: &mut [u8]) {

@@ -17,7 +17,7 @@ use super::vector::{self, Kernel, Key, Two, Vector};
 use super::volume::Volume;
 use super::window::{Window, space};
 use super::{GROUP_BYTES, carve, carved_bytes, panel, three};
-use crate::device::{self, Along, ROWS, sweep};
+use crate::device::{self, Along, ROWS, sweep, why};
 use std::sync::Arc;
 use voxtile_sched::contract::device::{Argument, Slot};
 use voxtile_sched::contract::{Footprint, Kernels, Op, Refused};
@@ -104,6 +104,10 @@ impl Op for Extremum {
             };
             Volume::each(&from, &mut to, most, scratch, filtered);
         });
+    }
+
+    fn no_kernels(&self) -> Option<&'static str> {
+        self.window.packed().is_none().then_some(why::WINDOW)
     }
 
     fn kernels(&self, inputs: &[Dtype], output: Dtype, shape: &Shape) -> Option<Kernels> {

@@ -7,6 +7,7 @@ use super::sliding::{self, Sliding};
 use super::small::{self, Cube3, Cube5, Medians, Small, Square3, Square5};
 use super::vector::{self, Key};
 use super::window::{Origin, RADIUS, SIZE, Window, space};
+use crate::device::why;
 use crate::spec::{ArgError, Args};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -115,6 +116,10 @@ impl Op for Ranked {
             }
             self.select::<T>(&from, &mut to, scratch);
         });
+    }
+
+    fn no_kernels(&self) -> Option<&'static str> {
+        self.window.packed().is_none().then_some(why::WINDOW)
     }
 
     fn kernels(&self, inputs: &[Dtype], _output: Dtype, _shape: &Shape) -> Option<Kernels> {

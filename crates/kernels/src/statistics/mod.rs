@@ -224,6 +224,10 @@ impl Op for Deferred {
         unreachable!("a local operation when it runs")
     }
 
+    fn no_kernels(&self) -> Option<&'static str> {
+        (self.then)(&Found::Nothing).no_kernels()
+    }
+
     fn kernels(&self, inputs: &[Dtype], output: Dtype, shape: &Shape) -> Option<Kernels> {
         // What is found decides the arguments only.
         (self.then)(&Found::Nothing).kernels(inputs, output, shape)
