@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # GPUs without a GPU: the kernels compile for every architecture with the oldest compiler that knows them all, none spills
 # and none takes other registers or shared memory than the table says; and the emulated driver of tests/gpu runs them, with
-# the program as it is. The harness of the CPU's operations compares every kernel with the CPU's: in order, lazily, backwards,
-# with the threads of a block in random order, and sanitised, where a kernel may touch nothing but the tiles it is given.
+# the program as it is. The harness of the CPU's operations compares every kernel with the CPU's: in order; lazily and backwards;
+# and sanitised, with the threads of a block in random order, where a kernel may touch nothing but the tiles it is given.
 # `.ci/gpu.sh update` writes the table anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -43,6 +43,7 @@ all() {
 together registers python3 tests/gpu/registers.py "$lib"
 # A driver is built again only when its sources change.
 together plain tests/gpu/build.sh "$dir/plain"
+together sanitised-driver tests/gpu/build.sh "$dir/sanitised" -fsanitize=address,undefined -fno-sanitize-recover=all
 all
 
 export EMULATED_DRIVER=$dir/plain
@@ -56,7 +57,10 @@ export LD_LIBRARY_PATH=$dir/plain
 export VOXTILE_CHECK=gpu
 checks=(--quiet --test-threads 1 device:: ops::)
 together forward env EMULATED_ORDER=forward "$harness" "${checks[@]}"
-together reverse env EMULATED_ORDER=reverse "$harness" "${checks[@]}"
+together lazily env EMULATED_LAZY=1 EMULATED_ORDER=reverse "$harness" "${checks[@]}"
 all
-together lazily env EMULATED_LAZY=1 EMULATED_ORDER=random "$harness" "${checks[@]}"
+# The sanitiser must come before everything else; Rust's own threads and stacks are none of its business.
+together sanitised env LD_LIBRARY_PATH="$dir/sanitised" LD_PRELOAD="$(g++ -print-file-name=libasan.so)" EMULATED_ORDER=random \
+    ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:use_sigaltstack=0 UBSAN_OPTIONS=print_stacktrace=1 \
+    "$harness" "${checks[@]}"
 all
