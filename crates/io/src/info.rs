@@ -167,7 +167,7 @@ fn open_file(file: ByteFile, path: &Path, options: &OpenOptions) -> Result<Opene
             Err(IoError::Unsupported { store: path.display().to_string(), feature })
         }
         Some(kind) => picture::open(kind, path, options),
-        None => tiff::open(path, options),
+        None => tiff::open(file, path, options),
     }
 }
 

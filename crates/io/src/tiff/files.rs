@@ -25,15 +25,27 @@ pub(super) struct Parts {
 impl Parts {
     /// Reads the directories of a file.
     pub(super) fn open(path: &Path, remote: &Remote) -> Result<(Self, Vec<Directory>), IoError> {
+        Self::of(ByteFile::open(path, remote)?, path, remote)
+    }
+
+    /// Reads the directories of a file that is open.
+    pub(super) fn of(
+        file: ByteFile,
+        path: &Path,
+        remote: &Remote,
+    ) -> Result<(Self, Vec<Directory>), IoError> {
         let remote = remote.clone();
         let mut parts = Self { readers: Vec::new(), pages: Vec::new(), starts: Vec::new(), remote };
-        let directories = parts.add(path)?;
+        let directories = parts.add_open(file, path)?;
         Ok((parts, directories))
     }
 
     /// Reads the directories of one more file.
     pub(super) fn add(&mut self, path: &Path) -> Result<Vec<Directory>, IoError> {
-        let file = ByteFile::open(path, &self.remote)?;
+        self.add_open(ByteFile::open(path, &self.remote)?, path)
+    }
+
+    fn add_open(&mut self, file: ByteFile, path: &Path) -> Result<Vec<Directory>, IoError> {
         let (mut reader, first) = Reader::new(Arc::new(file), path)?;
         let directories = reader.chain(first)?;
         self.starts.push(self.pages.len());
@@ -68,8 +80,11 @@ impl Parts {
 
     pub(super) fn into_files(self) -> Files {
         let lens = self.readers.iter().map(|r| r.len).collect();
+        // On the network, opening and reading the start again would be two requests.
+        let first = self.readers.first().and_then(|r| Some((0, r.handle()?)));
+        let open = Mutex::new(first.into_iter().collect());
         let paths = self.readers.into_iter().map(|r| r.path).collect();
-        Files { lens, paths, remote: self.remote, open: Mutex::default() }
+        Files { lens, paths, remote: self.remote, open }
     }
 }
 

@@ -361,6 +361,11 @@ impl Reader {
         }
     }
 
+    /// The file, unless it was closed.
+    pub(super) fn handle(&self) -> Option<Arc<ByteFile>> {
+        self.file.as_ref().ok().cloned()
+    }
+
     /// Gives the handle back.
     pub(super) fn close(&mut self, remote: &Remote) {
         self.file = Err(remote.clone());

@@ -6,6 +6,7 @@ use super::look::{self, Look};
 use super::page::Page;
 use super::series::{self, Series};
 use super::source::{Planes, Stored, TiffSource};
+use crate::bytes::ByteFile;
 use crate::{AssociatedImage, Codec, Feature, Info, IoError, LevelInfo, OpenOptions, Opened};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,12 +16,12 @@ use voxtile_sched::model::{Axis, AxisSet, Channel, Meta};
 /// Most images of one file that are described.
 const MAX_LISTED: usize = 64;
 
-/// Opens an image of a TIFF file.
+/// Opens an image of a TIFF file, which is open.
 ///
 /// # Errors
 /// As [`crate::open`].
-pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
-    let (mut parts, directories) = Parts::open(path, &options.remote)?;
+pub(crate) fn open(file: ByteFile, path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
+    let (mut parts, directories) = Parts::of(file, path, &options.remote)?;
     let all = series::find(&mut parts, &directories)?;
     let store = path.display().to_string();
     let chosen = choose(&all, options, &store)?;

@@ -59,7 +59,7 @@ fn every_file_is_read_as_tifffile_reads_it() {
     let all = all["expected"].as_object().unwrap();
     assert!(all.len() > 50, "{} files", all.len());
     for (name, want) in all {
-        let opened = super::open(&data().join(name), &OpenOptions::default())
+        let opened = crate::open(&data().join(name), &OpenOptions::default())
             .unwrap_or_else(|e| panic!("{name}: {e}"));
         let meta = opened.source.meta();
         assert_eq!(meta.dtype.numpy_name(), want["dtype"].as_str().unwrap(), "{name}");
@@ -95,7 +95,7 @@ fn every_file_is_read_as_tifffile_reads_it() {
         if let Some(images) = want["images"].as_u64() {
             assert_eq!(opened.info.arrays.len() as u64 + 1, images, "{name}");
             let options = OpenOptions { array: Some("1".to_owned()), ..OpenOptions::default() };
-            let other = super::open(&data().join(name), &options).unwrap();
+            let other = crate::open(&data().join(name), &options).unwrap();
             let crc = libdeflater::crc32(&read_all(&*other.source));
             assert_eq!(u64::from(crc), want["image_1"].as_u64().unwrap(), "{name} image 1");
         }
@@ -110,13 +110,13 @@ fn every_file_is_read_as_tifffile_reads_it() {
             let got: Vec<Vec<u64>> = opened.info.levels.iter().map(|l| l.shape.clone()).collect();
             assert_eq!(got, levels.iter().map(list).collect::<Vec<_>>(), "{name}");
             let options = OpenOptions { level: 1, ..OpenOptions::default() };
-            let level = super::open(&data().join(name), &options).unwrap();
+            let level = crate::open(&data().join(name), &options).unwrap();
             assert_eq!(level.source.meta().dims(), got[1], "{name}");
             let crc = libdeflater::crc32(&read_all(&*level.source));
             assert_eq!(u64::from(crc), want["level_1"].as_u64().unwrap(), "{name} level 1");
             let beyond = OpenOptions { level: got.len(), ..OpenOptions::default() };
             assert!(matches!(
-                super::open(&data().join(name), &beyond),
+                crate::open(&data().join(name), &beyond),
                 Err(IoError::NoSuch { what: "level", .. })
             ));
         }
@@ -127,7 +127,7 @@ fn every_file_is_read_as_tifffile_reads_it() {
 fn what_is_not_read_is_refused_by_name() {
     let all = expectations();
     for (name, word) in all["refused"].as_object().unwrap() {
-        match super::open(&data().join(name), &OpenOptions::default()) {
+        match crate::open(&data().join(name), &OpenOptions::default()) {
             Err(e @ IoError::Unsupported { .. }) => {
                 assert!(e.to_string().contains(word.as_str().unwrap()), "{name}: {e}");
             }
@@ -141,7 +141,7 @@ fn what_is_not_read_is_refused_by_name() {
 fn axes_can_be_renamed() {
     let open = |name: &str, axes: &str| {
         let options = OpenOptions { axes: AxisSet::parse(axes), ..OpenOptions::default() };
-        super::open(&data().join(name), &options).map(|o| (o.source.meta().shape, read_all(&*o.source)))
+        crate::open(&data().join(name), &options).map(|o| (o.source.meta().shape, read_all(&*o.source)))
     };
     let (shape, as_z) = open("pages.tif", "zyx").unwrap();
     assert_eq!(shape, [1, 1, 5, 30, 40]);
@@ -155,12 +155,12 @@ fn axes_can_be_renamed() {
 fn other_images_of_a_file_are_chosen_by_number() {
     let open = |n: &str| {
         let options = OpenOptions { array: Some(n.to_owned()), ..OpenOptions::default() };
-        super::open(&data().join("micromanager.tif"), &options).map(|o| o.source.meta().shape)
+        crate::open(&data().join("micromanager.tif"), &options).map(|o| o.source.meta().shape)
     };
     assert_eq!(open("0").unwrap(), [2, 2, 3, 16, 20]);
     assert_eq!(open("1").unwrap(), [2, 2, 3, 16, 20]);
     assert!(matches!(open("9"), Err(IoError::NoSuch { what: "image", .. })));
-    let info = super::open(&data().join("micromanager.tif"), &OpenOptions::default()).unwrap().info;
+    let info = crate::open(&data().join("micromanager.tif"), &OpenOptions::default()).unwrap().info;
     let told = |key: &str| info.details.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
     for key in ["image 0", "image 1"] {
         assert!(told(key).unwrap().starts_with("2 × 2 × 3 × 16 × 20 (tczyx) uint16"), "{:?}", told(key));
@@ -171,7 +171,7 @@ fn other_images_of_a_file_are_chosen_by_number() {
 fn what_is_stored_otherwise_becomes_colours_for_looking() {
     let open = |name: &str, rgb| {
         let options = OpenOptions { rgb, ..OpenOptions::default() };
-        super::open(&data().join(name), &options).unwrap_or_else(|e| panic!("{name}: {e}")).source
+        crate::open(&data().join(name), &options).unwrap_or_else(|e| panic!("{name}: {e}")).source
     };
     // Gray with 0 for white, of 12 bits.
     let white = "seq-1c-12b-miniswhite-47c39b31.tiff";
@@ -211,7 +211,7 @@ fn what_is_stored_otherwise_becomes_colours_for_looking() {
 #[test]
 fn a_smaller_copy_of_every_page_makes_a_level() {
     let file = data().join("pages_and_thumbnails.tif");
-    let open = |level| super::open(&file, &OpenOptions { level, ..OpenOptions::default() }).unwrap();
+    let open = |level| crate::open(&file, &OpenOptions { level, ..OpenOptions::default() }).unwrap();
     let (stack, small) = (open(0), open(1));
     assert_eq!(stack.info.levels.len(), 2);
     assert_eq!(small.source.meta().shape, [1, 1, 5, 8, 10]);
@@ -230,7 +230,7 @@ fn a_missing_file_of_several_is_named() {
     for name in ["files_0.ome.tif", "files_1.ome.tif"] {
         std::fs::copy(data().join(name), dir.path().join(name)).unwrap();
     }
-    match super::open(&dir.path().join("files_0.ome.tif"), &OpenOptions::default()) {
+    match crate::open(&dir.path().join("files_0.ome.tif"), &OpenOptions::default()) {
         Err(IoError::Missing { path }) => assert!(path.ends_with("files_2.ome.tif")),
         Err(e) => panic!("{e}"),
         Ok(_) => panic!("opened"),
@@ -262,7 +262,7 @@ fn a_stack_of_more_than_4_gib_is_read_to_its_end() {
     // All but the last plane is a hole.
     let last = first as u64 + (images - 1) * plane as u64;
     file.write_all_at(&bytes[first..first + plane], last).unwrap();
-    let source = super::open(&path, &OpenOptions::default()).unwrap().source;
+    let source = crate::open(&path, &OpenOptions::default()).unwrap().source;
     assert_eq!(source.meta().shape, [1, 1, images, 20, 24]);
     assert!(last > u64::from(u32::MAX));
     let got = read_chunk(&*source, &[0, 0, images - 1, 0, 0]).unwrap();
@@ -287,7 +287,7 @@ fn entry(bytes: &[u8], tag: u16) -> usize {
 }
 
 fn refusal(path: &Path) -> String {
-    match super::open(path, &OpenOptions::default()) {
+    match crate::open(path, &OpenOptions::default()) {
         Err(e @ IoError::Header { .. }) => e.to_string(),
         Err(e) => panic!("another error: {e}"),
         Ok(_) => panic!("opened"),
@@ -309,7 +309,7 @@ fn headers_that_lie_are_refused_before_allocating() {
     assert!(refusal(&set(256, 8, 1 << 20)).contains("entries for"));
     assert!(refusal(&set(325, 8, u32::MAX - 5)).contains("TileByteCounts"));
     assert!(refusal(&set(277, 8, 0)).contains("SamplesPerPixel"));
-    let huge = super::open(&set(322, 8, 1 << 28), &OpenOptions::default());
+    let huge = crate::open(&set(322, 8, 1 << 28), &OpenOptions::default());
     assert!(matches!(huge, Err(IoError::Unsupported { feature: Feature::Other(_), .. })));
 
     let first =
@@ -325,8 +325,8 @@ fn headers_that_lie_are_refused_before_allocating() {
     });
     assert!(refusal(&looped).contains("as one before it"));
     let text = changed(dir.path(), "plain.tif", |b| *b = b"words, not an image".to_vec());
-    assert!(matches!(super::open(&text, &OpenOptions::default()), Err(IoError::NotAnImage { .. })));
-    let gone = super::open(&dir.path().join("gone.tif"), &OpenOptions::default());
+    assert!(matches!(crate::open(&text, &OpenOptions::default()), Err(IoError::NotAnImage { .. })));
+    let gone = crate::open(&dir.path().join("gone.tif"), &OpenOptions::default());
     assert!(matches!(gone, Err(IoError::Missing { .. })));
 }
 
@@ -334,7 +334,7 @@ fn headers_that_lie_are_refused_before_allocating() {
 fn damage_names_the_tile_and_its_pixels() {
     let dir = tempfile::tempdir().unwrap();
     let message = |path: &Path, index: Shape| {
-        let opened = super::open(path, &OpenOptions::default()).unwrap();
+        let opened = crate::open(path, &OpenOptions::default()).unwrap();
         let error = read_chunk(&*opened.source, &index).expect_err("damage is found");
         let error = error.downcast::<IoError>().unwrap();
         assert!(matches!(*error, IoError::Damaged { .. }), "{error}");
@@ -391,7 +391,7 @@ fn changed_bytes_never_panic() {
             bytes.truncate(next(bytes.len()));
         }
         std::fs::write(&path, &bytes).unwrap();
-        let Ok(image) = super::open(&path, &OpenOptions::default()) else {
+        let Ok(image) = crate::open(&path, &OpenOptions::default()) else {
             refused += 1;
             continue;
         };
@@ -443,7 +443,7 @@ impl contract::Store for Files {
     }
 
     fn reopen(&self) -> Result<Arc<dyn Source>, StoreError> {
-        Ok(super::open(&self.path(), &OpenOptions::default())?.source)
+        Ok(crate::open(&self.path(), &OpenOptions::default())?.source)
     }
 
     fn is_gone(&self) -> bool {
@@ -508,7 +508,7 @@ fn names_colours_and_sizes_survive() {
         .map(|n| Channel { name: Some(n.to_owned()), color: Some("0A0BFF".to_owned()) })
         .to_vec();
     let bytes = write(&options, &meta);
-    let back = super::open(&options.path, &OpenOptions::default()).unwrap();
+    let back = crate::open(&options.path, &OpenOptions::default()).unwrap();
     assert_eq!(back.source.meta(), &meta);
     assert_eq!(back.info.format, "OME-TIFF");
     assert!(read_all(&*back.source) == bytes);
@@ -517,14 +517,14 @@ fn names_colours_and_sizes_survive() {
 #[test]
 fn colour_stays_colour() {
     let dir = tempfile::tempdir().unwrap();
-    let source = super::open(&data().join("rgb.ome.tif"), &OpenOptions::default()).unwrap().source;
+    let source = crate::open(&data().join("rgb.ome.tif"), &OpenOptions::default()).unwrap().source;
     let meta = source.meta().clone();
     assert_eq!(meta.channels, super::rgb_channels());
     let options = output(dir.path().join("rgb.tif"), Codec::Lzw);
     let layout = options.layout(&meta).unwrap();
     assert_eq!(layout.chunk, [1, 3, 1, 32, 32]);
     let bytes = write(&options, &meta);
-    let back = super::open(&options.path, &OpenOptions::default()).unwrap();
+    let back = crate::open(&options.path, &OpenOptions::default()).unwrap();
     assert_eq!(back.source.meta(), &meta);
     assert_eq!(back.source.chunk(), [1, 3, 1, 32, 32]);
     assert!(read_all(&*back.source) == bytes);
@@ -567,7 +567,7 @@ fn big_files_are_bigtiff() {
     assert_eq!(first(7, Codec::None), b"II\x2a\0");
     assert_eq!(first(8, Codec::None), b"II\x2b\0");
     assert_eq!(first(7, Codec::Lzw), b"II\x2b\0");
-    let big = super::open(&dir.path().join("big.tif"), &OpenOptions::default()).unwrap();
+    let big = crate::open(&dir.path().join("big.tif"), &OpenOptions::default()).unwrap();
     assert_eq!(big.source.meta().shape, [1, 1, 7, 16384, 16384]);
     assert!(read_chunk(&*big.source, &[0, 0, 6, 31, 31]).unwrap().iter().all(|&b| b == 0));
 }
