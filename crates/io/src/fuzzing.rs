@@ -2,11 +2,11 @@
 //! they have found. Every entry takes any bytes and returns; whatever the bytes are, it must not panic, hang, or take more
 //! memory than the bytes can justify. No part of the public interface.
 
+use crate::beside::{Ours, ROOM, c_decode};
 use crate::jpeg::{Colors, Decoder, Wanted, size};
 use crate::zarr::open_in;
 use crate::{
-    Buffer, ByteRange, ByteStore, ByteWriter, IoError, MemoryStore, OpenOptions, Opened, Standing, Work,
-    WorkOptions,
+    Buffer, ByteRange, ByteStore, ByteWriter, Codec, IoError, MemoryStore, OpenOptions, Opened, Shuffle,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -277,10 +277,36 @@ fn shard_around(at: &str, shard: &[u8]) -> Result<Opened, IoError> {
     Fixed::open(&[("zarr.json", document.as_bytes())], shard)
 }
 
-/// The frame of every chunk; the first byte chooses the sample type and the shape of chunks.
+/// The frame of every chunk; the first byte chooses the sample type and the shape of chunks. The same bytes are also
+/// encoded and decoded.
+///
+/// # Panics
+/// If other bytes come back.
 pub fn blosc(bytes: &[u8]) {
     if let Some((&kind, frame)) = bytes.split_first() {
         read(frame_around(kind, frame));
+        round_trip(kind, frame);
+    }
+}
+
+/// Encodes any bytes, often enough for several blocks, and decodes them here and with c-blosc.
+fn round_trip(kind: u8, bytes: &[u8]) {
+    let shuffle = [Shuffle::None, Shuffle::Byte, Shuffle::Bit][usize::from(kind) % 3];
+    let level = kind / 3 % 7;
+    let codec =
+        if kind < 128 { Codec::BloscLz4 { level, shuffle } } else { Codec::BloscZstd { level, shuffle } };
+    let size = [1, 2, 3, 4, 8, 16, 255][bytes.first().map_or(0, |&b| usize::from(b) % 7)];
+    let content = bytes.repeat(1 + bytes.get(1).map_or(0, |&b| usize::from(b) * 16));
+    let content = &content[..content.len().min(600_000)];
+    let mut ours = Ours::default();
+    let mut frame = vec![0; content.len() + ROOM];
+    let len = ours.encode(content, &mut frame, size, codec);
+    let mut out = vec![1; content.len()];
+    for by_us in [true, false] {
+        out.fill(1);
+        let got =
+            if by_us { ours.decode(&frame[..len], &mut out) } else { c_decode(&frame[..len], &mut out) };
+        assert!(got == Some(content.len()) && out == content, "{codec} of samples of {size} bytes");
     }
 }
 

@@ -56,4 +56,6 @@ pub use table::{TableFormat, TableOptions};
 pub use tiff::{KeepJpeg, Kept};
 pub use whole::WholeFile;
 pub use work::{Difference, Durability, Header, Standing, Work, WorkOptions};
+#[doc(hidden)]
+pub use zarr::beside;
 pub use zarr::{Copied, Hierarchy, Way};

@@ -55,8 +55,9 @@ pub(crate) struct Contexts {
     zstd_out: Option<zstd_safe::CCtx<'static>>,
     inflate: Option<libdeflater::Decompressor>,
     deflate: Option<(u32, libdeflater::Compressor)>,
-    /// One block of blosc before it is unshuffled, and what unshuffling needs.
-    pub(crate) blocks: [Buffer; 2],
+    zstd_pieces: Option<crate::zarr::Zstd>,
+    /// One block of blosc with its bytes or bits sorted.
+    pub(crate) block: Buffer,
 }
 
 impl Contexts {
@@ -66,6 +67,14 @@ impl Contexts {
 
     pub(crate) fn zstd_out(&mut self) -> &mut zstd_safe::CCtx<'static> {
         self.zstd_out.get_or_insert_with(zstd_safe::CCtx::create)
+    }
+
+    /// `None` if there is no memory for it.
+    pub(crate) fn zstd_pieces(&mut self) -> Option<&mut crate::zarr::Zstd> {
+        if self.zstd_pieces.is_none() {
+            self.zstd_pieces = crate::zarr::Zstd::new();
+        }
+        self.zstd_pieces.as_mut()
     }
 
     pub(crate) fn inflate(&mut self) -> &mut libdeflater::Decompressor {

@@ -1,6 +1,6 @@
 //! The metadata of an output.
 
-use super::encode;
+use super::blosc::zstd_block;
 use super::open::UNFINISHED;
 use crate::tiff::units;
 use crate::{About, Codec, Format, OmeVersion, ome};
@@ -131,7 +131,7 @@ fn array_v3(meta: &Meta, layout: &Layout, codec: Codec, attributes: &Map<String,
         Codec::Gzip { level } => Some(json!({"name": "gzip", "configuration": {"level": level}})),
         Codec::BloscLz4 { level, shuffle } => Some(blosc("lz4", level, shuffle, 0)),
         Codec::BloscZstd { level, shuffle } => {
-            Some(blosc("zstd", level, shuffle, encode::block(level, shuffle)))
+            Some(blosc("zstd", level, shuffle, zstd_block(level, shuffle, meta.dtype.size())))
         }
         Codec::None | Codec::Lzw | Codec::Deflate { .. } | Codec::Jpeg { .. } => None,
     });
@@ -183,7 +183,9 @@ fn array_v2(meta: &Meta, layout: &Layout, codec: Codec) -> Value {
         Codec::Zstd { level } => json!({"id": "zstd", "level": level}),
         Codec::Gzip { level } => json!({"id": "gzip", "level": level}),
         Codec::BloscLz4 { level, shuffle } => blosc("lz4", level, shuffle, 0),
-        Codec::BloscZstd { level, shuffle } => blosc("zstd", level, shuffle, encode::block(level, shuffle)),
+        Codec::BloscZstd { level, shuffle } => {
+            blosc("zstd", level, shuffle, zstd_block(level, shuffle, meta.dtype.size()))
+        }
         Codec::None | Codec::Lzw | Codec::Deflate { .. } | Codec::Jpeg { .. } => Value::Null,
     };
     json!({

@@ -24,6 +24,8 @@ pub(crate) mod survey;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use blosc::Zstd;
+pub use blosc::beside;
 pub(crate) use encode::zstd_context;
 pub use hierarchy::{Copied, Hierarchy, Way};
 pub(crate) use open::{ROOT, find, is_unfinished, looks_like, open, open_in};

@@ -1,13 +1,25 @@
-//! Blosc 1 frames, decoded block by block, whole or in part; c-blosc encodes them.
+//! Blosc 1 frames, decoded block by block, whole or in part, and encoded.
 //!
 //! A frame is a header of 16 bytes, the offset of each block, and the blocks; a block is one stream, or one per byte
 //! of the sample, each after its length. A stream as long as what it stands for is stored as it is. Blocks may lie in
 //! any order, because encoders with several threads write them as they are done.
 
+mod apart;
+pub mod beside;
+mod encode;
+mod ffi;
+#[cfg(test)]
+mod tests;
+mod vector;
+
+pub(crate) use ffi::Zstd;
+
+pub(super) use encode::{Compressor, encode, zstd_block};
+
 use super::fault::Fault;
+use crate::Damage;
 use crate::codec::Shuffle;
 use crate::scratch::{Buffer, Contexts};
-use crate::{Damage, IoError};
 use std::ops::Range;
 
 /// Bytes of a header, and by how much a frame can be longer than its content.
@@ -226,10 +238,9 @@ impl Header {
         if part == 0 || !whole.is_multiple_of(part) {
             return Err(Fault::codec("blosc", format!("block of {whole} in {} streams", self.size)));
         }
-        let mut buffers = std::mem::take(&mut contexts.blocks);
-        let [first, second] = &mut buffers;
+        let mut buffer = std::mem::take(&mut contexts.block);
         let done = (|| {
-            let plain = if shuffle == Shuffle::None { &mut *block } else { first.bytes(whole)? };
+            let plain = if shuffle == Shuffle::None { &mut *block } else { buffer.bytes(whole)? };
             let mut at = 0;
             for piece in plain.chunks_exact_mut(part) {
                 let len = word(from, at)?;
@@ -247,139 +258,12 @@ impl Header {
             }
             match shuffle {
                 Shuffle::None => {}
-                Shuffle::Byte => ffi::unshuffle(self.size, first.filled(whole), block),
-                Shuffle::Bit => {
-                    ffi::bitunshuffle(self.size, first.filled(whole), block, second.bytes(whole)?)?;
-                }
+                Shuffle::Byte => apart::unshuffle(self.size, buffer.filled(whole), block),
+                Shuffle::Bit => apart::bitunshuffle(self.size, buffer.filled(whole), block),
             }
             Ok(())
         })();
-        contexts.blocks = buffers;
+        contexts.block = buffer;
         done
-    }
-}
-
-/// The compressor inside a frame that we write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Compressor {
-    Lz4,
-    Zstd,
-}
-
-/// Encodes a frame to the front of `out` in blocks of `block` bytes, 0 for c-blosc's choice. `out` has room for [`HEADER`] more bytes than `from`.
-pub(super) fn encode(
-    from: &[u8],
-    out: &mut [u8],
-    size: usize,
-    compressor: Compressor,
-    (level, shuffle, block): (u8, Shuffle, usize),
-) -> Result<usize, IoError> {
-    ffi::encode(from, out, size, compressor, (level, shuffle, block))
-}
-
-/// Calls into c-blosc and the LZ4 that it brings. `blosclz_decompress` and the shuffles named `blosc_internal_*` are
-/// not declared in its public header; the version is pinned for their sake.
-mod ffi {
-    #![allow(unsafe_code)]
-
-    use super::{Compressor, Fault, HEADER};
-    use crate::IoError;
-    use crate::codec::Shuffle;
-    use crate::scratch::Contexts;
-    use std::ffi::{c_char, c_int, c_void};
-
-    unsafe extern "C" {
-        fn blosclz_decompress(input: *const c_void, len: c_int, output: *mut c_void, space: c_int) -> c_int;
-        fn LZ4_decompress_safe(input: *const c_char, output: *mut c_char, len: c_int, space: c_int) -> c_int;
-        fn blosc_internal_unshuffle(size: usize, len: usize, from: *const u8, to: *const u8);
-        fn blosc_internal_bitunshuffle(
-            size: usize,
-            len: usize,
-            from: *const u8,
-            to: *const u8,
-            scratch: *const u8,
-        ) -> c_int;
-    }
-
-    pub(super) fn blosclz(from: &[u8], out: &mut [u8], _: &mut Contexts) -> Result<usize, String> {
-        let [input, space] = lengths(from, out)?;
-        // SAFETY: reads at most `from.len()` bytes of `from` and writes at most `out.len()` bytes of `out`.
-        let got = unsafe { blosclz_decompress(from.as_ptr().cast(), input, out.as_mut_ptr().cast(), space) };
-        usize::try_from(got).map_err(|_| format!("blosclz: error {got}"))
-    }
-
-    pub(super) fn lz4(from: &[u8], out: &mut [u8], _: &mut Contexts) -> Result<usize, String> {
-        let [input, space] = lengths(from, out)?;
-        // SAFETY: reads at most `from.len()` bytes of `from` and writes at most `out.len()` bytes of `out`.
-        let got = unsafe { LZ4_decompress_safe(from.as_ptr().cast(), out.as_mut_ptr().cast(), input, space) };
-        usize::try_from(got).map_err(|_| format!("lz4: error {got}"))
-    }
-
-    fn lengths(from: &[u8], out: &[u8]) -> Result<[c_int; 2], String> {
-        let int = |n: usize| c_int::try_from(n).map_err(|_| format!("stream of {n} bytes"));
-        Ok([int(from.len())?, int(out.len())?])
-    }
-
-    pub(super) fn unshuffle(size: usize, from: &[u8], out: &mut [u8]) {
-        assert_eq!(from.len(), out.len());
-        // SAFETY: reads `out.len()` bytes of `from` and writes as many of `out`; the pointer to the output comes from
-        // a mutable slice, the declaration's `const` is c-blosc's.
-        unsafe { blosc_internal_unshuffle(size, out.len(), from.as_ptr(), out.as_mut_ptr()) };
-    }
-
-    pub(super) fn bitunshuffle(
-        size: usize,
-        from: &[u8],
-        out: &mut [u8],
-        scratch: &mut [u8],
-    ) -> Result<(), Fault> {
-        assert!(from.len() == out.len() && scratch.len() >= out.len());
-        // The scalar code of c-blosc copies what does not fill a sample from behind the last sample.
-        // SAFETY: reads `out.len()` bytes of `from`, writes as many of `out` and at most as many of `scratch`.
-        let got = unsafe {
-            blosc_internal_bitunshuffle(
-                size,
-                out.len(),
-                from.as_ptr(),
-                out.as_mut_ptr(),
-                scratch.as_mut_ptr(),
-            )
-        };
-        if got < 0 { Err(Fault::codec("blosc", format!("error {got} of bitunshuffle"))) } else { Ok(()) }
-    }
-
-    pub(super) fn encode(
-        from: &[u8],
-        out: &mut [u8],
-        size: usize,
-        compressor: Compressor,
-        (level, shuffle, block): (u8, Shuffle, usize),
-    ) -> Result<usize, IoError> {
-        assert!(out.len() >= from.len() + HEADER, "room for a blosc frame");
-        let name = match compressor {
-            Compressor::Lz4 => c"lz4",
-            Compressor::Zstd => c"zstd",
-        };
-        let shuffle = match shuffle {
-            Shuffle::None => 0,
-            Shuffle::Byte => 1,
-            Shuffle::Bit => 2,
-        };
-        // SAFETY: reads `from.len()` bytes of `from`, writes at most `out.len()` bytes of `out`; the name ends in NUL.
-        let got = unsafe {
-            blosc_src::blosc_compress_ctx(
-                level.into(),
-                shuffle,
-                size,
-                from.len(),
-                from.as_ptr().cast::<c_void>(),
-                out.as_mut_ptr().cast::<c_void>(),
-                out.len(),
-                name.as_ptr(),
-                block,
-                1,
-            )
-        };
-        usize::try_from(got).ok().filter(|&n| n > 0).ok_or(IoError::Memory { bytes: from.len() as u64 })
     }
 }
