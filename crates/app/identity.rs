@@ -126,7 +126,7 @@ impl Files {
             return Ok(());
         }
         let foreign = |name: &str| name.starts_with('.') && !name.starts_with(".z");
-        self.below(path, name, |name, is_dir| !foreign(name) && !(is_dir && name == "labels"))
+        self.below(path, name, |name, is_dir| !(foreign(name) || is_dir && name == "labels"))
     }
 
     fn below(

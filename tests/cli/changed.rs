@@ -28,7 +28,7 @@ fn run(
 
 #[track_caller]
 fn changed(answer: Result<Report, Error>) -> (PathBuf, Vec<String>) {
-    let error = answer.err().expect("a run of an image that changes");
+    let error = answer.expect_err("a run of an image that changes");
     let Some(IoError::Changed { file, what, .. }) = error.store() else { panic!("{error}") };
     (file.clone(), what.iter().map(|d| format!("{}: {} to {}", d.what, d.was, d.is)).collect())
 }
@@ -58,7 +58,7 @@ fn what_is_made_of_a_changed_image_is_not_completed() {
         assert_eq!((&file, &what[..]), (&chunk, &[][..]), "{recipe}");
         let look = place.run(&["info", &out]);
         assert_eq!(look.code, Some(2), "{recipe}: {}", look.stdout);
-        let refused = run(&place, ("in.zarr", recipe, &out), true, || {}).err().expect("another input");
+        let refused = run(&place, ("in.zarr", recipe, &out), true, || {}).expect_err("another input");
         assert!(matches!(refused.store(), Some(IoError::Differs { .. })), "{recipe}: {refused}");
         // The image is what it was: the run goes on.
         touch(&chunk, before);

@@ -6,19 +6,9 @@ Needs the release binary (or another one, named by $VOXTILE) and requirements.tx
 contains one of them.
 """
 
-import corpus
-import inputs
-import labels
-import ngff
-import operations
-import outputs
-import slides
-import stains
-import stores
-import thresholds
 from common import main
 
-MODULES = ["operations", "outputs", "inputs", "corpus", "ngff", "slides", "labels", "thresholds", "stains"]
+MODULES = ["operations", "stores", "outputs", "inputs", "corpus", "ngff", "slides", "labels", "thresholds", "stains"]
 
 if __name__ == "__main__":
-    raise SystemExit(main([outputs, inputs, operations, labels, ngff, thresholds, stains, slides, stores, corpus]))
+    raise SystemExit(main(MODULES))

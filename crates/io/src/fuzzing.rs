@@ -7,6 +7,7 @@ use crate::jpeg::{Colors, Decoder, Wanted, size};
 use crate::zarr::open_in;
 use crate::{
     Buffer, ByteRange, ByteStore, ByteWriter, Codec, IoError, MemoryStore, OpenOptions, Opened, Shuffle,
+    Standing, Work, WorkOptions,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -84,19 +84,15 @@ impl Plan {
     fn new(len: usize, size: usize, compressor: Compressor, level: u8, shuffle: Shuffle) -> Self {
         let size = if size > 255 { 1 } else { size };
         let shuffle = if shuffle == Shuffle::Byte && size == 1 { Shuffle::None } else { shuffle };
-        let usual = 1
-            << match (compressor, level) {
-                (Compressor::Zstd, 0 | 1) => 15,
-                (Compressor::Zstd, 2) => 16,
-                (Compressor::Zstd, 3) => 17,
-                (Compressor::Zstd, 4 | 5) | (Compressor::Lz4, 6..) => 18,
-                (Compressor::Zstd, 6..=8) => 19,
-                (Compressor::Zstd, _) => 20,
-                (Compressor::Lz4, 0 | 1) => 14,
-                (Compressor::Lz4, 2) => 15,
-                (Compressor::Lz4, 3) => 16,
-                (Compressor::Lz4, 4 | 5) => 17,
-            };
+        let usual = match (compressor, level) {
+            (Compressor::Lz4, 0 | 1) => 1 << 14,
+            (Compressor::Zstd, 0 | 1) | (Compressor::Lz4, 2) => 1 << 15,
+            (Compressor::Zstd, 2) | (Compressor::Lz4, 3) => 1 << 16,
+            (Compressor::Zstd, 3) | (Compressor::Lz4, 4 | 5) => 1 << 17,
+            (Compressor::Zstd, 4 | 5) | (Compressor::Lz4, 6..) => 1 << 18,
+            (Compressor::Zstd, 6..=8) => 1 << 19,
+            (Compressor::Zstd, _) => 1 << 20,
+        };
         let mut block = match compressor {
             Compressor::Zstd if zstd_block(level, shuffle, size) > 0 => zstd_block(level, shuffle, size),
             _ if len < 1 << 15 => len,
