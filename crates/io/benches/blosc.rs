@@ -131,7 +131,7 @@ fn compare((name, size, content): &Array, codec: Codec) {
     let (mut a, mut b, mut c) = (vec![0; len], vec![0; len], vec![0; len]);
     let [encode, c_encode] =
         seconds([&mut || assert_eq!(ours.encode(content, &mut frame, size, codec), bytes), &mut || {
-            assert_eq!(c_encode(content, &mut space, size, codec), usual_bytes)
+            assert_eq!(c_encode(content, &mut space, size, codec), usual_bytes);
         }]);
     let [decode, c_decode, own] = seconds([
         &mut || assert!(second.decode(&usual[..usual_bytes], &mut a).is_some()),

@@ -7,6 +7,10 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Files that this process has begun.
+static CREATED: AtomicU64 = AtomicU64::new(0);
 
 /// Files below a directory, which is there while it holds something.
 #[derive(Clone, Debug)]
@@ -41,8 +45,9 @@ impl LocalStore {
             Some(work) => work.temporary(),
             None => {
                 let mut name = path.clone().into_os_string();
-                // Of this process alone, and never a file that was there: two runs must not write into one.
-                name.push(format!(".{}.tmp", std::process::id()));
+                // Of this call alone, and never a file that was there: neither two runs nor two threads write into one.
+                let number = CREATED.fetch_add(1, Ordering::Relaxed);
+                name.push(format!(".{}.{number}.tmp", std::process::id()));
                 PathBuf::from(name)
             }
         };
