@@ -45,7 +45,8 @@ def cval(tmp):
 
 def complete(_):
     """The table of operations and the references name the same operations."""
-    table = {row["name"] for row in json.loads(voxtile("ops", "--json"))}
+    # What a function of the user does is the user's to say.
+    table = {row["name"] for row in json.loads(voxtile("ops", "--json")) if not row.get("own")}
     recipes = [recipe for _, _, recipe, _, _ in oracles.cases(DATA)]
     recipes += [row["recipe"] for row in json.loads((DATA / "tables.json").read_text())]
     used = {step.split()[0] for recipe in recipes for step in recipe.split("|")}
