@@ -52,13 +52,12 @@ export XDG_CACHE_HOME=$dir/cache
 cargo test --quiet --test main gpu::
 
 # The harness as it is built, run by itself so that its ways to run kernels go side by side.
-harness=$(cargo test --no-run -p voxtile-kernels --lib --message-format=json | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -1)
+harness=$(cargo test --no-run --lib --message-format=json | sed -n 's/.*"executable":"\([^"]*voxtile_kernels-[^"]*\)".*/\1/p' | tail -1)
 export LD_LIBRARY_PATH=$dir/plain
 export VOXTILE_CHECK=gpu
 checks=(--quiet --test-threads 1 device:: ops::)
 together forward env EMULATED_ORDER=forward "$harness" "${checks[@]}"
 together lazily env EMULATED_LAZY=1 EMULATED_ORDER=reverse "$harness" "${checks[@]}"
-all
 # The sanitiser must come before everything else; Rust's own threads and stacks are none of its business.
 together sanitised env LD_LIBRARY_PATH="$dir/sanitised" LD_PRELOAD="$(g++ -print-file-name=libasan.so)" EMULATED_ORDER=random \
     ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:use_sigaltstack=0 UBSAN_OPTIONS=print_stacktrace=1 \
