@@ -58,6 +58,7 @@ export VOXTILE_CHECK=gpu
 checks=(--quiet --test-threads 1 device:: ops::)
 together forward env EMULATED_ORDER=forward "$harness" "${checks[@]}"
 together lazily env EMULATED_LAZY=1 EMULATED_ORDER=reverse "$harness" "${checks[@]}"
+all
 # The sanitiser must come before everything else; Rust's own threads and stacks are none of its business.
 together sanitised env LD_LIBRARY_PATH="$dir/sanitised" LD_PRELOAD="$(g++ -print-file-name=libasan.so)" EMULATED_ORDER=random \
     ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:use_sigaltstack=0 UBSAN_OPTIONS=print_stacktrace=1 \
