@@ -28,7 +28,7 @@ fn runs_that_are_killed_end_as_one_that_nobody_disturbed() {
         faultless(&killed::killed(&bench, None, seed).unwrap(), seed);
     }
     let Ok(mut disk) = Disk::new(work.path()) else {
-        println!("skipped: no file system can be mounted here");
+        crate::house::skipped("no file system can be mounted here");
         return;
     };
     for seed in 100..104 {

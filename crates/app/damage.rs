@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use voxtile_io::IoError;
-use voxtile_sched::contract::{Fetch, Layout, Place, Sink, Source, StoreError};
+use voxtile_sched::contract::{AroundSink, Fetch, Place, Sink, Source, StoreError};
 use voxtile_sched::engine::{DamagedChunk, Reach};
 use voxtile_sched::model::{Grid, Meta, Region, Shape, Tile, TileMut};
 
@@ -105,6 +105,18 @@ impl Source for Mended {
         self.source.scratch()
     }
 
+    fn held(&self) -> u64 {
+        self.source.held()
+    }
+
+    fn expect(&self, indices: &[Shape]) {
+        self.source.expect(indices);
+    }
+
+    fn fetched(&self) -> u64 {
+        self.source.fetched()
+    }
+
     fn fetch(&self, index: &Shape) -> Fetch<'_> {
         self.source.fetch(index)
     }
@@ -144,17 +156,9 @@ impl Skipping {
     }
 }
 
-impl Sink for Skipping {
-    fn meta(&self) -> &Meta {
-        self.sink.meta()
-    }
-
-    fn layout(&self) -> &Layout {
-        self.sink.layout()
-    }
-
-    fn name(&self) -> String {
-        self.sink.name()
+impl AroundSink for Skipping {
+    fn inner(&self) -> &dyn Sink {
+        &*self.sink
     }
 
     fn write(&self, place: Place, data: &Tile<'_>) -> Result<u64, StoreError> {
@@ -170,29 +174,5 @@ impl Sink for Skipping {
         words.resize(count, 0);
         let zero = &bytemuck::cast_slice(&words)[..bytes];
         self.sink.write(place, &Tile::new(data.dtype(), data.shape(), zero))
-    }
-
-    fn levels(&self) -> &[Arc<dyn Sink>] {
-        self.sink.levels()
-    }
-
-    fn finish(&self) -> Result<(), StoreError> {
-        self.sink.finish()
-    }
-
-    fn abort(&self) {
-        self.sink.abort();
-    }
-
-    fn holds(&self, place: Place) -> bool {
-        self.sink.holds(place)
-    }
-
-    fn reread(&self, place: Place, out: TileMut<'_>) -> Result<u64, StoreError> {
-        self.sink.reread(place, out)
-    }
-
-    fn leave(&self) {
-        self.sink.leave();
     }
 }

@@ -2,19 +2,19 @@
 //! one only where all of it is the same.
 
 use serde_json::{Value, json};
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
-use voxtile_io::{IoError, OpenOptions, OutputOptions, RawOptions};
+use voxtile_io::{Inventory, IoError, OpenOptions, OutputOptions, RawOptions, Remote, Url, Wanted};
 use voxtile_sched::engine;
 use voxtile_sched::model::{Border, Meta};
 
 /// The image that is read: what was asked for, what it is, and which files it lies in, by their names, sizes and times.
-pub(crate) fn of_input(files: &Files, options: &OpenOptions, meta: &Meta) -> Value {
+pub(crate) fn of_input(files: &Inventory, options: &OpenOptions, meta: &Meta) -> Value {
     let OpenOptions { level, array, axes, raw, stack, rgb, remote: _ } = options;
     let raw =
         raw.as_ref().map(|RawOptions { shape, dtype, offset }| format!("{shape:?} {dtype} from {offset}"));
-    let mut about = files.as_json();
+    let mut about = as_json(files);
     let units = meta.axes.iter().map(|axis| meta.micrometers(axis));
     let image = json!({
         "level": level, "array": array, "axes": axes.map(|axes| axes.to_string()), "raw": raw,
@@ -72,95 +72,80 @@ pub(crate) fn of_plan(about: &About, output: &Value, plan: &engine::Plan) -> Val
     })
 }
 
-/// What is known of files without reading them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Files {
-    pub(crate) count: u64,
-    pub(crate) bytes: u64,
-    /// When the last of them was changed, in nanoseconds.
-    pub(crate) newest: u64,
-    /// Which one that is.
-    pub(crate) last: PathBuf,
-    /// Of names, sizes and times, in any order.
-    sum: u64,
+/// What is known of the files or objects of an image, or of a part of one, without reading them. Label images that lie in an
+/// image are others, and so is what only a desktop or a file server knows.
+pub(crate) fn files(path: &Path, part: Option<&str>, remote: &Remote) -> Result<Inventory, IoError> {
+    if let Some(url) = Url::of(path)? {
+        let part = part.map(|part| format!("{}/", part.trim_matches('/')));
+        return remote.store(&url)?.inventory(
+            &(Arc::new(move |key: &str| match &part {
+                Some(part) => !key.contains('/') || key.starts_with(part),
+                None => key.split('/').all(|name| !is_foreign(name)) && !key.starts_with("labels/"),
+            }) as Wanted),
+        );
+    }
+    let mut files = Inventory::default();
+    let part = part.map(|part| path.join(part)).filter(|part| part.is_dir());
+    for path in files_of(path) {
+        if !path.is_dir() {
+            add(&mut files, &path, path.file_name().and_then(|name| name.to_str()).unwrap_or_default())?;
+        } else if let Some(part) = &part {
+            add_below(&mut files, &path, "", |_, is_dir| !is_dir)?;
+            add(&mut files, part, "part")?;
+        } else {
+            add(&mut files, &path, "")?;
+        }
+    }
+    Ok(files)
 }
 
-impl Files {
-    /// Those of an image, or of a part of one. Label images that lie in an image are others, and so is what only a desktop or a
-    /// file server knows.
-    pub(crate) fn of(path: &Path, part: Option<&str>) -> Result<Self, IoError> {
-        let mut files = Self::default();
-        let part = part.map(|part| path.join(part)).filter(|part| part.is_dir());
-        for path in files_of(path) {
-            if !path.is_dir() {
-                files.add(&path, path.file_name().and_then(|name| name.to_str()).unwrap_or_default())?;
-            } else if let Some(part) = &part {
-                files.below(&path, "", |_, is_dir| !is_dir)?;
-                files.add(part, "part")?;
-            } else {
-                files.add(&path, "")?;
-            }
-        }
-        Ok(files)
-    }
+/// Those of several images.
+pub(crate) fn files_of_all(paths: &[PathBuf]) -> Result<Inventory, IoError> {
+    paths.iter().try_fold(Inventory::default(), |mut all, path| {
+        all.extend(files(path, None, &Remote::default())?);
+        Ok(all)
+    })
+}
 
-    /// Those of several images.
-    pub(crate) fn of_all(paths: &[PathBuf]) -> Result<Self, IoError> {
-        paths.iter().try_fold(Self::default(), |all, path| {
-            let one = Self::of(path, None)?;
-            let (newest, last) = (all.newest, all.last).max((one.newest, one.last));
-            let (count, bytes) = (all.count + one.count, all.bytes + one.bytes);
-            Ok(Self { count, bytes, newest, last, sum: all.sum.wrapping_add(one.sum) })
-        })
-    }
+pub(crate) fn as_json(files: &Inventory) -> Value {
+    let Inventory { count, bytes, newest, last: _, sum } = files;
+    json!({ "files": count, "bytes": bytes, "newest": newest, "listed": format!("{sum:016x}") })
+}
 
-    pub(crate) fn as_json(&self) -> Value {
-        let Self { count, bytes, newest, last: _, sum } = self;
-        json!({ "files": count, "bytes": bytes, "newest": newest, "listed": format!("{sum:016x}") })
-    }
+fn is_foreign(name: &str) -> bool {
+    name.starts_with('.') && !name.starts_with(".z")
+}
 
-    fn add(&mut self, path: &Path, name: &str) -> Result<(), IoError> {
-        let there = std::fs::metadata(path).map_err(IoError::io("read", path))?;
-        if !there.is_dir() {
-            self.file(path, name, &there);
-            return Ok(());
-        }
-        let foreign = |name: &str| name.starts_with('.') && !name.starts_with(".z");
-        self.below(path, name, |name, is_dir| !(foreign(name) || is_dir && name == "labels"))
-    }
-
-    fn below(
-        &mut self,
-        dir: &Path,
-        name: &str,
-        is_wanted: impl Fn(&str, bool) -> bool,
-    ) -> Result<(), IoError> {
-        for entry in std::fs::read_dir(dir).map_err(IoError::io("read", dir))? {
-            let path = entry.map_err(IoError::io("read", dir))?.path();
-            let below = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if is_wanted(&below, path.is_dir()) {
-                self.add(&path, &format!("{name}/{below}"))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn file(&mut self, path: &Path, name: &str, there: &Metadata) {
-        let since = there.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let time = since.map_or(0, |since| since.as_nanos() as u64);
-        self.count += 1;
-        self.bytes += there.len();
-        if time >= self.newest {
-            (self.newest, self.last) = (time, path.to_path_buf());
-        }
-        // FNV-1a of each file; the sum does not depend on their order.
-        let words = [there.len().to_le_bytes(), time.to_le_bytes()];
-        let bytes = name.bytes().chain(words.into_iter().flatten());
-        let one = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
-            (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+fn add(files: &mut Inventory, path: &Path, name: &str) -> Result<(), IoError> {
+    let there = std::fs::metadata(path).map_err(IoError::io("read", path))?;
+    if there.is_dir() {
+        return add_below(files, path, name, |name, is_dir| {
+            !(is_foreign(name) || is_dir && name == "labels")
         });
-        self.sum = self.sum.wrapping_add(one);
     }
+    let since = there.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let time = since.map_or(0, |since| since.as_nanos() as u64);
+    files.add(name, there.len(), time, &time.to_string());
+    if files.last == name {
+        files.last = path.display().to_string();
+    }
+    Ok(())
+}
+
+fn add_below(
+    files: &mut Inventory,
+    dir: &Path,
+    name: &str,
+    is_wanted: impl Fn(&str, bool) -> bool,
+) -> Result<(), IoError> {
+    for entry in std::fs::read_dir(dir).map_err(IoError::io("read", dir))? {
+        let path = entry.map_err(IoError::io("read", dir))?.path();
+        let below = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if is_wanted(&below, path.is_dir()) {
+            add(files, &path, &format!("{name}/{below}"))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -174,7 +159,8 @@ mod tests {
         let path = dir.path().join("in.zarr");
         std::fs::create_dir_all(path.join("c/0")).unwrap();
         let meta = Meta::new([1, 1, 1, 4, 4], AxisSet::parse("yx").unwrap(), Dtype::U8);
-        let now = || of_input(&Files::of(&path, None).unwrap(), &OpenOptions::default(), &meta);
+        let now =
+            || of_input(&files(&path, None, &Remote::default()).unwrap(), &OpenOptions::default(), &meta);
         let mut seen = vec![now()];
         std::fs::write(path.join("c/0/0"), "abcd").unwrap();
         seen.push(now());
@@ -187,7 +173,7 @@ mod tests {
         std::fs::rename(path.join("c/0/1"), path.join("c/0/2")).unwrap();
         seen.push(now());
         let raised = OpenOptions { level: 1, ..OpenOptions::default() };
-        seen.push(of_input(&Files::of(&path, None).unwrap(), &raised, &meta));
+        seen.push(of_input(&files(&path, None, &Remote::default()).unwrap(), &raised, &meta));
         for (n, one) in seen.iter().enumerate() {
             assert!(seen[..n].iter().all(|other| other != one), "{one}");
         }

@@ -57,7 +57,7 @@ impl Images {
     /// # Errors
     /// [`Error::Io`] if a folder cannot be read.
     pub fn fingerprint(images: &[PathBuf]) -> Result<serde_json::Value, Error> {
-        Ok(identity::Files::of_all(images)?.as_json())
+        Ok(identity::as_json(&identity::files_of_all(images)?))
     }
 }
 

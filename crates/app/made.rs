@@ -1,9 +1,9 @@
 //! How an output was made, as its file records it, and as it is read again from there.
 
-use crate::identity::Files;
 use crate::{OnDamage, OpenOptions};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use voxtile_io::{Inventory, Url};
 use voxtile_sched::model::{Axis, AxisSet, Border};
 
 /// The record of an output: what makes it again.
@@ -62,26 +62,27 @@ pub struct MadeOfFiles {
     pub newest_ns: u64,
 }
 
-impl MadeOfFiles {
-    /// The files at a path; none where nothing can be seen.
-    pub(crate) fn at(path: &Path, part: Option<&str>) -> Self {
-        let Files { count, bytes, newest, .. } = Files::of(path, part).unwrap_or_default();
-        Self { count, bytes, newest_ns: newest }
+impl From<&Inventory> for MadeOfFiles {
+    fn from(files: &Inventory) -> Self {
+        Self { count: files.count, bytes: files.bytes, newest_ns: files.newest }
     }
 }
 
 impl MadeOf {
     /// An image that was opened; `None` for bare voxels, which the record has no words for.
-    pub(crate) fn new(path: &Path, options: &OpenOptions) -> Option<Self> {
+    pub(crate) fn new(path: &Path, options: &OpenOptions, files: &Inventory) -> Option<Self> {
         let OpenOptions { level, array, axes, raw, stack, rgb, remote: _ } = options;
         raw.is_none().then(|| Self {
-            path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+            path: match Url::of(path) {
+                Ok(None) => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+                _ => path.to_owned(),
+            },
             level: *level,
             array: array.clone(),
             axes: axes.map(|axes| axes.to_string()),
             rgb: *rgb,
             stack: stack.map(|axis| axis.name().to_owned()),
-            files: MadeOfFiles::at(path, array.as_deref()),
+            files: files.into(),
         })
     }
 

@@ -26,7 +26,7 @@ pub struct Output {
     pub(crate) overwrite: bool,
     /// Smaller versions that are written with it.
     pub(crate) pyramid: Option<Pyramid>,
-    remote: Remote,
+    pub(crate) remote: Remote,
 }
 
 impl Output {

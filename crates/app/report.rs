@@ -9,7 +9,7 @@ mod recipes;
 use self::places::{elsewhere, os_hint, remote_hint};
 use self::recipes::recipe;
 use crate::args::{Cli, Command, LimitArgs};
-use crate::commands::{Done, Failure, Outcome};
+use crate::commands::{Done, Failure, Outcome, remote};
 use crate::text;
 use std::fmt::Write;
 use std::io::ErrorKind;
@@ -17,7 +17,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use voxtile::error::{DeviceError, Feature, IoError, LevelError, PlanError, RunError};
 use voxtile::{Error, Output};
-use voxtile_io::{CODEC_FORMS, Difference, Format, Work};
+use voxtile_io::{CODEC_FORMS, Difference, Format, RemoteWork, Url, Work};
 
 /// A line to stderr. Nobody may be listening; that is no failure.
 pub(crate) fn say(line: &str) {
@@ -155,7 +155,11 @@ impl<'a> Words<'a> {
 
 /// Whether what is done of an output, as it was named, is kept.
 fn can_go_on(output: &Path) -> bool {
-    Work::can_go_on(Output::to(output).path())
+    let output = Output::to(output);
+    if Url::of(output.path()).is_ok_and(|url| url.is_some()) {
+        return RemoteWork::can_go_on(output.path(), &remote());
+    }
+    Work::can_go_on(output.path())
 }
 
 /// A path as a shell takes it.

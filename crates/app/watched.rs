@@ -1,35 +1,40 @@
 //! Images that are changed while they are read: what is made of them is of no one image, and is not completed.
 
-use crate::identity::Files;
+use crate::identity;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxtile_io::{Difference, IoError, OpenOptions};
-use voxtile_sched::contract::{Layout, Place, Sink, StoreError};
-use voxtile_sched::model::{Meta, Tile, TileMut};
+use voxtile_io::{Difference, Inventory, IoError, OpenOptions, Remote, Url};
+use voxtile_sched::contract::{AroundSink, Sink, StoreError};
 
-/// An image that is being read, as its files were before.
+/// An image that is being read, as its files or objects were before.
 #[derive(Clone)]
 pub(crate) struct Watched {
     image: PathBuf,
     part: Option<String>,
-    pub(crate) files: Files,
+    remote: Remote,
+    pub(crate) files: Inventory,
 }
 
 impl Watched {
     pub(crate) fn new(image: &Path, options: &OpenOptions) -> Result<Self, IoError> {
-        let (image, part) = (image.to_path_buf(), options.array.clone());
-        Ok(Self { files: Files::of(&image, part.as_deref())?, image, part })
+        let (image, part, remote) = (image.to_path_buf(), options.array.clone(), options.remote.clone());
+        Ok(Self { files: identity::files(&image, part.as_deref(), &remote)?, image, part, remote })
+    }
+
+    /// Whether to look at it is a request to a server.
+    pub(crate) fn is_remote(&self) -> bool {
+        Url::of(&self.image).is_ok_and(|url| url.is_some())
     }
 
     /// Refuses files that are not what they were.
     pub(crate) fn check(&self) -> Result<(), IoError> {
-        let now = match Files::of(&self.image, self.part.as_deref()) {
+        let now = match identity::files(&self.image, self.part.as_deref(), &self.remote) {
             Ok(now) => now,
             Err(IoError::Missing { path }) => return Err(self.changed(path, Vec::new())),
             Err(error) => return Err(error),
         };
         let was = &self.files;
-        if now.as_json() == was.as_json() {
+        if (now.count, now.bytes, now.newest, now.sum) == (was.count, was.bytes, was.newest, was.sum) {
             return Ok(());
         }
         let numbers = [("files", was.count, now.count), ("bytes", was.bytes, now.bytes)];
@@ -40,7 +45,7 @@ impl Watched {
             is: is.to_string(),
         });
         // Of what is gone, only where it was is known.
-        let file = if now.newest > was.newest { now.last.clone() } else { self.image.clone() };
+        let file = if now.newest > was.newest { PathBuf::from(&now.last) } else { self.image.clone() };
         Err(self.changed(file, what.collect()))
     }
 
@@ -55,45 +60,13 @@ pub(crate) struct OfUnchanged {
     pub(crate) input: Watched,
 }
 
-impl Sink for OfUnchanged {
-    fn meta(&self) -> &Meta {
-        self.sink.meta()
-    }
-
-    fn layout(&self) -> &Layout {
-        self.sink.layout()
-    }
-
-    fn name(&self) -> String {
-        self.sink.name()
-    }
-
-    fn write(&self, place: Place, data: &Tile<'_>) -> Result<u64, StoreError> {
-        self.sink.write(place, data)
-    }
-
-    fn levels(&self) -> &[Arc<dyn Sink>] {
-        self.sink.levels()
+impl AroundSink for OfUnchanged {
+    fn inner(&self) -> &dyn Sink {
+        &*self.sink
     }
 
     fn finish(&self) -> Result<(), StoreError> {
         self.input.check()?;
         self.sink.finish()
-    }
-
-    fn abort(&self) {
-        self.sink.abort();
-    }
-
-    fn holds(&self, place: Place) -> bool {
-        self.sink.holds(place)
-    }
-
-    fn reread(&self, place: Place, out: TileMut<'_>) -> Result<u64, StoreError> {
-        self.sink.reread(place, out)
-    }
-
-    fn leave(&self) {
-        self.sink.leave();
     }
 }

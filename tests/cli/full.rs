@@ -41,7 +41,7 @@ fn a_full_disk_is_named_and_the_run_goes_on_when_there_is_space() {
         place.ok(&[&["run", "in.zarr", output, "invert", "--codec", "none", "--tile", "32"], more].concat());
         // 1152 KiB of voxels.
         let Some(disk) = Disk::new(&place, 640) else {
-            println!("skipped: no file system can be mounted here");
+            crate::house::skipped("no file system can be mounted here");
             return;
         };
         let on_disk = format!("disk/{output}");
@@ -66,7 +66,7 @@ fn a_place_that_may_not_be_written_is_named() {
     let place = Place::new();
     place.write("in.zarr", super::noise(&[16, 16]), &[16]);
     let Some(disk) = Disk::new(&place, 64) else {
-        println!("skipped: no file system can be mounted here");
+        crate::house::skipped("no file system can be mounted here");
         return;
     };
     assert!(Command::new("mount").args(["-o", "remount,ro"]).arg(&disk.0).status().unwrap().success());

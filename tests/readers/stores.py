@@ -39,6 +39,15 @@ def checks():
     yield "a window costs few requests", window
     for seed in (1, 2):
         yield f"a server that falters changes nothing, seed {seed}", lambda tmp, s=seed: faltering(tmp, s)
+    for name, recipe, options in (
+        ("chunks", "gaussian sigma=1", ("--shard", "none")),
+        ("a pyramid", "gaussian sigma=1", ("--shard", "none", "--pyramid", "--pyramid-until", "16")),
+        ("shards", "invert", ("--shard", "16")),
+        ("labels", "gaussian sigma=1 | threshold value=130 | label", ("--shard", "none")),
+    ):
+        yield f"a run that is killed goes on: {name}", lambda tmp, r=recipe, o=options: killed(tmp, r, o)
+    yield "two runs do not write to one place", locked
+    yield "what is read is known by its tags", changed
     yield "large shards go in parts", multipart
     yield "copied shards are as they were", copied
     yield "an existing place is kept", existing
@@ -70,6 +79,24 @@ def s3():
         yield address
     finally:
         server.stop()
+
+
+def client(address):
+    """What speaks to the server as its owner does."""
+    import boto3
+
+    return boto3.client("s3", endpoint_url=address)
+
+
+def objects(address):
+    return [found["Key"] for found in client(address).list_objects_v2(Bucket=BUCKET).get("Contents", ())]
+
+
+def refuses(words, *args):
+    """Runs a command that must fail with these words."""
+    if words not in (said := voxtile(*args, fails=True)):
+        raise Failed(f"no {words!r} in {said}")
+    return said
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -110,16 +137,16 @@ def serving(handler):
 
 
 @contextmanager
-def proxy(target, seed):
-    """Passes requests on, but for one of twenty that fails: a 500, or a connection dropped before or after the server saw
-    it, or in the middle of the answer. Yields its address and what it did."""
+def proxy(target, seed=0, share=0.05, seen=lambda method, path: None):
+    """Passes requests on, and shows them to `seen`, but for a share that fails: a 500, or a connection dropped before or after
+    the server saw it, or in the middle of the answer. Yields its address and what it did."""
     dice, lock, did = random.Random(seed), threading.Lock(), {"requests": 0, "faults": 0}
 
     class Proxy(Handler):
         def do_GET(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             with lock:
-                fault = dice.choice(("500", "before", "after", "middle")) if dice.random() < 0.05 else None
+                fault = dice.choice(("500", "before", "after", "middle")) if dice.random() < share else None
                 did["requests"] += 1
                 did["faults"] += fault is not None
             if fault == "500":
@@ -131,6 +158,7 @@ def proxy(target, seed):
             answer = onward.getresponse()
             status, headers, content = answer.status, dict(answer.headers), answer.read()
             onward.close()
+            seen(self.command, self.path)
             if fault == "after":
                 return self.drop()
             headers = {k: v for k, v in headers.items() if k.lower() not in ("connection", "transfer-encoding", "server", "date")}
@@ -270,6 +298,76 @@ def faltering(tmp, seed):
         counted = converted(tmp, address, *options)
     if not did["faults"] or counted != {"retries": did["faults"], "requests": did["requests"]}:
         raise Failed(f"{did}; counted: {counted}")
+
+
+def stopped(chunks, address, *args):
+    """A run that is killed when it has written so many chunks or shards."""
+    left, dead, process = [chunks], threading.Event(), []
+
+    def seen(method, path):
+        if method == "PUT" and "/c/" in path:
+            left[0] -= 1
+            if left[0] == 0:
+                process[0].kill()
+                dead.set()
+
+    with proxy(address, share=0, seen=seen) as (slow, _):
+        process.append(subprocess.Popen([BINARY, *map(str, args), "--endpoint", slow], stderr=subprocess.DEVNULL))
+        if process[0].wait(120) != -9 or not dead.is_set():
+            raise Failed(f"{args} was not killed")
+
+
+def killed(tmp, recipe, options):
+    place, run = f"s3://{BUCKET}/deep/a.zarr", ("run", DATA / "lightsheet.tif")
+    options = ("--chunk", "8", "--tile", "8", "--codec", "zstd:1", *options)
+    voxtile(*run, tmp / "a.zarr", recipe, *options)
+    with s3() as address:
+        to = ("--endpoint", address)
+        units = 40 if "16" in options and "--pyramid" not in options else 150
+        stopped(units, address, *run, place, recipe, *options)
+        refuses("was not finished", "info", place, *to)
+        refuses("was stopped and can go on", *run, place, recipe, *options, *to)
+        refuses("recipe: was", *run, place, "abs", *options, *to, "--resume")
+        done = json.loads(voxtile(*run, place, recipe, *options, *to, "--resume", "--json"))["report"]
+        if not done["tiles_skipped"]:
+            raise Failed(f"nothing was gone on with: {done}")
+        again = json.loads(voxtile(*run, place, recipe, *options, *to, "--resume", "--json"))["report"]
+        if again["bytes_written"]:
+            raise Failed(f"what was complete was done again: {again}")
+        voxtile("convert", "--recursive", place, tmp / "b.zarr", *to)
+        names = {name.split("/")[1] for name in objects(address)}
+        if names != {"a.zarr", ".a.zarr.voxtile-done"}:
+            raise Failed(f"left behind: {names}")
+    equal_files(tmp / "a.zarr", tmp / "b.zarr")
+
+
+def locked(tmp):
+    place, options = f"s3://{BUCKET}/a.zarr", ("--chunk", "8", "--shard", "none")
+    with s3() as address:
+        to = ("--endpoint", address)
+        owner = json.dumps({"host": "elsewhere", "pid": 7, "start": ""}).encode()
+        client(address).put_object(Bucket=BUCKET, Key="a.zarr.voxtile-work/lock", Body=owner)
+        said = refuses("is being written by process 7 on elsewhere", "convert", DATA / "lightsheet.tif", place, *options, *to)
+        if "--break-lock" not in said:
+            raise Failed(said)
+        voxtile("convert", DATA / "lightsheet.tif", place, *options, *to, "--break-lock")
+        voxtile("verify", DATA / "lightsheet.tif", place, *to)
+
+
+def changed(tmp):
+    """An object of the input that is not what it was."""
+    place, options = f"s3://{BUCKET}/in.zarr", ("--chunk", "16", "--shard", "none", "--codec", "none")
+    out = ("--chunk", "8", "--tile", "8", "--shard", "none")
+    with s3() as address:
+        to = ("--endpoint", address)
+        voxtile("convert", DATA / "lightsheet.tif", place, *options, *to)
+        stopped(150, address, "run", place, f"s3://{BUCKET}/out.zarr", "invert", *out)
+        key = {"Bucket": BUCKET, "Key": "in.zarr/0/c/0/0/0"}
+        chunk = client(address).get_object(**key)["Body"].read()
+        client(address).put_object(**key, Body=bytes(byte ^ 1 for byte in chunk))
+        refuses("input.listed: was", "run", place, f"s3://{BUCKET}/out.zarr", "invert", *out, "--resume", *to)
+        client(address).put_object(**key, Body=chunk)
+        voxtile("run", place, f"s3://{BUCKET}/out.zarr", "invert", *out, "--overwrite", *to)
 
 
 def multipart(tmp):

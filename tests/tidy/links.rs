@@ -1,6 +1,6 @@
 //! What documents point to must exist: files, and the tests that they name.
 
-use super::{files, text};
+use super::{files, is_fresh, text};
 use crate::house::root;
 
 /// Every Markdown file.
@@ -22,6 +22,22 @@ fn links_lead_somewhere() {
             assert!(folder.join(file).exists(), "{page} links to `{target}`, which does not exist");
         }
     }
+}
+
+#[test]
+fn the_list_of_decisions_is_fresh() {
+    const LIST: &str = "docs/decisions/README.md";
+    let old = text(&root().join(LIST));
+    let head = old.split("* [").next().unwrap_or_default();
+    let mut lines: Vec<String> = pages()
+        .filter(|(page, _)| page.starts_with("docs/decisions/0"))
+        .filter_map(|(page, content)| {
+            let (number, title) = content.lines().next()?.strip_prefix("# ")?.split_once(": ")?;
+            Some(format!("* [{number}]({}) {title}\n", page.rsplit('/').next()?))
+        })
+        .collect();
+    lines.sort();
+    is_fresh(LIST, &format!("{head}{}", lines.concat()));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What earlier runs left at the place of an output.
 
 use crate::{Error, Output};
-use voxtile_io::{Header, Standing, Work, WorkOptions};
+use std::path::Path;
+use voxtile_io::{Format, Header, IoError, RemoteWork, Standing, TableOptions, Url, Work, WorkOptions};
 
 /// What a run finds.
 #[derive(Default)]
@@ -15,15 +16,34 @@ pub(super) struct Before {
 }
 
 impl Before {
+    /// Whether something is kept beside an output: on the network, only of a Zarr, and not of a whole bucket.
+    pub(super) fn keeps(output: &Path) -> bool {
+        let is_zarr =
+            Format::from_path(output) == Format::ZarrV3 && TableOptions::new(output, false).is_none();
+        Url::of(output).is_ok_and(|url| url.is_none()) || is_zarr && RemoteWork::has_place(output)
+    }
+
     /// Looks at the place, and refuses to run into another run, or over one that was stopped.
     pub(super) fn at(output: &Output, work: WorkOptions) -> Result<Self, Error> {
         let path = &output.path;
+        let elsewhere = Url::of(path)?.is_some();
         let work = WorkOptions { overwrite: output.overwrite, ..work };
-        Work::check(path, work)?;
+        if elsewhere && work.part.is_some() {
+            let why = format!("`{}` is not on this disk: one process makes it", path.display());
+            return Err(IoError::Option { option: "--part", why }.into());
+        }
+        match elsewhere {
+            true => RemoteWork::check(path, &output.remote, work)?,
+            false => Work::check(path, work)?,
+        }
         if !work.resume {
             return Ok(Self::default());
         }
-        Ok(match Work::standing(path)? {
+        let standing = match elsewhere {
+            true => RemoteWork::standing(path, &output.remote)?,
+            false => Work::standing(path)?,
+        };
+        Ok(match standing {
             Standing::Begun(header) => Self { begun: Some(header), done: None, replaces: true },
             Standing::Done(header) => Self { begun: None, done: Some(header), replaces: true },
             Standing::Nothing => Self { replaces: voxtile_io::is_unfinished(path), ..Self::default() },

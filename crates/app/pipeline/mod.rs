@@ -3,6 +3,7 @@
 mod array;
 mod before;
 mod copy;
+mod kept;
 mod name;
 mod plan;
 mod steps;
@@ -25,7 +26,9 @@ use crate::watched::Watched;
 use crate::{Cancel, Device, Error, Made, MadeOf, Progress, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxtile_io::{Durability, Format, Info, IoError, OpenOptions, Opened, TableOptions, WorkOptions};
+use voxtile_io::{
+    Durability, Format, Info, Inventory, IoError, OpenOptions, Opened, TableOptions, WorkOptions,
+};
 use voxtile_sched::contract::{Joins, Sink, Source};
 use voxtile_sched::engine::{Graph, Hooks, Input, Options, Workshop};
 use voxtile_sched::model::{Border, Dtype, Meta, voxels};
@@ -232,11 +235,17 @@ impl Pipeline {
     /// What an output records of itself: the recipe, and of what it was made. `None` where the image has no path.
     ///
     /// # Errors
-    /// Those of the recipe.
+    /// Those of the recipe, and [`Error::Io`] if the image is not to be seen any more.
     pub fn made(&self) -> Result<Option<Made>, Error> {
         let Some(path) = &self.input else { return Ok(None) };
+        let files = identity::files(path, self.opened.array.as_deref(), &self.opened.remote)?;
+        self.made_of(&files)
+    }
+
+    fn made_of(&self, files: &Inventory) -> Result<Option<Made>, Error> {
+        let Some(path) = &self.input else { return Ok(None) };
         let recipe = self.recipe.as_ref().map_err(Clone::clone)?;
-        let Some(input) = MadeOf::new(path, &self.opened) else { return Ok(None) };
+        let Some(input) = MadeOf::new(path, &self.opened, files) else { return Ok(None) };
         let time = self.made_at.map(crate::made::time_in_words);
         Ok(Some(Made { time, ..Made::new(recipe.to_string(), input, self.border, self.on_damage) }))
     }
@@ -336,7 +345,9 @@ impl Pipeline {
         let on_damage = mended.map(|mended| (mended, self.on_damage));
         let mut graph = Graph::new(vec![input.clone()]);
         let records = matches!(&self.target, Target::Image(output) if output.is_placed());
-        let made = if records { self.made() } else { Ok(None) };
+        let watched = self.input.as_deref().map(|path| Watched::new(path, &self.opened)).transpose()?;
+        let files = watched.as_ref().map(|watched| watched.files.clone()).unwrap_or_default();
+        let made = if records { self.made_of(&files) } else { Ok(None) };
         let mut recipe = self.recipe?.with_digests();
         let copies = recipe.is_empty();
         recipe.lower(&mut graph, Input::Source(0), self.border)?;
@@ -352,13 +363,7 @@ impl Pipeline {
             Target::Image(output) if output.is_placed() => Some(output),
             _ => None,
         };
-        // What lies elsewhere is made in one go.
-        let elsewhere = |output: &Output| voxtile_io::Url::of(&output.path).is_ok_and(|url| url.is_some());
-        let kept = place.filter(|output| !elsewhere(output));
-        if let (Some(output), None, true) = (place, kept, self.work.resume) {
-            let why = format!("`{}` is not on this disk, and is made in one go", output.path.display());
-            return Err(IoError::Option { option: "--resume", why }.into());
-        }
+        let kept = place.filter(|output| Before::keeps(&output.path));
         let before = kept.map(|output| Before::at(output, self.work)).transpose()?.unwrap_or_default();
         let tile = spread("--tile", &self.tile, result.axes)?;
         let image_bytes = voxels(&input.shape).saturating_mul(input.dtype.size() as u64);
@@ -374,9 +379,7 @@ impl Pipeline {
             device: device.find(self.gpu_memory, image_bytes)?,
             always: device != Device::Auto,
         };
-        let placed = kept.map(|output| output.path.clone());
-        let watched = self.input.as_deref().map(|path| Watched::new(path, &self.opened)).transpose()?;
-        let files = watched.as_ref().map(|watched| watched.files.clone()).unwrap_or_default();
+        let placed = kept.map(|output| (output.path.clone(), output.remote.clone()));
         let about = identity::About {
             input: identity::of_input(&files, &self.opened, &input),
             recipe: recipe.to_string(),

@@ -2,6 +2,7 @@
 
 use super::before::Before;
 use super::copy::{Copied, Level as CopiedLevel};
+use super::kept::Kept;
 use super::table::{Measuring, NoImage, named};
 use crate::damage::{Mended, OnDamage, Skipping};
 use crate::identity::{self, About};
@@ -11,8 +12,8 @@ use serde_json::json;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxtile_io::{Header, OutputOptions, SpillDir, TableOptions, Url, Work, WorkOptions};
-use voxtile_sched::contract::{Journal, Layout, Sink, Source};
+use voxtile_io::{Header, OutputOptions, Remote, SpillDir, TableOptions, Url, Work, WorkOptions};
+use voxtile_sched::contract::{Layout, Sink, Source};
 use voxtile_sched::engine::{self, Graph, Hooks, Level, Options, RunError};
 use voxtile_sched::model::{Meta, Shape};
 
@@ -43,6 +44,7 @@ pub struct Plan {
 /// What a run keeps beside its output.
 struct Keeping {
     output: PathBuf,
+    remote: Remote,
     header: Header,
     options: WorkOptions,
     /// Whether an earlier run of the same plan did all there is to do.
@@ -53,7 +55,7 @@ struct Keeping {
 struct Stores {
     sink: Arc<dyn Sink>,
     spill: SpillDir,
-    work: Option<Arc<Work>>,
+    work: Option<Kept>,
 }
 
 /// Where the result goes.
@@ -119,13 +121,13 @@ impl Plan {
     /// complete there.
     pub(super) fn kept(
         self,
-        output: Option<PathBuf>,
+        output: Option<(PathBuf, Remote)>,
         about: &About,
         options: &Options,
         before: &Before,
         work: WorkOptions,
     ) -> Result<Self, Error> {
-        let Some(output) = output else { return Ok(self) };
+        let Some((output, remote)) = output else { return Ok(self) };
         let (written, overwrite) = match &self.target {
             Target::Image(options) => (identity::of_output(options, &self.levels), options.overwrite),
             Target::Table { place, .. } => {
@@ -142,7 +144,8 @@ impl Plan {
         }
         let with = json!({ "memory": options.memory, "workers": options.workers });
         let options = WorkOptions { overwrite, ..work };
-        let keeping = Keeping { output, header: Header { plan, with }, options, done: before.done.is_some() };
+        let done = before.done.is_some();
+        let keeping = Keeping { output, remote, header: Header { plan, with }, options, done };
         Ok(Self { keeping: Some(keeping), ..self })
     }
 
@@ -229,17 +232,19 @@ impl Plan {
     /// What is reported where an earlier run did all there is to do.
     fn done_before(&self) -> Option<Report> {
         let keeping = self.keeping.as_ref().filter(|keeping| keeping.done)?;
-        Work::tidy(&keeping.output);
+        if Url::of(&keeping.output).is_ok_and(|url| url.is_none()) {
+            Work::tidy(&keeping.output);
+        }
         Some(self.plan.nothing_left())
     }
 
-    fn hooks_with(&self, work: Option<&Arc<Work>>) -> Hooks {
-        let journal = work.map(|work| work.clone() as Arc<dyn Journal>);
+    fn hooks_with(&self, work: Option<&Kept>) -> Hooks {
+        let journal = work.map(Kept::journal);
         Hooks { journal, ..self.hooks.clone() }
     }
 
     /// Ends a run: with what follows when the result is written, or with what is kept for a later one.
-    fn conclude(self, result: Result<Report, RunError>, work: Option<Arc<Work>>) -> Result<Report, Error> {
+    fn conclude(self, result: Result<Report, RunError>, work: Option<Kept>) -> Result<Report, Error> {
         let report = match (result, &work) {
             (Ok(report), _) => report,
             (Err(error), work) => {
@@ -261,19 +266,19 @@ impl Plan {
         let mark = mark.map(|keeping| keeping.header.clone());
         // A table is made of the notes: only when it is at its place they are needed no more.
         let report = if self.makes_table() {
-            let report = if work.is_finished() { report } else { self.follow(report, Some(&work))? };
+            let report = if work.is_finished() { report } else { self.follow(report, work.here())? };
             work.finished()?;
             report
         } else {
             work.finished()?;
-            self.follow(report, Some(&work))?
+            self.follow(report, work.here())?
         };
         work.end(mark.as_ref())?;
         Ok(report)
     }
 
     /// Removes what an output took that does not come to be. Nothing can be done about what stays.
-    fn nothing_stays(&self, work: &Work) {
+    fn nothing_stays(&self, work: &Kept) {
         let _ = work.end(None);
         if let Target::Image(options) = &self.target {
             options.abandon();
@@ -318,8 +323,10 @@ impl Plan {
     /// be used.
     fn stores(&self) -> Result<Stores, Error> {
         let work = self.keeping.as_ref();
-        let work = work.map(|k| Work::open(&k.output, &k.header, k.options)).transpose()?;
-        let spill = match &work {
+        let work =
+            work.map(|k| Kept::open(&k.output, &k.remote, &k.header, k.options)).transpose()?.flatten();
+        let here = work.as_ref().and_then(Kept::here);
+        let spill = match here {
             Some(work) => SpillDir::kept(work.clone()),
             None => SpillDir::new(self.beside()),
         };
@@ -329,7 +336,14 @@ impl Plan {
                 NoImage::sink(self.result(), &self.layout)
             }
             Target::Image(options) => {
-                match options.create_kept(&self.described(), &self.levels, work.as_ref()) {
+                let meta = self.described();
+                let made = match &work {
+                    Some(Kept::Elsewhere(work)) => {
+                        options.create_remote(&meta, &self.levels, work.is_resumed())
+                    }
+                    _ => options.create_kept(&meta, &self.levels, here),
+                };
+                match made {
                     Ok(sink) => self.skipping(sink),
                     Err(error) => {
                         // Nothing was begun by this run; what an earlier one noted stays.
@@ -343,7 +357,9 @@ impl Plan {
             Target::Table { .. } => NoImage::sink(self.result(), &self.layout),
             Target::Sink(sink) => self.skipping(sink.clone()),
         };
-        let sink = match &self.watched {
+        // A request more is not worth it where all is read at once.
+        let at_once = |input: &&Watched| input.is_remote() && self.plan.is_at_once();
+        let sink = match self.watched.as_ref().filter(|input| !at_once(input)) {
             Some(input) => Arc::new(OfUnchanged { sink, input: input.clone() }),
             None => sink,
         };

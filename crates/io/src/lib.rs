@@ -26,6 +26,7 @@ mod picture;
 mod planes;
 pub mod plate;
 mod remote;
+mod replaced;
 mod scratch;
 mod spill;
 pub mod survey;
@@ -36,8 +37,8 @@ mod work;
 mod zarr;
 
 pub use bytes::{
-    ByteRange, ByteStore, ByteWriter, Coming, FaultCounts, FaultStore, Faults, Fetched, LocalStore,
-    MemoryStore,
+    ByteRange, ByteStore, ByteWriter, Coming, FaultCounts, FaultStore, Faults, Fetched, Inventory,
+    LocalStore, MemoryStore, Wanted,
 };
 pub use codec::{BadCodec, CODEC_FORMS, Chroma, Codec, Shuffle};
 pub use error::{Damage, Feature, IoError, RemoteProblem};
@@ -47,15 +48,16 @@ pub use location::{Scheme, Url};
 pub use memory::{MemoryError, MemorySink, MemorySource};
 pub use ome::about::About;
 pub use ome::rules::OmeVersion;
-pub use output::{Format, OutputOptions, Placed, check_apart, is_unfinished};
+pub use output::{Format, OutputOptions, check_apart, is_unfinished};
 pub use planes::names_planes;
 pub use remote::{Remote, Traffic};
+pub use replaced::Placed;
 pub use scratch::Buffer;
 pub use spill::SpillDir;
 pub use table::{TableFormat, TableOptions};
 pub use tiff::{KeepJpeg, Kept};
 pub use whole::WholeFile;
-pub use work::{Difference, Durability, Header, Standing, Work, WorkOptions};
+pub use work::{Difference, Durability, Header, RemoteWork, Standing, Work, WorkOptions};
 #[doc(hidden)]
 pub use zarr::beside;
 pub use zarr::{Copied, Hierarchy, Way};

@@ -109,6 +109,12 @@ impl Url {
         &self.path
     }
 
+    /// The place that this one lies in, and its name there; `None` for a whole bucket.
+    pub(crate) fn split(&self) -> Option<(Self, String)> {
+        let (within, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
+        (!name.is_empty()).then(|| (Self { path: within.to_owned(), ..self.clone() }, name.to_owned()))
+    }
+
     /// Whether this place is another one, lies in it, or contains it.
     #[must_use]
     pub(crate) fn overlaps(&self, other: &Self) -> Option<&'static str> {

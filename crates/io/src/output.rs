@@ -1,5 +1,6 @@
 //! What the user says about an output, and how that becomes a sink.
 
+use crate::replaced::{Placed, Replacing, set_aside};
 use crate::{About, ByteStore, Codec, IoError, LocalStore, OmeVersion, Remote, Url, Work, npy, tiff, zarr};
 use std::ffi::CString;
 use std::fs::Metadata;
@@ -7,8 +8,8 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxtile_sched::contract::{Layout, Place, Sink, StoreError};
-use voxtile_sched::model::{Meta, Shape, Tile, TileMut};
+use voxtile_sched::contract::{AroundSink, Layout, Sink, StoreError};
+use voxtile_sched::model::{Meta, Shape};
 
 /// Format of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -221,6 +222,21 @@ impl OutputOptions {
         }
     }
 
+    /// As [`create_kept`](Self::create_kept), on the network. A run that goes on finds there what earlier ones wrote.
+    ///
+    /// # Errors
+    /// Those of [`create`](Self::create).
+    pub fn create_remote(
+        &self,
+        meta: &Meta,
+        levels: &[Meta],
+        resumed: bool,
+    ) -> Result<Arc<dyn Sink>, IoError> {
+        let (Some(url), true) = (Url::of(&self.path)?, resumed) else { return self.create(meta, levels) };
+        let store = self.remote.store(&url)?;
+        Ok(Arc::new(zarr::ZarrSink::create(self, store, meta, levels, true)?))
+    }
+
     fn create_zarr_kept(
         &self,
         meta: &Meta,
@@ -271,7 +287,7 @@ impl OutputOptions {
 
     /// Makes a Zarr, and sets what is replaced aside until it is complete.
     fn create_zarr(&self, meta: &Meta, levels: &[Meta]) -> Result<Arc<dyn Sink>, IoError> {
-        let aside = self.set_aside()?;
+        let aside = set_aside(&self.path)?;
         match (self.create_in(Arc::new(LocalStore::new(&self.path)), meta, levels), aside) {
             (Ok(sink), None) => Ok(sink),
             (Ok(sink), Some(old)) => {
@@ -300,7 +316,7 @@ impl OutputOptions {
             return Ok(Placed { store, path: self.path.clone(), old: None, done: false });
         }
         self.check()?;
-        let old = self.set_aside()?;
+        let old = set_aside(&self.path)?;
         let store = Arc::new(LocalStore::new(&self.path));
         Ok(Placed { store, path: self.path.clone(), old, done: false })
     }
@@ -340,18 +356,6 @@ impl OutputOptions {
         };
         Err(IoError::Option { option: "--overwrite", why: format!("`{}` {why}", path.display()) })
     }
-
-    /// Moves the image that is replaced out of the way, until the new one is complete.
-    fn set_aside(&self) -> Result<Option<PathBuf>, IoError> {
-        let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".replaced-{}", std::process::id()));
-        let old = self.path.with_file_name(name);
-        match std::fs::rename(&self.path, &old) {
-            Ok(()) => Ok(Some(old)),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(IoError::io("replace", &self.path)(e)),
-        }
-    }
 }
 
 /// A label image on its way, which its group lists when it is complete.
@@ -362,25 +366,9 @@ struct Listed {
     version: OmeVersion,
 }
 
-impl Sink for Listed {
-    fn meta(&self) -> &Meta {
-        self.sink.meta()
-    }
-
-    fn layout(&self) -> &Layout {
-        self.sink.layout()
-    }
-
-    fn name(&self) -> String {
-        self.sink.name()
-    }
-
-    fn write(&self, place: Place, data: &Tile<'_>) -> Result<u64, StoreError> {
-        self.sink.write(place, data)
-    }
-
-    fn levels(&self) -> &[Arc<dyn Sink>] {
-        self.sink.levels()
+impl AroundSink for Listed {
+    fn inner(&self) -> &dyn Sink {
+        &*self.sink
     }
 
     fn finish(&self) -> Result<(), StoreError> {
@@ -391,126 +379,6 @@ impl Sink for Listed {
     fn abort(&self) {
         self.sink.abort();
         zarr::listing::abandon(&self.group, self.version);
-    }
-
-    fn holds(&self, place: Place) -> bool {
-        self.sink.holds(place)
-    }
-
-    fn reread(&self, place: Place, out: TileMut<'_>) -> Result<u64, StoreError> {
-        self.sink.reread(place, out)
-    }
-
-    fn leave(&self) {
-        self.sink.leave();
-    }
-}
-
-/// A place where a Zarr is being made. Dropped before it is [finished](Self::finish), it holds again what it held.
-pub struct Placed {
-    store: Arc<dyn ByteStore>,
-    path: PathBuf,
-    old: Option<PathBuf>,
-    done: bool,
-}
-
-impl Placed {
-    /// Where its objects go.
-    #[must_use]
-    pub fn store(&self) -> &Arc<dyn ByteStore> {
-        &self.store
-    }
-
-    /// What was replaced goes.
-    ///
-    /// # Errors
-    /// [`IoError::Io`].
-    pub fn finish(mut self) -> Result<(), IoError> {
-        self.done = true;
-        match &self.old {
-            Some(old) => std::fs::remove_dir_all(old).map_err(IoError::io("remove", old)),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for Placed {
-    fn drop(&mut self) {
-        if !self.done {
-            // Nothing can be done about what stays.
-            let _ = self.store.delete_prefix("");
-            if let Some(old) = &self.old {
-                let _ = std::fs::rename(old, &self.path);
-            }
-        }
-    }
-}
-
-/// A Zarr in the place of an older one, which comes back if this one is not completed, or stays until it is.
-struct Replacing {
-    sink: Arc<dyn Sink>,
-    path: PathBuf,
-    /// Where the older one is, or will be for a moment.
-    old: PathBuf,
-    /// Where this one is until it is complete, if not at its place.
-    new: Option<PathBuf>,
-}
-
-impl Sink for Replacing {
-    fn meta(&self) -> &Meta {
-        self.sink.meta()
-    }
-
-    fn layout(&self) -> &Layout {
-        self.sink.layout()
-    }
-
-    fn name(&self) -> String {
-        self.sink.name()
-    }
-
-    fn write(&self, place: Place, data: &Tile<'_>) -> Result<u64, StoreError> {
-        self.sink.write(place, data)
-    }
-
-    fn levels(&self) -> &[Arc<dyn Sink>] {
-        self.sink.levels()
-    }
-
-    fn finish(&self) -> Result<(), StoreError> {
-        self.sink.finish()?;
-        if let Some(new) = &self.new {
-            match std::fs::rename(&self.path, &self.old) {
-                Ok(()) => {}
-                // A run that was killed between the two names.
-                Err(e) if e.kind() == ErrorKind::NotFound => {}
-                Err(e) => return Err(IoError::io("replace", &self.path)(e).into()),
-            }
-            std::fs::rename(new, &self.path).map_err(IoError::io("replace", &self.path))?;
-            if !self.old.exists() {
-                return Ok(());
-            }
-        }
-        std::fs::remove_dir_all(&self.old).map_err(|e| IoError::io("remove", &self.old)(e).into())
-    }
-
-    fn abort(&self) {
-        self.sink.abort();
-        if self.new.is_none() {
-            let _ = std::fs::rename(&self.old, &self.path);
-        }
-    }
-
-    fn holds(&self, place: Place) -> bool {
-        self.sink.holds(place)
-    }
-
-    fn reread(&self, place: Place, out: TileMut<'_>) -> Result<u64, StoreError> {
-        self.sink.reread(place, out)
-    }
-
-    fn leave(&self) {
-        if self.new.is_some() { self.sink.leave() } else { self.abort() }
     }
 }
 

@@ -13,12 +13,14 @@
 
 mod fault;
 mod file;
+mod inventory;
 mod local;
 mod memory;
 mod zip;
 
 pub use fault::{FaultCounts, FaultStore, Faults};
 pub(crate) use file::ByteFile;
+pub use inventory::{Inventory, Wanted};
 pub use local::LocalStore;
 pub(crate) use local::{Unfinished, read_at};
 pub use memory::MemoryStore;
@@ -166,6 +168,27 @@ pub trait ByteStore: Send + Sync {
     /// # Errors
     /// [`IoError::Io`].
     fn list(&self, prefix: &str) -> Result<Vec<String>, IoError>;
+
+    /// What its objects are whose keys are `wanted`, all together, as can be told without reading them. Web servers have no
+    /// lists: there, the object that names the store, or the first of its metadata.
+    ///
+    /// # Errors
+    /// [`IoError::Io`].
+    fn inventory(&self, wanted: &Wanted) -> Result<Inventory, IoError> {
+        let mut found = Inventory::default();
+        let mut places = vec![String::new()];
+        while let Some(place) = places.pop() {
+            for name in self.list(&place)? {
+                let key = if place.is_empty() { name } else { format!("{place}/{name}") };
+                match self.size(&key)? {
+                    Some(size) if wanted(&key) => found.add(&key, size, 0, ""),
+                    Some(_) => {}
+                    None => places.push(key),
+                }
+            }
+        }
+        Ok(found)
+    }
 
     /// Writes an object, in the place of what was there; whole or not at all.
     ///

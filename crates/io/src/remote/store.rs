@@ -5,7 +5,10 @@ use super::runtime::{block, start};
 use super::writer::RemoteWriter;
 use super::{Remote, Traffic};
 use crate::bytes::{check_limit, coalesce};
-use crate::{Buffer, ByteRange, ByteStore, ByteWriter, Coming, Fetched, IoError, RemoteProblem, Scheme, Url};
+use crate::{
+    Buffer, ByteRange, ByteStore, ByteWriter, Coming, Fetched, Inventory, IoError, RemoteProblem, Scheme,
+    Url, Wanted,
+};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::aws::AmazonS3Builder;
@@ -14,8 +17,8 @@ use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
 use object_store::path::Path;
 use object_store::{
-    ClientOptions, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
-    PutPayload, RetryConfig,
+    ClientOptions, Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode,
+    PutOptions, PutPayload, RetryConfig,
 };
 use std::sync::Arc;
 
@@ -272,6 +275,42 @@ impl Inner {
         Ok(names)
     }
 
+    async fn inventory(&self, wanted: &Wanted) -> Result<Inventory, IoError> {
+        let mut found = Inventory::default();
+        let path = self.path("")?;
+        if self.scheme.writes() {
+            let at = if path.as_ref().is_empty() { None } else { Some(&path) };
+            let mut objects = self.objects.list(at);
+            while let Some(object) = objects.next().await {
+                let object = match object.map_err(self.fault("list", "")) {
+                    Ok(object) => object,
+                    // Public images may be read, and often not listed.
+                    Err(error) if is_hidden(&error) => break,
+                    Err(error) => return Err(error),
+                };
+                let key = object
+                    .location
+                    .prefix_match(&path)
+                    .map(|parts| parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"));
+                if let Some(key) = key.filter(|key| wanted(key)) {
+                    count_in(&mut found, &key, &object);
+                }
+            }
+        }
+        // One object, or a server that has no lists.
+        for key in ["", "zarr.json", ".zgroup", ".zarray"] {
+            if found.count > 0 {
+                break;
+            }
+            match self.objects.head(&self.path(key)?).await.map_err(self.fault("read", key)) {
+                Ok(object) => count_in(&mut found, key, &object),
+                Err(error) if is_hidden(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
     async fn put(&self, key: &str, bytes: Bytes, mode: PutMode) -> Result<bool, IoError> {
         let new = matches!(mode, PutMode::Create);
         let before = self.remote.traffic().retries;
@@ -309,6 +348,20 @@ impl Inner {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether something is not there, or not for this user.
+fn is_hidden(error: &IoError) -> bool {
+    use RemoteProblem::{Denied, Missing, Status};
+    matches!(error, IoError::Remote { problem: Missing | Denied { .. } | Status { .. }, .. })
+}
+
+fn count_in(found: &mut Inventory, key: &str, object: &ObjectMeta) {
+    let changed = object.last_modified.timestamp_nanos_opt().unwrap_or_default() as u64;
+    match &object.e_tag {
+        Some(tag) => found.add(key, object.size, changed, tag),
+        None => found.add(key, object.size, changed, &changed.to_string()),
     }
 }
 
@@ -394,6 +447,11 @@ impl ByteStore for RemoteStore {
         }
         let (inner, own) = (self.inner.clone(), prefix.to_owned());
         self.wait(("list", prefix), async move { inner.list(&own).await })
+    }
+
+    fn inventory(&self, wanted: &Wanted) -> Result<Inventory, IoError> {
+        let (inner, wanted) = (self.inner.clone(), wanted.clone());
+        self.wait(("list", ""), async move { inner.inventory(&wanted).await })
     }
 
     fn put(&self, key: &str, bytes: &[u8]) -> Result<(), IoError> {

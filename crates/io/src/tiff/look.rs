@@ -183,6 +183,10 @@ impl Source for Looked {
         self.inner.scratch().saturating_add(self.stored(z * y * x))
     }
 
+    fn held(&self) -> u64 {
+        self.inner.held()
+    }
+
     fn read(&self, index: &Shape, _: Option<Vec<u8>>, out: TileMut<'_>) -> Result<u64, StoreError> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut work = idle().pop().unwrap_or_default();

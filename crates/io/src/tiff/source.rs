@@ -415,6 +415,12 @@ impl Source for TiffSource {
         self.scratch
     }
 
+    fn held(&self) -> u64 {
+        let Planes { order, stored, offsets, lengths, .. } = &self.planes;
+        let places = size_of_val(&**offsets) + size_of_val(&**lengths);
+        (size_of_val(&**order) + size_of_val(&**stored) + places) as u64
+    }
+
     fn fetched(&self) -> u64 {
         // Strips of a chunk, each at most as long as is sensible.
         let longest = self.planes.codings.iter().map(|c| self.planes.longest(c)).max().unwrap_or(0);

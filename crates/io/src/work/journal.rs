@@ -73,6 +73,11 @@ impl Contents {
         }
     }
 
+    /// Takes the lines of an object, up to the first that cannot be believed.
+    pub(super) fn take_all(&mut self, bytes: &[u8]) {
+        let _ = bytes.split_inclusive(|byte| *byte == b'\n').all(|line| self.take(line));
+    }
+
     /// Takes a line; whether it can be believed.
     fn take(&mut self, line: &[u8]) -> bool {
         let Some(line) = line.strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok()) else {

@@ -101,22 +101,30 @@ impl Owner {
             Err(e) if e.kind() == ErrorKind::InvalidData => return Ok(None),
             Err(e) => return Err(e),
         }
-        // Nothing, or torn: whoever wrote it has not got far.
-        let Ok(value) = serde_json::from_str::<Value>(&text) else { return Ok(None) };
+        Ok(Self::parse(&text))
+    }
+
+    /// What a lock says; nothing, if it is empty or torn: whoever wrote it has not got far.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let value = serde_json::from_str::<Value>(text).ok()?;
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
         let pid = value["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
-        Ok(pid.map(|pid| Self { host: text("host"), pid, start: text("start") }))
+        pid.map(|pid| Self { host: text("host"), pid, start: text("start") })
+    }
+
+    /// What a lock says that it holds.
+    pub(super) fn as_text(&self) -> String {
+        json!({ "host": self.host, "pid": self.pid, "start": self.start }).to_string()
     }
 
     fn write(&self, file: &mut File) -> std::io::Result<()> {
-        let text = json!({ "host": self.host, "pid": self.pid, "start": self.start }).to_string();
         file.rewind()?;
         file.set_len(0)?;
-        file.write_all(text.as_bytes())
+        file.write_all(self.as_text().as_bytes())
     }
 
     /// Whether the process runs, as far as can be known. `force`: what cannot be known does not.
-    fn is_alive(&self, me: &Self, force: bool) -> bool {
+    pub(super) fn is_alive(&self, me: &Self, force: bool) -> bool {
         if self.host != me.host {
             return !force;
         }

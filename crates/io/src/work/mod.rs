@@ -14,9 +14,11 @@ mod durability;
 mod file;
 mod journal;
 mod lock;
+mod remote;
 
 pub use durability::Durability;
 pub(crate) use file::Growing;
+pub use remote::RemoteWork;
 
 use self::journal::{Contents, Record};
 use self::lock::{Lock, Owner};

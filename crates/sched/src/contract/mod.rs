@@ -1,5 +1,6 @@
 //! What the others implement: operations, stores, and passes over a whole image.
 
+mod around;
 mod components;
 pub mod device;
 mod journal;
@@ -8,6 +9,7 @@ mod passes;
 mod store;
 mod table;
 
+pub use around::AroundSink;
 pub use components::{Components, Joining, Joins, Numbers};
 pub use device::{Device, DeviceError, Kernels, Stopped};
 pub use journal::{Journal, Unit};

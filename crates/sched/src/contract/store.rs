@@ -30,6 +30,11 @@ pub trait Source: Send + Sync {
     /// Bytes that one [`read`](Self::read) needs on top of its output (encoded bytes, codec contexts).
     fn scratch(&self) -> u64;
 
+    /// Bytes that the source holds as long as it lives, where they grow with the image: tables of where its chunks lie.
+    fn held(&self) -> u64 {
+        0
+    }
+
     /// Tells which chunks are fetched next, each once, because a tile needs them together: a source may bring several
     /// of them at once.
     fn expect(&self, _indices: &[Shape]) {}
@@ -81,7 +86,8 @@ pub struct Place {
     pub order: u64,
 }
 
-/// An image that can be written in chunks. Each chunk is written exactly once.
+/// An image that can be written in chunks. Each chunk is written exactly once. One that wraps another is an
+/// [`AroundSink`](super::AroundSink).
 pub trait Sink: Send + Sync {
     /// Shape, axes, sample type, physical size.
     fn meta(&self) -> &Meta;

@@ -172,7 +172,8 @@ impl Plan {
         levels::check(levels, &graph.output_meta().shape, &layout.chunk)?;
         let target = Target { layout, levels };
         let options = Options { workers: options.workers.max(1), ..options.clone() };
-        let base = base_bytes(options.workers);
+        let held = sources.iter().fold(0u64, |sum, source| sum.saturating_add(source.held()));
+        let base = base_bytes(options.workers).saturating_add(held);
         let all = options.memory.saturating_sub(base);
         let room = |bytes| Room { workers: options.workers, bytes, base, allowed: options.memory };
         let choose = |room: &Room| best_stages(&graph, sources, &target, &options, room);
@@ -203,6 +204,18 @@ impl Plan {
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes
+    }
+
+    /// Tiles of all stages, each counted as often as it is gone over.
+    #[must_use]
+    pub fn tiles(&self) -> u64 {
+        self.stages.iter().map(|stage| stage.tiling.len() * stage.passes(&self.graph)).sum()
+    }
+
+    /// Whether all tiles are on their way at once, and so is all that they read.
+    #[must_use]
+    pub fn is_at_once(&self) -> bool {
+        matches!(&*self.stages, [only] if self.tiles() <= only.inflight as u64)
     }
 
     /// How each stage is cut into units of work: two plans with the same words number them alike.

@@ -304,8 +304,7 @@ impl Plan {
     /// The report of a run that an earlier one left nothing to do.
     #[must_use]
     pub fn nothing_left(&self) -> Report {
-        let total = self.stages.iter().map(|s| s.tiling.len() * s.passes(&self.graph)).sum();
-        Meters::new(total, self.stages.len(), self.memory_bytes).report_of_nothing()
+        Meters::new(self.tiles(), self.stages.len(), self.memory_bytes).report_of_nothing()
     }
 
     async fn stages_async(
@@ -327,7 +326,7 @@ impl Plan {
             Some(_) => self.options.memory.saturating_sub(self.memory_bytes).min(pool_bytes),
             None => 0,
         };
-        let total = self.stages.iter().map(|s| s.tiling.len() * s.passes(&self.graph)).sum();
+        let total = self.tiles();
         let shared = Arc::new(Shared {
             pool: Pool::new(
                 pool_bytes + spare,
