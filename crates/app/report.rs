@@ -15,7 +15,7 @@ use std::fmt::Write;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
-use voxtile::error::{DeviceError, Feature, IoError, LevelError, PlanError, RunError};
+use voxtile::error::{DeviceError, Feature, IoError, PlanError, RunError};
 use voxtile::{Error, Output};
 use voxtile_io::{CODEC_FORMS, Difference, Format, RemoteWork, Url, Work};
 
@@ -516,11 +516,7 @@ fn plan(error: &PlanError, words: &Words<'_>) -> Explained {
             };
             (error.to_string(), Some(hint.to_owned()))
         }
-        PlanError::Level(LevelError::Chunk { chunk, factor, .. }) => {
-            let near = chunk.next_multiple_of(*factor);
-            (format!("--pyramid: {error}"), Some(format!("`--chunk {near}` is the next one that is")))
-        }
-        PlanError::Level(LevelError::Op { .. }) => (format!("--pyramid: {error}"), None),
+        PlanError::Level(_) => (format!("--pyramid: {error}"), None),
     }
 }
 

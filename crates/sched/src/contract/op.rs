@@ -55,7 +55,8 @@ pub enum Footprint {
     /// A neighbourhood; voxels beyond the image are answered by the border rule.
     Halo(Halo),
     /// A grid of another size: output voxel `o` reads inputs from `floor(o · num / den) + offset` up to the next
-    /// output voxel's, grown by `halo`; what lies beyond the image is left out.
+    /// output voxel's, grown by `halo`. What lies beyond the image is left out; answered by the border rule, if there is a
+    /// halo.
     Scale {
         /// Input voxels per `den` output voxels.
         num: PerAxis<u64>,
@@ -98,14 +99,14 @@ impl Footprint {
     #[must_use]
     pub fn is_padded(&self) -> bool {
         match self {
-            Self::Halo(halo) => !halo.is_none(),
+            Self::Halo(halo) | Self::Scale { halo, .. } => !halo.is_none(),
             Self::Mapped { padded } => *padded,
-            Self::Point | Self::Scale { .. } | Self::Along(_) => false,
+            Self::Point | Self::Along(_) => false,
         }
     }
 
-    /// The region of an input of shape `input` that the output region `out` reads. With [`Footprint::Halo`] it may
-    /// reach outside the image; otherwise it is clipped. Callers ask [`Op::reads`].
+    /// The region of an input of shape `input` that the output region `out` reads. With a halo it may reach outside the
+    /// image; otherwise it is clipped. Callers ask [`Op::reads`].
     fn reads(&self, out: &Region, input: &Shape) -> Region {
         match self {
             Self::Point => *out,
@@ -128,7 +129,8 @@ impl Footprint {
                     let end = -(-end).div_euclid(den[a] as i64) + offset[a];
                     (end - start[a]).max(0) as u64
                 });
-                Region::new(start, shape).grow(halo).clip(input)
+                let region = Region::new(start, shape);
+                if halo.is_none() { region.clip(input) } else { region.grow(halo) }
             }
             Self::Along(axes) => {
                 let mut r = *out;
@@ -237,6 +239,14 @@ mod tests {
         let out = Region::new([0, 0, 0, 2, 0], [1, 1, 1, 1, 3]);
         let read = Footprint::blocks([1, 1, 1, 2, 2]).reads(&out, &[1, 1, 1, 5, 6]);
         assert_eq!(read, Region::new([0, 0, 0, 4, 0], [1, 1, 1, 1, 6]));
+    }
+
+    #[test]
+    fn blocks_with_a_halo_read_beyond_the_image() {
+        let halo = Halo::symmetric([0, 0, 0, 0, 2]);
+        let scale = Footprint::Scale { num: [1, 1, 1, 1, 3], den: [1; 5], offset: [0; 5], halo };
+        let read = scale.reads(&Region::new([0; 5], [1, 1, 1, 1, 3]), &[1, 1, 1, 1, 7]);
+        assert_eq!((read.start[4], read.shape[4]), (-2, 13));
     }
 
     #[test]

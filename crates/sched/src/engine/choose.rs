@@ -4,13 +4,13 @@ use super::cost::{self, FeedCost, TileBytes};
 use super::demand;
 use super::device_run::Placement;
 use super::graph::Graph;
-use super::levels::{self, Level, Timeline};
+use super::levels::{self, Ladder, Level, Timeline};
 use super::plan::{Options, PlanError, Planned, Room};
 use super::pool::rounded;
 use super::schedule::{self, Schedule};
 use super::stage::{End, Origin, Stage, stages};
 use super::tiles::{Order, Tiling};
-use crate::contract::{Fold, Layout, Pass, Source};
+use crate::contract::{Layout, Pass, Source};
 use crate::model::{Axis, Dtype, Grid, NDIM, PerAxis, Shape, voxels};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -166,6 +166,7 @@ fn one(
         _ => layout.chunk[a],
     });
     let whole = fold.map(|f| f.axis().index());
+    let ladder = Ladder::new(levels, &stage.output, layout, fold);
     let mut candidates: Vec<Candidate> = tile_shapes(&stage, &chunk, grids, options, whole, spanned)
         .into_iter()
         .map(|tile| {
@@ -173,7 +174,7 @@ fn one(
                 Tiling::new(stage.domain.shape, tile, &chunk, layout.shard.as_ref(), whole, Order::Sweep);
             let bytes = cost::tile_bytes(&stage, &tiling, end_op);
             let work_ns = cost::work_ns(&stage, &tiling, &bytes, layout, end_op) + levels::work_ns(levels);
-            let waiting = waiting(levels, &Tiling { order: Order::Nested, ..tiling.clone() }, fold, 1);
+            let waiting = waiting(&ladder, &Tiling { order: Order::Nested, ..tiling.clone() }, 1);
             let least = bytes.total + bytes.group + load_bytes(&stage, grids, &tiling) + waiting;
             Candidate { tiling, bytes, work_ns, least }
         })
@@ -206,7 +207,7 @@ fn one(
     by_size.truncate(FINALISTS);
     let mut choices: Vec<Choice> = Vec::new();
     for c in &fitting {
-        consider(&stage, grids, feeds, c, (levels, fold), room, allowed, &mut choices);
+        consider(&stage, grids, feeds, c, &ladder, room, allowed, &mut choices);
     }
     // Small tiles have many plans to play through; they only count where large ones are squeezed.
     let ideal = fitting.first().map_or(0.0, |c| c.work_ns * 1e-9 / room.workers as f64);
@@ -214,16 +215,16 @@ fn one(
         let more =
             by_size.iter().filter(|c| c.least <= allowed && !fitting.iter().any(|f| f.tiling == c.tiling));
         for c in more {
-            consider(&stage, grids, feeds, c, (levels, fold), room, allowed, &mut choices);
+            consider(&stage, grids, feeds, c, &ladder, room, allowed, &mut choices);
         }
     }
     let Some(best) = choices.iter().map(|c| c.seconds).min_by(f64::total_cmp) else {
         let exact = |c: &&Candidate| {
-            let order = if levels.is_empty() { c.tiling.order } else { Order::Nested };
+            let order = if ladder.is_empty() { c.tiling.order } else { Order::Nested };
             let tiling = Tiling { order, ..c.tiling.clone() };
             let alone = schedule::needs(&stage, grids, &tiling).count(0);
             let tile = cost::exact_tile_bytes(&stage, &tiling, end_op);
-            let waiting = waiting(levels, &tiling, fold, 1);
+            let waiting = waiting(&ladder, &tiling, 1);
             (pool_bytes(&tile, 1, alone.peak_bytes, alone.peak_load) + waiting).max(c.least)
         };
         let smallest = by_size.iter().map(|c| (*c, exact(c))).min_by_key(|(_, bytes)| *bytes);
@@ -255,7 +256,7 @@ fn one(
         let allowed = allowed - listed;
         let tile = cost::exact_tile_bytes(&stage, &choice.tiling, end_op);
         let needs = schedule::needs(&stage, grids, &choice.tiling);
-        let timeline = Timeline::new(levels, &choice.tiling, fold);
+        let timeline = Timeline::new(&ladder, &choice.tiling);
         let alone = |s: &Schedule| pool_bytes(&tile, 1, s.peak_bytes, s.peak_load) + timeline.bytes(1);
         let capacities = [choice.capacity, choice.capacity / 2, 0];
         let mut played = capacities.into_iter().map(|c| needs.play(c));
@@ -304,12 +305,12 @@ fn pool_bytes(bytes: &TileBytes, inflight: usize, chunks: u64, load: u64) -> u64
 }
 
 /// Bytes that wait for the levels of an output at most.
-fn waiting(levels: &[Level], tiling: &Tiling, fold: Option<&dyn Fold>, inflight: usize) -> u64 {
+fn waiting(ladder: &Ladder<'_>, tiling: &Tiling, inflight: usize) -> u64 {
     // Too many to play through, and refused for that.
-    if levels.is_empty() || tiling.len() > MAX_READS {
+    if ladder.is_empty() || tiling.len() > MAX_READS {
         return 0;
     }
-    Timeline::new(levels, tiling, fold).bytes(inflight)
+    Timeline::new(ladder, tiling).bytes(inflight)
 }
 
 /// Bytes of the chunks that a middle tile reads.
@@ -336,7 +337,7 @@ fn consider(
     grids: &[Grid],
     feeds: &[FeedCost],
     candidate: &Candidate,
-    (levels, fold): (&[Level], Option<&dyn Fold>),
+    ladder: &Ladder<'_>,
     room: &Room,
     allowed: u64,
     out: &mut Vec<Choice>,
@@ -352,13 +353,13 @@ fn consider(
     let pencils = widths().filter(|&w| counts[3].max(counts[4]) > w).map(|w| Order::Columns { y: w, x: w });
     let too_slow = |seconds: f64, out: &[Choice]| out.iter().any(|c| seconds > c.seconds * MOST_SLACK);
     // Where levels are written too, blocks that are soon complete leave little to wait.
-    let nested = (!levels.is_empty()).then_some(Order::Nested);
+    let nested = (!ladder.is_empty()).then_some(Order::Nested);
     for order in nested.into_iter().chain([Order::Sweep]).chain(strips).chain(pencils) {
         if too_slow(candidate.work_ns * 1e-9 / room.workers as f64, out) {
             return;
         }
         let tiling = Tiling { order, ..candidate.tiling.clone() };
-        let timeline = Timeline::new(levels, &tiling, fold);
+        let timeline = Timeline::new(ladder, &tiling);
         let (excerpt, scale) = cost::excerpt(&tiling);
         let needs = schedule::needs(stage, grids, &excerpt);
         // A cache larger than what is ever held changes nothing.

@@ -1,21 +1,23 @@
 //! Smaller versions of the output, written in the same pass: when which chunk of which level is complete, and what waits
 //! until then.
 //!
-//! A group of the output becomes a piece of the first level, which waits until all pieces of its chunk are there; a
-//! complete chunk is written and becomes a piece of the next level. Groups complete about in the order of the plan, so
-//! it is known beforehand from which group to which one a chunk waits, and how much waits at most.
+//! A chunk of the output becomes [cells](super::cells) of the first level, which wait until all cells of their chunk are
+//! there; a complete chunk is written and becomes cells of the next level. A cell that is made of several chunks waits for
+//! all of them. Groups complete about in the order of the plan, so it is known beforehand from which group to which one a
+//! chunk or a cell waits, and how much waits at most.
 
+use super::cells::Cells;
 use super::demand;
 use super::pool::rounded;
 use super::tiles::Tiling;
 use crate::contract::{Fold, Footprint, Layout, Op, Pass};
-use crate::model::{Axis, Grid, Halo, Meta, NDIM, Region, Shape, voxels};
+use crate::model::{Border, Dtype, Grid, Meta, Region, voxels};
 use std::sync::Arc;
 
-/// A smaller version of the output, made block by block of the version before it.
+/// A smaller version of the output, made of the version before it.
 #[derive(Clone)]
 pub struct Level {
-    /// Makes one voxel of every block.
+    /// Makes one voxel of every block, and perhaps of what lies around it.
     pub op: Arc<dyn Op>,
     /// What it makes.
     pub meta: Meta,
@@ -26,71 +28,67 @@ pub struct Level {
 /// Why a version cannot be made in the same pass.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LevelError {
-    /// The operation reads more than one block for a voxel.
-    #[error("`{op}` reads beyond its blocks")]
+    /// The operation reads more than what lies around a block.
+    #[error("`{op}` reads beyond what lies around its blocks")]
     Op {
         /// Its name.
         op: &'static str,
     },
-    /// Blocks would lie across chunks.
-    #[error("chunks of {chunk} along {axis} are no multiple of the factor {factor}")]
-    Chunk {
-        /// Along which axis.
-        axis: Axis,
-        /// The chunk of the version before.
-        chunk: u64,
-        /// Voxels per block.
-        factor: u64,
-    },
 }
 
 impl Level {
-    /// Voxels per block along each axis.
-    fn factor(&self) -> Option<Shape> {
-        match (self.op.footprint(0), self.op.pass()) {
-            (Footprint::Point, Pass::Local) => Some([1; NDIM]),
-            (Footprint::Scale { num, den, offset, halo }, Pass::Local) => {
-                let plain = den == [1; NDIM] && offset == [0; NDIM] && halo == Halo::NONE;
-                Some(num).filter(|num| plain && !num.contains(&0))
-            }
-            _ => None,
-        }
+    /// Whether each voxel is made of a block, or of what lies around it, axis by axis.
+    fn is_local(&self) -> bool {
+        let footprint = self.op.footprint(0);
+        let around = matches!(footprint, Footprint::Point | Footprint::Halo(_) | Footprint::Scale { .. });
+        let periodic = footprint.is_padded() && self.op.border() == Border::Wrap;
+        around && !periodic && matches!(self.op.pass(), Pass::Local)
     }
 
     pub(crate) fn grid(&self) -> Grid {
         Grid::new(self.meta.shape, self.layout.chunk)
     }
+}
 
-    /// The voxels of the version before that become a region, and perhaps some beyond the image.
-    pub(crate) fn enlarged(&self, region: &Region) -> Region {
-        let factor = self.factor().expect("checked while planning");
-        let start = std::array::from_fn(|a| region.start[a] * factor[a] as i64);
-        Region::new(start, std::array::from_fn(|a| region.shape[a] * factor[a]))
-    }
-
-    /// The voxels that a region of the version before becomes.
-    pub(crate) fn reduced(&self, region: &Region) -> Region {
-        let factor = self.factor().expect("checked while planning");
-        let start = std::array::from_fn(|a| region.start[a].div_euclid(factor[a] as i64));
-        let end = |a: usize| (region.end(a) as u64).div_ceil(factor[a]);
-        Region::new(start, std::array::from_fn(|a| end(a) - start[a] as u64)).clip(&self.meta.shape)
+/// Refuses levels that need more of the image than its chunks bring one by one.
+pub(crate) fn check(levels: &[Level]) -> Result<(), LevelError> {
+    match levels.iter().find(|level| !level.is_local()) {
+        Some(level) => Err(LevelError::Op { op: level.op.name() }),
+        None => Ok(()),
     }
 }
 
-/// Refuses levels whose blocks are not whole in every chunk of the version before.
-pub(crate) fn check(levels: &[Level], image: &Shape, chunk: &Shape) -> Result<(), LevelError> {
-    let (mut image, mut chunk) = (*image, *chunk);
-    for level in levels {
-        let factor = level.factor().ok_or_else(|| LevelError::Op { op: level.op.name() })?;
-        for a in 0..NDIM {
-            if chunk[a] < image[a] && !chunk[a].is_multiple_of(factor[a]) {
-                let axis = Axis::ALL[a];
-                return Err(LevelError::Chunk { axis, chunk: chunk[a], factor: factor[a] });
-            }
-        }
-        (image, chunk) = (level.meta.shape, level.layout.chunk);
+/// How each level is made of the chunks of the version before it; `output` are those of the output.
+pub(crate) fn cells(levels: &[Level], output: Grid) -> Vec<Cells> {
+    let above = std::iter::once(output).chain(levels.iter().map(Level::grid));
+    levels.iter().zip(above).map(|(level, above)| Cells::new(level, above)).collect()
+}
+
+/// The levels of an output that is being planned.
+pub(crate) struct Ladder<'a> {
+    levels: &'a [Level],
+    cells: Vec<Cells>,
+    /// Sample type of the output.
+    dtype: Dtype,
+    /// By which the output is made of tiles, where it is.
+    fold: Option<&'a dyn Fold>,
+}
+
+impl<'a> Ladder<'a> {
+    /// Levels of an output that is cut in that way.
+    pub(crate) fn new(
+        levels: &'a [Level],
+        output: &Meta,
+        layout: &Layout,
+        fold: Option<&'a dyn Fold>,
+    ) -> Self {
+        let cells = cells(levels, Grid::new(output.shape, layout.chunk));
+        Self { levels, cells, dtype: output.dtype, fold }
     }
-    Ok(())
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.levels.is_empty()
+    }
 }
 
 /// Nanoseconds of one core that the levels take.
@@ -99,64 +97,72 @@ pub(crate) fn work_ns(levels: &[Level]) -> f64 {
     levels.iter().map(one).sum()
 }
 
-/// When the chunks of all levels wait, if the groups of a tiling complete one after the other.
+/// When the chunks and cells of all levels wait, if the groups of a tiling complete one after the other.
 pub(crate) struct Timeline {
-    /// Per level and chunk: numbers of the groups with its first and with its last piece.
-    spans: Vec<Vec<(u32, u32)>>,
-    /// Bytes of one chunk, per level and chunk.
-    bytes: Vec<Vec<u64>>,
-    groups: usize,
+    /// Per level and chunk: the number of the group with its last piece.
+    complete: Vec<Vec<u32>>,
+    /// Bytes that begin to wait with each group, and bytes that do not any more after it.
+    begin: Vec<u64>,
+    end: Vec<u64>,
     /// What one group needs on its way through the levels.
     passing: u64,
 }
 
 impl Timeline {
-    pub(crate) fn new(levels: &[Level], tiling: &Tiling, fold: Option<&dyn Fold>) -> Self {
-        let mut groups = 0u32;
-        let mut spans: Vec<Vec<(u32, u32)>> = Vec::with_capacity(levels.len());
-        if let Some(first) = levels.first() {
-            let grid = first.grid();
-            let mut of_chunks = vec![(u32::MAX, 0); grid.len() as usize];
-            let mut before = None;
-            for at in tiling.iter().filter(|at| before.replace(at.group) != Some(at.group)) {
-                let written = fold.map_or(at.group, |f| at.group.with_axis(f.axis(), 0, 1));
-                for index in grid.covering(&first.reduced(&written)) {
-                    let (from, to): &mut (u32, u32) = &mut of_chunks[grid.linear(&index) as usize];
-                    (*from, *to) = ((*from).min(groups), groups);
-                }
-                groups += 1;
+    pub(crate) fn new(ladder: &Ladder<'_>, tiling: &Tiling) -> Self {
+        let mut this =
+            Self { complete: Vec::new(), begin: Vec::new(), end: Vec::new(), passing: passing(ladder) };
+        let Some(first) = ladder.cells.first() else { return this };
+        let (mut above, mut groups) = (vec![0u32; first.above().len() as usize], 0);
+        let mut before = None;
+        for at in tiling.iter().filter(|at| before.replace(at.group) != Some(at.group)) {
+            let written = ladder.fold.map_or(at.group, |f| at.group.with_axis(f.axis(), 0, 1));
+            for chunk in first.above().covering(&written) {
+                above[first.above().linear(&chunk) as usize] = groups;
             }
-            spans.push(of_chunks);
+            groups += 1;
         }
-        for pair in levels.windows(2) {
-            let (above, level) = (pair[0].grid(), &pair[1]);
+        (this.begin, this.end) = (vec![0; groups as usize], vec![0; groups as usize]);
+        let mut dtype = ladder.dtype;
+        for (level, cells) in ladder.levels.iter().zip(&ladder.cells) {
             let grid = level.grid();
-            let mut of_chunks = vec![(u32::MAX, 0); grid.len() as usize];
-            let complete = spans.last().expect("one per level before");
-            for (index, &(_, last)) in above.iter().zip(complete) {
-                for to in grid.covering(&level.reduced(&above.region(&index))) {
-                    let span = &mut of_chunks[grid.linear(&to) as usize];
-                    *span = (span.0.min(last), span.1.max(last));
+            let mut spans = vec![(u32::MAX, 0); grid.len() as usize];
+            for cell in cells.iter() {
+                let times = cells.chunks(&cell).map(|chunk| above[cells.above().linear(&chunk) as usize]);
+                let (first, last) = times.fold((u32::MAX, 0), |(lo, hi), at| (at.min(lo), at.max(hi)));
+                if let Some(gathered) = cells.gathered(&cell) {
+                    this.waits((first, last), demand::bytes(&gathered, dtype.size()));
+                }
+                for to in grid.covering(&cells.region(&cell)) {
+                    let span = &mut spans[grid.linear(&to) as usize];
+                    *span = (last.min(span.0), last.max(span.1));
                 }
             }
-            spans.push(of_chunks);
+            for (chunk, &span) in grid.iter().zip(&spans) {
+                this.waits(span, demand::bytes(&grid.region(&chunk), level.meta.dtype.size()));
+            }
+            let complete: Vec<u32> = spans.into_iter().map(|(_, last)| last).collect();
+            above.clone_from(&complete);
+            dtype = level.meta.dtype;
+            this.complete.push(complete);
         }
-        let chunk = |l: &Level, i: &Shape| rounded(demand::bytes(&l.grid().region(i), l.meta.dtype.size()));
-        let bytes = levels.iter().map(|l| l.grid().iter().map(|i| chunk(l, &i)).collect()).collect();
-        Self { spans, bytes, groups: groups as usize, passing: passing(levels, tiling, fold) }
+        this
+    }
+
+    /// Something of so many bytes waits from one group to another.
+    fn waits(&mut self, (first, last): (u32, u32), bytes: u64) {
+        self.begin[first as usize] += rounded(bytes);
+        self.end[last as usize] += rounded(bytes);
     }
 
     /// Bytes that wait at most while so many groups are on their way.
     pub(crate) fn bytes(&self, inflight: usize) -> u64 {
         // The group that is behind may be the oldest of those on their way, and the one ahead the newest.
         let ahead = inflight.saturating_sub(1);
-        let mut change = vec![0i64; self.groups + 1];
-        for (spans, bytes) in self.spans.iter().zip(&self.bytes) {
-            for (&(first, last), &bytes) in spans.iter().zip(bytes).filter(|((first, last), _)| first < last)
-            {
-                change[(first as usize).saturating_sub(ahead)] += bytes as i64;
-                change[last as usize + 1] -= bytes as i64;
-            }
+        let mut change = vec![0i64; self.begin.len() + 1];
+        for (group, (begin, end)) in self.begin.iter().zip(&self.end).enumerate() {
+            change[group.saturating_sub(ahead)] += *begin as i64;
+            change[group + 1] -= *end as i64;
         }
         let mut now = 0;
         let most = change.iter().map(|c| {
@@ -168,11 +174,11 @@ impl Timeline {
 
     /// Which group completes which chunks, in the order of the plan.
     pub(crate) fn completions(&self) -> Vec<Completion> {
-        let of_level = |(level, spans): (usize, &Vec<(u32, u32)>)| {
-            let one = move |(number, &(_, group)): (usize, &(u32, u32))| Completion { group, level, number };
-            spans.iter().enumerate().map(one).collect::<Vec<_>>()
+        let of_level = |(level, groups): (usize, &Vec<u32>)| {
+            let one = move |(number, &group): (usize, &u32)| Completion { group, level, number };
+            groups.iter().enumerate().map(one).collect::<Vec<_>>()
         };
-        let mut all: Vec<Completion> = self.spans.iter().enumerate().flat_map(of_level).collect();
+        let mut all: Vec<Completion> = self.complete.iter().enumerate().flat_map(of_level).collect();
         all.sort_unstable();
         all
     }
@@ -186,30 +192,12 @@ pub(crate) struct Completion {
     pub(crate) number: usize,
 }
 
-/// Bytes of what one group needs on its way: a piece, and the chunks that it completes.
-fn passing(levels: &[Level], tiling: &Tiling, fold: Option<&dyn Fold>) -> u64 {
-    let Some(first) = levels.first() else { return 0 };
-    let bytes = |l: &Level, region: &Region| rounded(demand::bytes(region, l.meta.dtype.size()));
-    let working = |l: &Level, region: &Region| {
-        let piece = l.reduced(region);
-        bytes(l, &piece) + rounded(l.op.scratch(&piece.shape))
+/// Bytes of what one group needs on its way: the cell that is being made.
+fn passing(ladder: &Ladder<'_>) -> u64 {
+    let working = |(level, cells): (&Level, &Cells)| {
+        let cell = cells.largest();
+        let bytes = demand::bytes(&Region::whole(cell), level.meta.dtype.size());
+        rounded(bytes) + rounded(level.op.scratch(&cell))
     };
-    let group = Region::whole(std::array::from_fn(|a| tiling.group[a].min(tiling.image[a])));
-    let group = fold.map_or(group, |f| group.with_axis(f.axis(), 0, 1));
-    let piece = first.reduced(&group);
-    // Chunks that the piece of one group may touch.
-    let chunk = first.layout.chunk;
-    let touched: u64 = (0..NDIM)
-        .map(|a| {
-            let n = piece.shape[a].div_ceil(chunk[a]);
-            let aligned =
-                piece.shape[a].is_multiple_of(chunk[a]) || chunk[a].is_multiple_of(piece.shape[a].max(1));
-            let most = first.meta.shape[a].div_ceil(chunk[a]);
-            if aligned { n } else { (n + 1).min(most) }
-        })
-        .product();
-    let whole = |l: &Level| Region::whole(std::array::from_fn(|a| l.layout.chunk[a].min(l.meta.shape[a])));
-    let later = levels.windows(2).map(|pair| working(&pair[1], &whole(&pair[0]))).max().unwrap_or(0);
-    let complete = levels.iter().map(|l| bytes(l, &whole(l))).max().unwrap_or(0);
-    working(first, &group).max(later) + touched * complete
+    ladder.levels.iter().zip(&ladder.cells).map(working).max().unwrap_or(0)
 }

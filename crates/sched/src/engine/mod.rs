@@ -5,6 +5,7 @@
 //! (`tile_run.rs`) and hands the result to its group (`run/group.rs`), which encodes and writes whole chunks. Reading,
 //! computing and writing of different tiles overlap; nothing waits but the dispatcher and the tasks of tiles.
 
+mod cells;
 mod choose;
 mod cost;
 mod demand;

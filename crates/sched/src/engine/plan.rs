@@ -161,7 +161,7 @@ impl Plan {
     /// As [`new`](Self::new), for a sink that has smaller versions of the image too.
     ///
     /// # Errors
-    /// Those of [`new`](Self::new), and [`PlanError::Level`] for versions that do not fit the chunks.
+    /// Those of [`new`](Self::new), and [`PlanError::Level`] for versions that need too much of the image at once.
     pub fn with_levels(
         graph: Graph,
         sources: &[Arc<dyn Source>],
@@ -169,7 +169,7 @@ impl Plan {
         levels: &[Level],
         options: &Options,
     ) -> Result<Self, PlanError> {
-        levels::check(levels, &graph.output_meta().shape, &layout.chunk)?;
+        levels::check(levels)?;
         let target = Target { layout, levels };
         let options = Options { workers: options.workers.max(1), ..options.clone() };
         let held = sources.iter().fold(0u64, |sum, source| sum.saturating_add(source.held()));

@@ -67,7 +67,7 @@ impl Reach {
 }
 
 /// What a step reads of an image, inside of it.
-fn reads(op: &dyn Op, input: usize, out: &Region, image: &Shape) -> Region {
+pub(crate) fn reads(op: &dyn Op, input: usize, out: &Region, image: &Shape) -> Region {
     let out = match op.pass() {
         Pass::Fold(fold) => out.with_axis(fold.axis(), 0, image[fold.axis().index()]),
         _ => *out,

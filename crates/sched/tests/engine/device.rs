@@ -184,7 +184,7 @@ fn a_stage_with_a_step_that_has_no_kernel_is_computed_on_the_cpu() {
     let input = Image::noise([1, 1, 8, 8, 8], "zyx", 4);
     let mut graph = Graph::new(vec![input.meta.clone()]);
     let mixed = graph.push(mix(1, Border::Nearest), &[Input::Source(0)], "mix").unwrap();
-    graph.push(Arc::new(Shrink([1, 1, 2, 2, 2])), &[mixed], "shrink by two").unwrap();
+    graph.push(Arc::new(Shrink([1, 1, 2, 2, 2], Halo::NONE)), &[mixed], "shrink by two").unwrap();
     let bench = Bench::new();
     let (_, _, summary) = run_on(graph, &[input], How::default(), Some(bench.clone())).unwrap();
     assert_eq!(bench.jobs.load(Relaxed), 0);

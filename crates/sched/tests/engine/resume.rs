@@ -169,7 +169,8 @@ proptest! {
     fn stopped_runs_end_as_one_that_was_not(
         shape in proptest::array::uniform3(1u64..30), channels in 1u64..3,
         halves in proptest::collection::vec(proptest::array::uniform3(1u64..3), 0..4),
-        chunk in proptest::array::uniform3(1u64..4), shard in proptest::option::of(1u64..3),
+        around in proptest::array::uniform3(0u64..3),
+        chunk in proptest::array::uniform3(1u64..8), shard in proptest::option::of(1u64..3),
         tile in proptest::option::of(proptest::array::uniform3(1u64..14)),
         folded in any::<bool>(), workers in 1usize..4, seed in any::<u64>(), appends in any::<bool>(),
         rooms in proptest::collection::vec(0u64..80, 1..5),
@@ -181,12 +182,13 @@ proptest! {
         };
         let mut graph = Graph::new(vec![input.meta.clone()]);
         graph.push(op.clone(), &[Input::Source(0)], "step").unwrap();
-        let chunk = [1, 1, 2 * chunk[0], 2 * chunk[1], 2 * chunk[2]];
+        let chunk = [1, 1, chunk[0], chunk[1], chunk[2]];
         let shard = shard.filter(|_| !appends).map(|n| [1, 1, n * chunk[2], 2 * chunk[3], n * chunk[4]]);
         let mut metas = vec![graph.output_meta().clone()];
         let mut levels = Vec::new();
         for half in &halves {
-            let op: Arc<dyn Op> = Arc::new(Shrink([1, 1, half[0], half[1], half[2]]));
+            let halo = Halo::symmetric([0, 0, around[0], around[1], around[2]]);
+            let op: Arc<dyn Op> = Arc::new(Shrink([1, 1, half[0], half[1], half[2]], halo));
             let meta = op.output(&metas[metas.len() - 1..]).unwrap();
             metas.push(meta.clone());
             levels.push(Level { op, meta, layout: Layout { chunk, shard, scratch: 0, ns_per_voxel: 1.0 } });

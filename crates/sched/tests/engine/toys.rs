@@ -16,8 +16,8 @@ pub(crate) struct Mix {
 /// `a · 31 + b`, wrapping, of two inputs; the second with a halo.
 pub(crate) struct Join(pub(crate) Mix);
 
-/// Every `f`-th block's wrapping sum.
-pub(crate) struct Shrink(pub(crate) PerAxis<u64>);
+/// A weighted sum of every block and what lies around it, wrapping.
+pub(crate) struct Shrink(pub(crate) PerAxis<u64>, pub(crate) Halo);
 
 /// Drops voxels at the start of each space axis.
 pub(crate) struct Cut(pub(crate) PerAxis<u64>);
@@ -154,19 +154,25 @@ impl Op for Shrink {
         Ok(Meta { shape, ..inputs[0].clone() })
     }
     fn footprint(&self, _: usize) -> Footprint {
-        Footprint::blocks(self.0)
+        Footprint::Scale { num: self.0, den: [1; NDIM], offset: [0; NDIM], halo: self.1 }
+    }
+    fn border(&self) -> Border {
+        Border::Mirror
     }
     fn ns_per_voxel(&self) -> f64 {
         1.0
     }
     fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, _: &mut [u8]) {
+        let image = inputs[0].shape();
+        let step = self.0.map(|f| f as usize);
+        let window = |a: usize| step[a] + (self.1.lo[a] + self.1.hi[a]) as usize;
         for p in positions(output.shape()) {
-            put(&mut output, p, 0);
-        }
-        for p in positions(inputs[0].shape()) {
-            let to = std::array::from_fn(|a| p[a] / self.0[a] as usize);
-            let v = at(&output.as_tile(), to).wrapping_mul(3).wrapping_add(at(&inputs[0], p));
-            put(&mut output, to, v);
+            let start: PerAxis<usize> = std::array::from_fn(|a| p[a] * step[a]);
+            let shape = std::array::from_fn(|a| window(a).min(image[a] - start[a]));
+            let sum = positions(shape).fold(0i32, |sum, q| {
+                sum.wrapping_mul(3).wrapping_add(at(&inputs[0], std::array::from_fn(|a| start[a] + q[a])))
+            });
+            put(&mut output, p, sum);
         }
     }
 }

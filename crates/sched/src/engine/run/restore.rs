@@ -8,8 +8,8 @@ use super::dispatch::StageRun;
 use super::group::{Finish, Orders};
 use super::units::{Notes, Turn, Turns};
 use crate::contract::{Place, Sink};
-use crate::model::{Grid, Region, Shape};
-use std::collections::HashMap;
+use crate::model::{Grid, Region};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -89,18 +89,21 @@ impl StageRun {
         let mut pieces = Vec::new();
         for n in 1..versions.len() {
             let (above, grid) = (versions[n - 1], versions[n]);
-            let made_of = |index: &Shape| self.levels.made_of(n - 1, &grid.region(index), &above);
+            // A chunk may be part of several.
+            let mut known = BTreeMap::new();
             for index in grid.iter() {
-                let from: Vec<u64> = above.covering(&made_of(&index)).map(|i| above.linear(&i)).collect();
-                let place = self.levels.place(n - 1, grid.linear(&index));
+                let number = grid.linear(&index);
+                let from: Vec<u64> = self.levels.made_of(n - 1, &index).map(|i| above.linear(&i)).collect();
+                let place = self.levels.place(n - 1, number);
                 let complete = from.iter().all(|number| there[n - 1].contains_key(number));
                 if complete && self.version(n).holds(place) {
-                    there[n].insert(grid.linear(&index), place);
+                    self.levels.skip(n - 1, number);
+                    there[n].insert(number, place);
                     continue;
                 }
-                let known = from.iter().filter_map(|number| there[n - 1].get(number));
-                pieces.extend(known.map(|place| Piece { above: n - 1, place: *place }));
+                known.extend(from.iter().filter_map(|of| Some((*of, *there[n - 1].get(of)?))));
             }
+            pieces.extend(known.into_values().map(|place| Piece { above: n - 1, place }));
         }
         pieces
     }
