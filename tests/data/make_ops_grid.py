@@ -78,5 +78,22 @@ for image in (u16, f32, plane):
         spline = ndi.zoom(image.astype(np.float64), factor, order=3, mode=mode, grid_mode=True, cval=400)
         case(f"resample shape={text} method=cubic border={border}", axes, image, spline.astype(np.float32), 24)
 
+# Blocks as Gaussians see them: filtered around the middle of every block.
+for image in (u16, f32, f64, plane):
+    for factors, text in (((2, 2, 2), "2"), ((1, 3, 4), "1,3,4"[-2 * image.ndim + 1 :])):
+        want = image.astype(np.float64)
+        for axis, f in enumerate(factors[-image.ndim :]):
+            sigma = np.sqrt((f * f - 1) / (8 * np.log(2)))
+            around = int(4 * sigma - (f - 1) / 2) if f > 1 else 0
+            at = np.arange(f + 2 * around) - (f + 2 * around - 1) / 2
+            weights = np.exp(-((at / sigma) ** 2) / 2) if f > 1 else np.ones(1)
+            # The middle of an even number of weights is the voxel after it; that of a block of f voxels begins f // 2 later.
+            sums = ndi.correlate1d(want, weights / weights.sum(), axis, mode="reflect", origin=0 if f % 2 else -1)
+            want = sums.take(np.arange(0, image.shape[axis], f) + (f - 1) // 2, axis)
+        kept = want if image.dtype.kind == "f" else np.rint(want)
+        # Sums of f64 are not rounded again.
+        ulp = 8 if image.dtype == np.float64 else 1
+        case(f"downsample {text} method=gaussian", "zyx"[-image.ndim :], image, kept.astype(image.dtype), ulp)
+
 (OUT / "cases.txt").write_text("\n".join(lines) + "\n")
 print(len(lines), "cases,", sum(f.stat().st_size for f in OUT.iterdir()), "bytes")

@@ -29,6 +29,7 @@ mod pointwise;
 mod rank;
 mod sampling;
 mod simd;
+mod smooth;
 pub mod spec;
 mod stains;
 pub mod statistics;

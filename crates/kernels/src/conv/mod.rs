@@ -25,7 +25,10 @@ pub(crate) use moments::{Ending, Moments, SIZE, Statistic, sizes};
 pub(crate) use recursive::{LEAST_SIGMA, Recursive};
 pub(crate) use scratch::Scratch;
 pub(crate) use symmetric::Half;
-pub(crate) use weights::{derivative as derivative_weights, gaussian as gaussian_weights, in_f32, radius};
+pub(crate) use weights::{
+    centred as centred_weights, derivative as derivative_weights, gaussian as gaussian_weights, in_f32,
+    radius,
+};
 
 use crate::device::{Along, TAPS, separable, why};
 use std::sync::Arc;

@@ -101,6 +101,16 @@ pub(crate) fn gaussian(sigma: f64, radius: usize) -> Vec<f64> {
     half.iter().map(|w| w / sum).collect()
 }
 
+/// The weights of so many voxels in a row, for the mean of a Gaussian that lies in their middle.
+#[must_use]
+pub(crate) fn centred(sigma: f64, count: usize) -> Vec<f64> {
+    let (factor, middle) = (-0.5 / (sigma * sigma), (count - 1) as f64 / 2.0);
+    let all: Vec<f64> =
+        (0..count).map(|x| exp(factor * ((x as f64 - middle) * (x as f64 - middle)))).collect();
+    let sum = pairwise(&all);
+    all.iter().map(|w| w / sum).collect()
+}
+
 /// One half of the weights of the first or second derivative, centre first: the Gaussian's times what its exponent's
 /// derivatives bring, `x / σ²` or `x² / σ⁴ - 1 / σ²`. Of the first, the other half has the other sign.
 #[must_use]

@@ -26,6 +26,8 @@ pub(crate) const WINDOW: &str = "its kernel takes windows of at most 896 rows, 2
 /// A block of many voxels: `device::MODE`.
 pub(crate) const MODE: &str =
     "its kernel compares the voxels of a block with each other, and blocks of at most 4096";
+/// Weights around blocks.
+pub(crate) const AROUND: &str = "weights reach beyond the blocks that its kernels take";
 /// Numbers for each channel: `device::CHANNELS`.
 pub(crate) const CHANNELS: &str = "its kernel has numbers for 16 channels at most";
 /// Peaks between voxels.

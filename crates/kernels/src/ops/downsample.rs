@@ -4,13 +4,15 @@
 //! the far edges hold the voxels that exist, and a factor beyond the image is the whole axis. `mean` sums exactly
 //! (floats: in f64, column by column, then along x) and rounds half to even into the input's type, or to f32 with
 //! `out=f32`; `max` and `min` let NaN through, as numpy; `mode` takes the most frequent value, of several the smallest
-//! (floats by their bits); `stride` the first voxel.
+//! (floats by their bits); `stride` the first voxel. `gaussian` weighs the voxels around the middle of a block, beyond it and
+//! beyond the image's edge (`reflect`) too: see `smooth.rs`.
 //! A voxel grows by the factor and its centre moves to the middle of its block, except with `stride`.
-//! Cost: one read; scratch of one input row (`mode`: one block).
+//! Cost: one read; scratch of one input row (`mode`: one block; `gaussian`: one plane in f64).
 
 use crate::blocks::{Join, Largest, Rows, Smallest, Sum, extremes, from_key, key, means, most_frequent};
 use crate::device::{MODE, why};
 use crate::pointwise::{Sample, for_rows};
+use crate::smooth::Smooth;
 use crate::spec::{ArgError, Args, Build, Param, Spec, Value};
 use crate::totals::Total;
 use crate::vectorised;
@@ -33,7 +35,7 @@ pub(super) static SPEC: Spec = Spec {
         },
         Param {
             name: "method",
-            value: Value::Choice(&["mean", "max", "min", "mode", "stride"]),
+            value: Value::Choice(&["mean", "max", "min", "mode", "stride", "gaussian"]),
             default: Some("mean"),
             about: "how a block becomes a voxel; labels need `mode` or `stride`",
         },
@@ -41,7 +43,7 @@ pub(super) static SPEC: Spec = Spec {
             name: "out",
             value: Value::Choice(&["same", "f32"]),
             default: Some("same"),
-            about: "sample type of the mean",
+            about: "sample type of the mean, weighted or not",
         },
     ],
     inputs: 1,
@@ -49,13 +51,14 @@ pub(super) static SPEC: Spec = Spec {
     build: Build::One(|args| Ok(Arc::new(Downsample::new(args)?))),
 };
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq)]
 enum Method {
     Mean,
     Max,
     Min,
     Mode,
     Stride,
+    Gaussian(Smooth),
 }
 
 struct Downsample {
@@ -66,18 +69,20 @@ struct Downsample {
 
 impl Downsample {
     fn new(args: &Args<'_>) -> Result<Self, ArgError> {
+        let factor = factor(args)?;
         let method = match args.choice("method")? {
             "mean" => Method::Mean,
             "max" => Method::Max,
             "min" => Method::Min,
             "mode" => Method::Mode,
-            _ => Method::Stride,
+            "stride" => Method::Stride,
+            _ => Method::Gaussian(Smooth::new(factor)),
         };
-        let float = args.choice("out")? == "f32";
-        if float && method != Method::Mean {
-            return Err(args.impossible("out", "only method=mean makes new values"));
+        let this = Self { factor, method, float: args.choice("out")? == "f32" };
+        if this.float && !this.averages() {
+            return Err(args.impossible("out", "only method=mean and method=gaussian make new values"));
         }
-        Ok(Self { factor: factor(args)?, method, float })
+        Ok(this)
     }
 }
 
@@ -95,6 +100,11 @@ pub(super) fn block_means(factor: PerAxis<u64>) -> Arc<dyn Op> {
 impl Downsample {
     fn block(&self) -> u64 {
         self.factor.iter().product()
+    }
+
+    /// Whether it makes values that were not there.
+    fn averages(&self) -> bool {
+        matches!(self.method, Method::Mean | Method::Gaussian(_))
     }
 
     /// Calls `work` with every output row and the input rows that it is made of.
@@ -198,7 +208,7 @@ impl Op for Downsample {
         if self.float {
             meta.dtype = Dtype::F32;
         }
-        if self.method == Method::Mean && (self.float || meta.kind == Kind::Labels) {
+        if self.averages() && (self.float || meta.kind == Kind::Labels) {
             meta.kind = Kind::Image;
         }
         for axis in Axis::ALL {
@@ -215,20 +225,25 @@ impl Op for Downsample {
     }
 
     fn footprint(&self, _input: usize) -> Footprint {
-        Footprint::blocks(self.factor)
+        match &self.method {
+            Method::Gaussian(smooth) => smooth.footprint(),
+            _ => Footprint::blocks(self.factor),
+        }
     }
 
     fn scratch(&self, output: &Shape) -> u64 {
-        match self.method {
+        match &self.method {
             Method::Stride => 0,
             Method::Mode => 8 * self.block(),
+            Method::Gaussian(smooth) => smooth.scratch(output),
             // A row of the widest sums.
             _ => 16 * output[4] * self.factor[4],
         }
     }
 
     fn ns_per_voxel(&self) -> f64 {
-        let per_input = match self.method {
+        let per_input = match &self.method {
+            Method::Gaussian(smooth) => return smooth.ns_per_voxel(),
             Method::Stride => 0.05,
             Method::Mode => 3.0,
             _ => 0.2,
@@ -238,7 +253,9 @@ impl Op for Downsample {
 
     fn cpu(&self, inputs: &[Tile<'_>], mut output: TileMut<'_>, scratch: &mut [u8]) {
         let (input, output) = (&inputs[0], &mut output);
-        dispatch!(input.dtype(), T => match self.method {
+        dispatch!(input.dtype(), T => match &self.method {
+            Method::Gaussian(smooth) if self.float => smooth.apply::<T, f32>(input, output, scratch),
+            Method::Gaussian(smooth) => smooth.apply::<T, T>(input, output, scratch),
             Method::Mean if self.float => self.means::<T, f32>(input, output, scratch),
             Method::Mean => self.means::<T, T>(input, output, scratch),
             Method::Max => self.extreme::<T, Largest>(input, output, scratch),
@@ -249,7 +266,11 @@ impl Op for Downsample {
     }
 
     fn no_kernels(&self) -> Option<&'static str> {
-        (self.method == Method::Mode && self.block() > MODE).then_some(why::MODE)
+        match self.method {
+            Method::Mode if self.block() > MODE => Some(why::MODE),
+            Method::Gaussian(_) => Some(why::AROUND),
+            _ => None,
+        }
     }
 
     fn kernels(&self, inputs: &[Dtype], output: Dtype, _shape: &Shape) -> Option<Kernels> {
@@ -264,6 +285,7 @@ impl Op for Downsample {
             }
             Method::Mode if self.no_kernels().is_some() => return None,
             Method::Mode => format!("pool_mode_{dtype}"),
+            Method::Gaussian(_) => return None,
             Method::Stride => format!("pool_stride_{}", dtype.size()),
         };
         Some(Sweep::over(kernel, arguments).into())
@@ -276,7 +298,7 @@ mod tests {
     use crate::conforms;
     use crate::testing::{Image, meta, stages, steps};
     use crate::totals::{larger, smaller};
-    use voxtile_sched::model::{Element, Spacing};
+    use voxtile_sched::model::{Element, Grid, Spacing};
 
     /// The voxels of every block, column by column and the columns from left to right, reduced as a list.
     fn oracle<T: Element, U: Element>(image: &Image, factor: [u64; 3], reduce: impl Fn(&[T]) -> U) -> Image {
@@ -397,6 +419,38 @@ mod tests {
     conforms!(stride_3: &SPEC, "downsample 3 method=stride", |image| {
         dispatch!(image.meta().dtype, T => oracle(image, present(image, [3; 3]), |block: &[T]| block[0]))
     }, only(|m| large(m, [3; 3])));
+
+    /// Along z, y and x in turn: every voxel times its weight, from the first to the last, with the image mirrored at its edges.
+    fn gaussian<T: Element, U: Element>(image: &Image, factor: [u64; 3]) -> Image {
+        let mut shape = image.meta().shape;
+        let positions = |shape: Shape| Grid::new(shape, [1; 5]).iter();
+        let mut values: Vec<f64> = positions(shape).map(|p| image.at::<T>(p).to_f64()).collect();
+        for (axis, f) in [2, 3, 4].into_iter().zip(factor) {
+            let (weights, n) = (crate::smooth::weights(f), shape[axis] as i64);
+            let before = (weights.len() as i64 - f as i64) / 2;
+            let mut out = shape;
+            out[axis] = shape[axis].div_ceil(f);
+            let voxel = |mut p: Shape, k: usize| {
+                let at = (p[axis] * f) as i64 - before + k as i64;
+                let at = at.rem_euclid(2 * n);
+                p[axis] = at.min(2 * n - 1 - at) as u64;
+                weights[k] * values[Grid::new(shape, [1; 5]).linear(&p) as usize]
+            };
+            let sum = |p: Shape| (0..weights.len()).fold(0.0, |sum, k| sum + voxel(p, k));
+            values = positions(out).map(sum).collect();
+            shape = out;
+        }
+        let grid = Grid::new(shape, [1; 5]);
+        let meta = Meta { shape, ..image.meta().with_dtype(U::DTYPE) };
+        Image::from_fn(meta, |p| U::from_f64(values[grid.linear(&p) as usize]))
+    }
+
+    conforms!(gaussian_2: &SPEC, "downsample 2 method=gaussian", |image| {
+        dispatch!(image.meta().dtype, T => gaussian::<T, T>(image, present(image, [2; 3])))
+    }, only(|m| large(m, [2; 3])));
+    conforms!(gaussian_of_last_axes_as_float: &SPEC, "downsample 3,4 method=gaussian out=f32", |image| {
+        dispatch!(image.meta().dtype, T => gaussian::<T, f32>(image, present(image, [1, 3, 4])))
+    }, only(|m| m.axes.contains(Axis::Y) && large(m, [1, 3, 4])));
 
     conforms!(stride_2: &SPEC, "downsample 2 method=stride", |image| {
         dispatch!(image.meta().dtype, T => oracle(image, present(image, [2; 3]), |block: &[T]| block[0]))

@@ -325,6 +325,7 @@ mod tests {
             ("gaussian 64".to_owned(), why::WEIGHTS),
             ("gaussian sigma=64 precision=fast".to_owned(), why::WEIGHTS),
             ("downsample 33 method=mode".to_owned(), why::MODE),
+            ("downsample 2 method=gaussian".to_owned(), why::AROUND),
             (taps, why::WINDOW),
             ("peaks refine=yes".to_owned(), why::REFINED),
         ];
