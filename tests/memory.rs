@@ -116,7 +116,7 @@ fn memory_and_reading_are_as_planned() {
     let image = large_image(dir.path());
     let (image, out) = (image.to_str().unwrap(), dir.path().join("out.zarr"));
     let out = out.to_str().unwrap();
-    let jobs: [(&[&str], u64); 11] = [
+    let jobs: [(&[&str], u64); 12] = [
         (&["run", image, out, "gaussian sigma=2"], 128),
         (&["run", image, out, "tophat size=15", "--workers", "1"], 96),
         (
@@ -131,6 +131,7 @@ fn memory_and_reading_are_as_planned() {
         (&["run", image, out, "cumsum z | project z method=median"], 256),
         (&["convert", image, out, "--chunk", "32", "--shard", "64,128,128", "--codec", "zstd:1"], 128),
         (&["convert", image, out, "--chunk", "32", "--shard", "128", "--codec", "zstd:1", "--pyramid"], 96),
+        (&["convert", image, out, "--chunk", "32", "--codec", "zstd:1", "--pyramid=gaussian"], 128),
     ];
     for (args, budget) in jobs {
         let memory = format!("{budget}MiB");

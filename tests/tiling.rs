@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
 use voxtile::error::{PlanError, RunError};
-use voxtile::{Error, OpenOptions, Output, Pipeline, Pyramid, Recipe};
+use voxtile::{Error, OpenOptions, Output, Pipeline, Pyramid, Recipe, Reduction};
 use voxtile_kernels::ops::TABLE;
 use voxtile_kernels::testing::{Fill, Float, Image, meta, steps};
 use voxtile_sched::model::Dtype;
@@ -72,13 +72,16 @@ fn levels_do_not_depend_on_tiles_workers_or_memory() {
         let options = OpenOptions { level, ..OpenOptions::default() };
         digest(&collect(|| Pipeline::open_with(&out, &options).unwrap()).0)
     };
-    for (image, recipe, count) in [("lightsheet.zarr", "gaussian sigma=1", 4), ("tissue.tif", "median 3", 5)]
-    {
+    for (image, recipe, reduction, count) in [
+        ("lightsheet.zarr", "gaussian sigma=1", Reduction::Mean, 4),
+        ("lightsheet.zarr", "gaussian sigma=1", Reduction::Gaussian, 4),
+        ("tissue.tif", "median 3", Reduction::Gaussian, 5),
+    ] {
         let mut want: Option<Vec<String>> = None;
         for tile in TILES {
             for workers in [1, 2] {
                 let place = || {
-                    let pyramid = Pyramid::new().factor(&[2]).until(8);
+                    let pyramid = Pyramid::new().reduction(reduction).factor(&[2]).until(8);
                     Output::to(&out).chunk(&[4, 16, 16]).shard(&[8, 32, 16]).overwrite(true).pyramid(pyramid)
                 };
                 let make = || {

@@ -411,8 +411,8 @@ pub(crate) struct WriteArgs {
     /// Version of OME-Zarr that describes the output: 0.4 (in Zarr v2), 0.5, 0.6 [default: 0.5; 0.4 with --zarr-format 2]
     #[arg(long, value_name = "VERSION", value_parser = parse_ome)]
     pub(crate) ome: Option<OmeVersion>,
-    /// Write smaller versions too, the levels of an OME-Zarr, each made of the one before by mean, max, mode or stride
-    /// [default: mean; mode for labels and masks]; or `input`, copies of the input's levels
+    /// Write smaller versions too, the levels of an OME-Zarr, each made of the one before by mean, gaussian, max, mode
+    /// or stride [default: mean; mode for labels and masks]; or `input`, copies of the input's levels
     #[arg(long, value_name = "METHOD", num_args = 0..=1, require_equals = true)]
     pub(crate) pyramid: Option<Option<Levels>>,
     /// Voxels per block from level to level; one number for all space axes, or z,y,x [default: 2, toward voxels of equal

@@ -11,7 +11,9 @@ use voxtile_kernels::ops;
 use voxtile_kernels::spec::Args;
 use voxtile_sched::contract::Op;
 use voxtile_sched::engine::Level;
-use voxtile_sched::model::{Axis, Dtype, Kind, Meta, NDIM, PerAxis, Region, Shape, Spacing, Tile, TileMut};
+use voxtile_sched::model::{
+    Axis, Border, Dtype, Kind, Meta, NDIM, PerAxis, Region, Shape, Spacing, Tile, TileMut,
+};
 
 /// Levels end where no space axis is longer than this.
 const UNTIL: u64 = 256;
@@ -27,11 +29,13 @@ pub enum Reduction {
     Mode,
     /// The first voxel.
     Stride,
+    /// The mean of what lies around the middle of the block, weighted by a Gaussian.
+    Gaussian,
 }
 
 impl Reduction {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Mean, Self::Max, Self::Mode, Self::Stride];
+    pub const ALL: [Self; 5] = [Self::Mean, Self::Max, Self::Mode, Self::Stride, Self::Gaussian];
 
     /// Its name on the command line.
     #[must_use]
@@ -41,6 +45,7 @@ impl Reduction {
             Self::Max => "max",
             Self::Mode => "mode",
             Self::Stride => "stride",
+            Self::Gaussian => "gaussian",
         }
     }
 
@@ -57,21 +62,40 @@ impl Reduction {
         (op, meta)
     }
 
-    /// One piece of a level, of a piece of the level above it that begins with a whole block: sample type, shape, and
-    /// voxels, in words for alignment.
+    /// The voxels of the level above that a region of a level is made of.
     #[must_use]
-    pub fn reduce(self, above: &Meta, factor: &Shape, piece: &Tile<'_>) -> (Dtype, [usize; NDIM], Vec<u64>) {
-        let mut meta = above.clone();
-        meta.shape = piece.shape().map(|n| n as u64);
-        let (op, made) = self.apply(&meta, factor);
-        let shape = made.shape.map(|n| n as usize);
+    pub fn made_of(self, above: &Meta, factor: &Shape, region: &Region) -> Region {
+        let op = self.apply(above, factor).0;
+        let reads = op.reads(0, region, &above.shape);
+        let needed = |a: usize| op.border().needed(reads.start[a], reads.shape[a], above.shape[a]);
+        Region::new(
+            std::array::from_fn(|a| needed(a).0),
+            std::array::from_fn(|a| (needed(a).1 - needed(a).0) as u64),
+        )
+    }
+
+    /// A region of a level, made of a tile over the region `from` of the level above it, which holds all that it is
+    /// [made of](Self::made_of): sample type, shape, and voxels, in words for alignment.
+    #[must_use]
+    pub fn reduce(
+        self,
+        above: &Meta,
+        factor: &Shape,
+        region: &Region,
+        (from, tile): (&Region, &Tile<'_>),
+    ) -> (Dtype, [usize; NDIM], Vec<u64>) {
+        let (op, made) = self.apply(above, factor);
+        let reads = op.reads(0, region, &above.shape);
+        let padded = padded(&reads, op.border(), &above.shape, (from, tile));
+        let input = Tile::new(tile.dtype(), reads.shape.map(|n| n as usize), bytemuck::cast_slice(&padded));
+        let shape = region.shape.map(|n| n as usize);
         let bytes = shape.iter().product::<usize>() * made.dtype.size();
         let mut voxels = vec![0u64; bytes.div_ceil(8)];
-        let scratched = usize::try_from(op.scratch(&made.shape)).unwrap_or(0);
+        let scratched = usize::try_from(op.scratch(&region.shape)).unwrap_or(0);
         let mut scratch = vec![0u64; scratched.div_ceil(8)];
         let out = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut voxels)[..bytes];
         let scratch = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut scratch)[..scratched];
-        op.cpu(&[piece.part(&Region::whole(meta.shape))], TileMut::new(made.dtype, shape, out), scratch);
+        op.cpu(&[input], TileMut::new(made.dtype, shape, out), scratch);
         (made.dtype, shape, voxels)
     }
 
@@ -134,7 +158,8 @@ impl Pyramid {
         Self { copied: true, ..Self::default() }
     }
 
-    /// How a block becomes a voxel.
+    /// How a block becomes a voxel. Levels made by [`Reduction::Gaussian`] wait for what lies around their blocks, which takes
+    /// more memory.
     #[must_use]
     pub fn reduction(self, reduction: Reduction) -> Self {
         Self { reduction: Some(reduction), ..self }
@@ -175,7 +200,7 @@ impl Pyramid {
             }
         }
         let reduction = self.method(image.kind);
-        if image.kind == Kind::Labels && reduction == Reduction::Mean {
+        if image.kind == Kind::Labels && matches!(reduction, Reduction::Mean | Reduction::Gaussian) {
             let why = "the mean of two object numbers is a third object; labels take mode, max or stride"
                 .to_owned();
             return Err(IoError::Option { option: "--pyramid", why }.into());
@@ -212,6 +237,33 @@ impl Pyramid {
         let goes_on = space(meta).any(|a| meta.shape[a] > self.until && (factor[a] > 1 || asked.is_none()));
         (goes_on && factor != [1; NDIM]).then_some(factor)
     }
+}
+
+/// The voxels over a region that may reach beyond the image, of a tile over the region `from`, in words for alignment.
+fn padded(region: &Region, border: Border, image: &Shape, (from, tile): (&Region, &Tile<'_>)) -> Vec<u64> {
+    let size = tile.dtype().size();
+    let place = |a: usize, n: usize| {
+        let inside = border.map(region.start[a] + n as i64, image[a]).unwrap_or(0);
+        (inside - from.start[a]) as usize
+    };
+    let bytes = region.voxels() as usize * size;
+    let mut out = vec![0u64; bytes.div_ceil(8)];
+    let mut voxels = bytemuck::cast_slice_mut::<u64, u8>(&mut out)[..bytes].chunks_exact_mut(size);
+    let [nt, nc, nz, ny, nx] = region.shape.map(|n| n as usize);
+    let columns: Vec<usize> = (0..nx).map(|x| place(4, x)).collect();
+    for t in 0..nt {
+        for c in 0..nc {
+            for z in 0..nz {
+                for y in 0..ny {
+                    let row = tile.row_bytes(place(0, t), place(1, c), place(2, z), place(3, y));
+                    for (voxel, x) in voxels.by_ref().zip(&columns) {
+                        voxel.copy_from_slice(&row[x * size..][..size]);
+                    }
+                }
+            }
+        }
+    }
+    out
 }
 
 /// Indices of the space axes that the image has.

@@ -38,6 +38,7 @@ fn what_voxtile_writes_has_nothing_to_mend() {
         &["--ome", "0.6", "--pyramid=max"],
         &["--pyramid=stride", "--pyramid-factor", "1,2,4"],
         &["--pyramid=mode", "--shard", "16"],
+        &["--pyramid=gaussian"],
     ] {
         pyramid(&place, "out.zarr", more);
         let answer = place.ok(&["verify", "out.zarr"]);
@@ -104,6 +105,9 @@ fn a_level_that_is_not_made_of_the_one_before_is_found() {
     // One chunk of another image, which decodes well.
     std::fs::copy(place.path("mean.zarr/1/c/0/1/1"), place.path("out.zarr/1/c/0/1/1")).unwrap();
     found(&place, "out.zarr", "1: level 1 is not the max of level 0: 1 of ");
+    pyramid(&place, "out.zarr", &["--pyramid=gaussian"]);
+    std::fs::copy(place.path("mean.zarr/1/c/0/1/1"), place.path("out.zarr/1/c/0/1/1")).unwrap();
+    found(&place, "out.zarr", "1: level 1 is not the gaussian of level 0: 1 of ");
     // The word of the metadata counts only where it holds.
     pyramid(&place, "out.zarr", &["--pyramid=max"]);
     edit(&place, "out.zarr/zarr.json", |v| {

@@ -31,7 +31,8 @@ struct Sample {
     telling: bool,
 }
 
-/// Ways to make levels that can be computed: the one that the metadata name first.
+/// Ways to make levels that can be computed, and the one among them that the metadata name, which comes first.
+/// Gaussians of that name are many: that a level is made by ours is seen only where most of it is.
 fn ways(method: Option<&str>) -> (Option<Reduction>, Vec<Reduction>) {
     let named = method.and_then(|word| match word {
         "average" | "local_mean" => Some(Reduction::Mean),
@@ -40,7 +41,8 @@ fn ways(method: Option<&str>) -> (Option<Reduction>, Vec<Reduction>) {
         word => word.parse().ok(),
     });
     let others = Reduction::ALL.into_iter().filter(|r| Some(*r) != named);
-    (named, named.into_iter().chain(others).collect())
+    let ways = named.into_iter().chain(others).collect();
+    (named.filter(|way| *way != Reduction::Gaussian), ways)
 }
 
 /// Voxels of a level per voxel of the next one, along the space axes; `None` if they are not whole.
@@ -158,7 +160,9 @@ fn samples(
         }
         region
     };
-    let widest: Shape = std::array::from_fn(|a| (EDGES[a] * factor[a]).min(above.meta().shape[a]));
+    // With what lies around blocks, where they have more than one voxel.
+    let wide = |a: usize| if factor[a] > 1 { (EDGES[a] + 4) * factor[a] } else { EDGES[a] };
+    let widest: Shape = std::array::from_fn(|a| wide(a).min(above.meta().shape[a]));
     let each = bytes(&widest, above)
         .saturating_mul(4)
         .saturating_add(bytes(&above.chunk(), above))
@@ -174,11 +178,8 @@ fn samples(
         || (<[scan::Buffer; 4]>::default(), Vec::new()),
         |([chunk, fine, coarse, _], out), k| {
             let at = region(k);
-            let from = Region::new(
-                std::array::from_fn(|a| at.start[a] * factor[a] as i64),
-                std::array::from_fn(|a| at.shape[a] * factor[a]),
-            )
-            .clip(&above.meta().shape);
+            let parts = ways.iter().map(|way| way.made_of(above.meta(), factor, &at));
+            let from = parts.reduce(|all, part| all.hull(&part)).expect("some ways");
             let read = scan::read_region(above, &ga, &from, chunk, fine);
             let fine = match read {
                 Ok(tile) => tile,
@@ -189,7 +190,7 @@ fn samples(
                 Ok(tile) => tile,
                 Err(error) => return damaged(error, here, &failed),
             };
-            out.push(sample(k, (&fine, above.meta()), (&coarse, &at), factor, ways));
+            out.push(sample(k, (&from, &fine, above.meta()), (&coarse, &at), factor, ways));
             true
         },
     )?;
@@ -218,22 +219,21 @@ fn damaged(
 
 fn sample(
     number: u64,
-    (fine, above): (&Tile<'_>, &Meta),
+    (from, fine, above): (&Region, &Tile<'_>, &Meta),
     (coarse, at): (&Tile<'_>, &Region),
     factor: &Shape,
     ways: &[Reduction],
 ) -> Sample {
-    let made: Vec<Vec<f64>> = ways.iter().map(|way| values(&way.reduce(above, factor, fine))).collect();
+    let make = |way: &Reduction| values(&way.reduce(above, factor, at, (from, fine)));
+    let made: Vec<Vec<f64>> = ways.iter().map(make).collect();
     let stored = values_of(coarse);
     let whole = !coarse.dtype().is_float();
     let grid = Grid::new(at.shape, [1; NDIM]);
-    let full =
-        Grid::new(std::array::from_fn(|a| fine.shape()[a].div_ceil(factor[a] as usize) as u64), [1; NDIM]);
     let fit = |(way, made): (&Reduction, &Vec<f64>)| {
         let mean = *way == Reduction::Mean;
         for n in 0..grid.len() {
             let place = grid.index(n);
-            let (is, want) = (stored[n as usize], made[full.linear(&place) as usize]);
+            let (is, want) = (stored[n as usize], made[n as usize]);
             let near = match (mean, whole) {
                 // Others round means another way.
                 (true, true) => (is - want).abs() <= 1.0,
