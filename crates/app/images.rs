@@ -2,7 +2,7 @@
 
 use crate::{Error, Screen, identity};
 use std::path::{Path, PathBuf};
-use voxtile_io::{IoError, Url};
+use voxtile_io::{IoError, Remote, Url};
 
 /// Ends of the names of images, in a folder of images.
 const IMAGES: [&str; 9] = ["tif", "tiff", "btf", "zarr", "npy", "png", "jpg", "jpeg", "stk"];
@@ -23,14 +23,14 @@ impl Images {
     ///
     /// # Errors
     /// [`Error::NoImages`] where there are none, [`Error::Io`] if a folder or list cannot be read.
-    pub fn of(input: &Path) -> Result<Self, Error> {
-        // What a place on the network holds is not known before it is opened.
-        if !matches!(Url::of(input), Ok(None)) {
-            return Ok(Self::One(input.to_path_buf()));
-        }
+    pub fn of(input: &Path, remote: &Remote) -> Result<Self, Error> {
         let none = || Error::NoImages { input: input.to_path_buf() };
-        if let Some(screen) = Screen::of(input)? {
+        if let Some(screen) = Screen::of(input, remote)? {
             return Ok(Self::Many(screen.images));
+        }
+        // What else a place on the network holds is not known before it is opened.
+        if Url::of(input)?.is_some() {
+            return Ok(Self::One(input.to_path_buf()));
         }
         let found = if input.is_dir() && !is_zarr(input) {
             folder(input)?
@@ -111,13 +111,13 @@ mod tests {
         std::fs::create_dir(dir.path().join("d.zarr")).unwrap();
         std::fs::write(dir.path().join("d.zarr/zarr.json"), "{}").unwrap();
         std::fs::write(dir.path().join("list.txt"), "# today's\nc.png\n\n  a.TIF\n").unwrap();
-        let of = |name: &str| Images::of(&dir.path().join(name)).unwrap();
+        let of = |name: &str| Images::of(&dir.path().join(name), &Remote::new()).unwrap();
         assert_eq!(names(&of("")), ["a.TIF", "b.tif", "c.png", "d.zarr"]);
         assert_eq!(names(&of("*.tif")), ["b.tif"]);
         assert_eq!(names(&of("[ab].*")), ["a.TIF", "b.tif"]);
         assert_eq!(names(&of("list.txt")), ["c.png", "a.TIF"]);
         assert_eq!(of("d.zarr"), Images::One(dir.path().join("d.zarr")));
         assert_eq!(of("missing.tif"), Images::One(dir.path().join("missing.tif")));
-        assert!(matches!(Images::of(&dir.path().join("*.czi")), Err(Error::NoImages { .. })));
+        assert!(matches!(Images::of(&dir.path().join("*.czi"), &Remote::new()), Err(Error::NoImages { .. })));
     }
 }

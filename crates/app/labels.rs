@@ -2,7 +2,7 @@
 
 use crate::Error;
 use std::path::{Path, PathBuf};
-use voxtile_io::{Info, IoError, OpenOptions};
+use voxtile_io::{Info, IoError, OpenOptions, Remote};
 use voxtile_sched::model::{Axis, Kind, Meta};
 
 /// What such an output begins with.
@@ -31,13 +31,14 @@ impl LabelsOf {
     }
 
     /// What is known of the image that the result belongs to. Refuses a result that is no label image of it.
-    pub(crate) fn check(&self, result: &Meta, copies: bool) -> Result<Info, Error> {
+    pub(crate) fn check(&self, result: &Meta, copies: bool, remote: &Remote) -> Result<Info, Error> {
         let named = !self.name.is_empty() && !self.name.starts_with('.') && !self.name.starts_with("__");
         if !named || self.image.as_os_str().is_empty() {
             let why = format!("`{PREFIX}{}/{}` names no label image", self.image.display(), self.name);
             return Err(IoError::Option { option: "labels", why }.into());
         }
-        let opened = voxtile_io::open(&self.image, &OpenOptions::default())?;
+        let opened =
+            voxtile_io::open(&self.image, &OpenOptions { remote: remote.clone(), ..OpenOptions::default() })?;
         let image = opened.source.meta();
         if opened.info.ome.is_none() {
             let why = format!("`{}` is no OME-Zarr image ({})", self.image.display(), opened.info.format);

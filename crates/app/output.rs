@@ -56,13 +56,18 @@ impl Output {
         Self::to("")
     }
 
-    /// Whether there is a place.
     /// Where it lies.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
+    /// How its place is reached, if that is on the network.
+    pub(crate) fn reached_by(&self) -> &Remote {
+        &self.remote
+    }
+
+    /// Whether there is a place.
     pub(crate) fn is_placed(&self) -> bool {
         !self.path.as_os_str().is_empty()
     }
@@ -143,7 +148,7 @@ impl Output {
                 self.format()?
             }
             Some(labels) => {
-                let image = labels.check(result, copies)?;
+                let image = labels.check(result, copies, &self.remote)?;
                 let asked =
                     self.ome.or(self.zarr_v2.map(|v2| if v2 { OmeVersion::V04 } else { OmeVersion::V05 }));
                 if let Some(asked) = asked.filter(|asked| Some(*asked) != image.ome) {

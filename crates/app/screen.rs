@@ -3,8 +3,8 @@
 use crate::Error;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use voxtile_io::IoError;
 use voxtile_io::plate::Plate;
+use voxtile_io::{IoError, Remote};
 
 /// The images of a plate, in the order of its fields.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,8 +117,8 @@ impl Screen {
     /// # Errors
     /// [`Error::Io`] for a plate that cannot be read, and for a pattern that no file fits or two files of one field do;
     /// [`Error::NoImages`] for a plate without fields.
-    pub fn of(input: &Path) -> Result<Option<Self>, Error> {
-        if let Some(plate) = Plate::open(input)? {
+    pub fn of(input: &Path, remote: &Remote) -> Result<Option<Self>, Error> {
+        if let Some(plate) = Plate::open(input, remote)? {
             let images: Vec<PathBuf> = plate.fields().iter().map(|field| input.join(field)).collect();
             if images.is_empty() {
                 return Err(Error::NoImages { input: input.to_path_buf() });
@@ -200,7 +200,7 @@ mod tests {
         {
             std::fs::write(dir.path().join(format!("x_{name}.tif")), "").unwrap();
         }
-        let of = |pattern: &str| Screen::of(&dir.path().join(pattern)).unwrap().unwrap();
+        let of = |pattern: &str| Screen::of(&dir.path().join(pattern), &Remote::new()).unwrap().unwrap();
         let screen = of("*_{row}{col}_s{field}_w{c}.tif");
         assert_eq!(screen.plate.fields(), ["B/2/0", "B/2/1", "B/3/0", "B/3/1", "AA/10/0"]);
         let names: Vec<_> =
@@ -215,8 +215,14 @@ mod tests {
         assert_eq!(names, want);
         let screen = of("x_{row}{col}_s{field}_w1.tif");
         assert_eq!(screen.images[0], dir.path().join("x_B02_s1_w1.tif"));
-        assert!(matches!(Screen::of(&dir.path().join("x_{row}{col}_s1_*.tif")), Err(Error::Io(_))));
-        assert!(matches!(Screen::of(&dir.path().join("y_{row}{col}.tif")), Err(Error::NoImages { .. })));
-        assert!(Screen::of(&dir.path().join("x_{row}.tif")).unwrap().is_none());
+        assert!(matches!(
+            Screen::of(&dir.path().join("x_{row}{col}_s1_*.tif"), &Remote::new()),
+            Err(Error::Io(_))
+        ));
+        assert!(matches!(
+            Screen::of(&dir.path().join("y_{row}{col}.tif"), &Remote::new()),
+            Err(Error::NoImages { .. })
+        ));
+        assert!(Screen::of(&dir.path().join("x_{row}.tif"), &Remote::new()).unwrap().is_none());
     }
 }

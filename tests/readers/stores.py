@@ -51,6 +51,9 @@ def checks():
     yield "large shards go in parts", multipart
     yield "copied shards are as they were", copied
     yield "an existing place is kept", existing
+    yield "a label image of an image", labels
+    yield "a plate", plate
+    yield "the structure is verified", structure
     yield "info, verify, preview", looked_at
     yield "tiff by ranges", tiff
     yield "zarr of a web server", web
@@ -408,6 +411,76 @@ def looked_at(tmp):
         voxtile("preview", tmp / "a.zarr", tmp / "a.png")
     if (tmp / "a.png").read_bytes() != (tmp / "b.png").read_bytes():
         raise Failed("preview differs")
+
+
+def labels(tmp):
+    recipe = ("gaussian 1 | threshold otsu | label", "--pyramid", "--pyramid-until", "16")
+    with s3() as address:
+        place, to = f"s3://{BUCKET}/a.zarr", ("--endpoint", address)
+        for image in (str(tmp / "a.zarr"), place):
+            voxtile("convert", DATA / "lightsheet.tif", image, *recipe[1:], *to)
+            for name in ("cells", "more"):
+                voxtile("run", image, f"labels:{image}/{name}", *recipe, *to)
+        said = voxtile("run", place, f"labels:{place}/more", *recipe, *to, fails=True)
+        if "exists" not in said:
+            raise Failed(said)
+        for name in ("cells", "more"):
+            voxtile("verify", f"{place}/labels/{name}", tmp / "a.zarr/labels" / name, *to)
+        found = [json.loads(voxtile("info", p, "--json", *to))["arrays"] for p in (tmp / "a.zarr", place)]
+        if found[0] != found[1] or "labels/more" not in found[0]:
+            raise Failed(str(found))
+        table = ("gaussian 1 | threshold otsu | label", "--table")
+        for n, image in enumerate((str(tmp / "a.zarr"), place)):
+            voxtile("run", image, f"labels:{image}/measured", *table, tmp / f"{n}.csv", *to)
+        voxtile("convert", "--recursive", place, tmp / "back.zarr", *to)
+    if (tmp / "0.csv").read_text() != (tmp / "1.csv").read_text():
+        raise Failed("the tables differ")
+    group = zarr.open_group(tmp / "back.zarr/labels", mode="r")
+    if sorted(group.attrs["ome"]["labels"]) != ["cells", "measured", "more"]:
+        raise Failed(str(group.attrs.asdict()))
+    voxtile("verify", tmp / "back.zarr")
+
+
+def plate(tmp):
+    image = tifffile.imread(DATA / "lightsheet.tif")
+    for row, col, field in (("A", 1, 0), ("A", 1, 1), ("B", 12, 0)):
+        tifffile.imwrite(tmp / f"x_{row}{col:02}_s{field}.tif", image[field : field + 4])
+    pattern = str(tmp / "x_{row}{col}_s{field}.tif")
+    with s3() as address:
+        place, to = f"s3://{BUCKET}/deep/plate.zarr", ("--endpoint", address)
+        voxtile("convert", pattern, tmp / "here.zarr", *to)
+        voxtile("convert", pattern, place, *to)
+        said = voxtile("convert", pattern, place, *to, fails=True)
+        if "exists" not in said:
+            raise Failed(said)
+        voxtile("convert", pattern, place, "--overwrite", *to)
+        voxtile("verify", place, *to)
+        voxtile("convert", place, tmp / "back.zarr", *to)
+        peaks = "gaussian 2 | peaks min-distance=4 threshold=300"
+        for n, plate in enumerate((str(tmp / "here.zarr"), place)):
+            voxtile("run", plate, tmp / f"{n}.csv", peaks, *to)
+    equal_files(tmp / "here.zarr", tmp / "back.zarr")
+    here, there = ((tmp / f"{n}.csv").read_text().replace("here.zarr", "plate.zarr") for n in (0, 1))
+    if here != there or "B12" not in there:
+        raise Failed(f"{here[:300]} and {there[:300]}")
+
+
+def structure(tmp):
+    options = ("--pyramid", "--pyramid-until", "16", "--chunk", "16")
+    with s3() as address:
+        place, to = f"s3://{BUCKET}/a.zarr", ("--endpoint", address)
+        voxtile("convert", DATA / "lightsheet.tif", place, *options, *to)
+        found = json.loads(voxtile("verify", place, "--json", *to))
+        if not found["levels"] or any(level["method"] != "mean" for level in found["levels"]):
+            raise Failed(str(found))
+        url = f"{address}/{BUCKET}/a.zarr/zarr.json"
+        with urllib.request.urlopen(url) as answer:
+            text = answer.read()
+        put = urllib.request.Request(url, text.replace(b'"scale"', b'"scales"'), method="PUT")
+        urllib.request.urlopen(put).close()
+        done = subprocess.run([BINARY, "verify", place, *to], capture_output=True, text=True)
+        if done.returncode != 1 or "scale" not in done.stdout:
+            raise Failed(f"{done.returncode}: {done.stdout}{done.stderr}")
 
 
 def tiff(tmp):

@@ -17,8 +17,8 @@ pub(super) fn info(args: &Args, global: Global) -> Done {
     let one = |input: &Path| -> Result<(Json, String), Failure> {
         let Opened { source, mut info } = open(input, &args.read.options())?;
         if info.ome.is_some() {
-            info.arrays
-                .extend(voxtile_io::survey::labels(input, args.read.array.as_deref().unwrap_or_default()));
+            let array = args.read.array.as_deref().unwrap_or_default();
+            info.arrays.extend(voxtile_io::survey::labels(input, array, &super::remote()));
         }
         let stats = if args.stats { Some(statistics(&*source, args, global)?) } else { None };
         let json = as_json(&info, source.meta(), stats.as_ref());

@@ -15,7 +15,7 @@ use voxtile_sched::model::{Meta, Region};
 
 pub(super) fn keep(args: &Convert, global: Global) -> Done {
     let started = Instant::now();
-    if let Images::Many(_) = Images::of(&args.input)? {
+    if let Images::Many(_) = Images::of(&args.input, &super::remote())? {
         let why = "one slide at a time".to_owned();
         return Err(IoError::Option { option: "--keep-jpeg", why }.into());
     }

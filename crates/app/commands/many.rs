@@ -3,7 +3,7 @@
 mod rows;
 
 use self::rows::Kept;
-use super::{Done, Failure, Outcome, print, print_json};
+use super::{Done, Failure, Outcome, print, print_json, whole};
 use crate::args::{EngineArgs, Global, ReadArgs, WriteArgs};
 use crate::{progress, report, text};
 use indicatif::ProgressBar;
@@ -49,7 +49,8 @@ pub(super) fn run(images: &[PathBuf], job: &Job<'_>) -> Done {
     let place = job.place(images)?;
     let writer = match (&place, &job.plate) {
         (Place::Fields(_), Some(plate)) => {
-            Some(PlateWriter::begin(job.output, plate, job.version(), job.write.overwrite)?)
+            let place = whole(job.output, Format::ZarrV3, job.write).place()?;
+            Some(PlateWriter::begin(place, plate, job.version())?)
         }
         _ => None,
     };
@@ -391,7 +392,7 @@ pub(super) fn each(
 
 /// The name of an image without its extension: `a.ome.zarr` is `a`. Of a field of a plate, its well and field: `B3_0`.
 fn name(image: &Path) -> String {
-    if let Some((well, field)) = field_of(image) {
+    if let Some((well, field)) = field_of(image, &super::remote()) {
         return format!("{well}_{field}");
     }
     let name = image.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());

@@ -21,7 +21,10 @@ use std::io::{ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use voxtile::op::{Axis, AxisSet, Dtype};
-use voxtile::{Error, Images, OpenOptions, Output, Pipeline, Pyramid, RawOptions, Recipe, Remote, machine};
+use voxtile::{
+    Codec, Error, Images, OpenOptions, Output, Pipeline, Pyramid, RawOptions, Recipe, Remote, machine,
+};
+use voxtile_io::{About, Format, OutputOptions};
 
 /// Bytes that a recipe file may have.
 const MOST_RECIPE: u64 = 256 << 10;
@@ -165,7 +168,7 @@ impl ReadArgs {
     pub(crate) fn images(&self, input: &Path) -> Result<Images, Failure> {
         match self.stack {
             Some(_) => Ok(Images::One(input.to_path_buf())),
-            None => Ok(Images::of(input)?),
+            None => Ok(Images::of(input, &remote())?),
         }
     }
 }
@@ -302,6 +305,21 @@ impl WriteArgs {
             output = output.pyramid(pyramid);
         }
         output
+    }
+}
+
+/// A Zarr whose objects are written one by one: a hierarchy, a plate.
+fn whole(path: &Path, format: Format, write: &WriteArgs) -> OutputOptions {
+    OutputOptions {
+        path: path.to_path_buf(),
+        format,
+        chunk: None,
+        shard: None,
+        codec: Codec::None,
+        overwrite: write.overwrite,
+        bare: true,
+        remote: remote(),
+        about: About::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `convert --recursive`: a whole Zarr hierarchy.
 
-use super::{Done, Failure, Outcome, print_json, remote};
+use super::{Done, Failure, Outcome, print_json, remote, whole};
 use crate::args::{Convert, Global};
 use crate::{progress, report, text};
 use serde_json::json;
@@ -9,7 +9,7 @@ use std::time::Instant;
 use voxtile::error::{IoError, RunError};
 use voxtile::op::AxisSet;
 use voxtile::{Error, OpenOptions, Output, Pipeline};
-use voxtile_io::{Copied, Format, Hierarchy, OutputOptions, Placed, Way, check_apart, store_at};
+use voxtile_io::{Copied, Format, Hierarchy, Placed, Way, check_apart, store_at};
 
 /// What became of the arrays.
 #[derive(Default)]
@@ -41,7 +41,7 @@ pub(super) fn convert(args: &Convert, global: Global) -> Done {
     for (path, _) in arrays.iter().filter(|(_, way)| *way == Way::Anew) {
         drop(open(args, path)?);
     }
-    let options = place(args, to);
+    let options = whole(output, to, write);
     let placed = options.place()?;
     // An array that is alone and encoded anew marks its place itself.
     if !matches!(&arrays[..], [(path, Way::Anew)] if path.is_empty()) {
@@ -90,21 +90,6 @@ pub(super) fn convert(args: &Convert, global: Global) -> Done {
         report::say(&line);
     }
     Ok(Outcome::Done)
-}
-
-/// The whole output.
-fn place(args: &Convert, format: Format) -> OutputOptions {
-    OutputOptions {
-        path: args.output.clone(),
-        format,
-        chunk: None,
-        shard: None,
-        codec: voxtile::Codec::None,
-        overwrite: args.write.overwrite,
-        bare: true,
-        remote: remote(),
-        about: voxtile_io::About::default(),
-    }
 }
 
 /// One array of the hierarchy. Axes in an order that we do not have are taken by their number.

@@ -85,7 +85,7 @@ pub(super) fn plan(args: &Plan, global: Global) -> Done {
 
 /// What an input names, and the plate that it is.
 fn images(input: &Path, read: &ReadArgs) -> Result<(Images, Option<Plate>), Failure> {
-    Ok(match Screen::of(input)? {
+    Ok(match Screen::of(input, &super::remote())? {
         Some(Screen { plate, images }) => (Images::Many(images), Some(plate)),
         None => (read.images(input)?, None),
     })

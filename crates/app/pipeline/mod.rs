@@ -16,7 +16,7 @@ pub use plan::Plan;
 pub use steps::Value;
 
 use self::before::Before;
-use self::table::{Measuring, NoImage};
+use self::table::{Measuring, NoImage, Subject};
 use crate::damage::{Mended, OnDamage};
 use crate::identity;
 use crate::machine;
@@ -388,6 +388,8 @@ impl Pipeline {
             on_damage: self.on_damage.name(),
         };
         let replaces = |output: &Output| output.overwrite || before.replaces;
+        let remote = self.opened.remote.clone();
+        let subject = self.input.clone().map(|path| Subject { path, remote });
         let as_table = place.and_then(|output| TableOptions::new(&output.path, replaces(output)));
         if graph.makes_table() {
             if let (Some(output), None) = (place, &as_table) {
@@ -399,7 +401,7 @@ impl Pipeline {
             }
             as_table.as_ref().map_or(Ok(()), TableOptions::check)?;
             let layout = NoImage::layout(self.source.chunk());
-            let target = plan::Target::Table { place: as_table, image: self.input };
+            let target = plan::Target::Table { place: as_table, image: subject };
             let mut plan = Plan::new(graph, self.source, (layout, Vec::new()), &options, target, self.hooks)?;
             (plan.on_damage, plan.watched) = (on_damage, watched);
             return plan.kept(placed, &about, &options, &before, self.work);
@@ -416,7 +418,8 @@ impl Pipeline {
                     table,
                     labels: output.path.clone(),
                     intensity: Some(self.source.clone()).filter(|_| input.shape == result.shape),
-                    image: self.input.clone(),
+                    image: subject,
+                    remote: output.reached_by().clone(),
                     options: options.clone(),
                 })
             }

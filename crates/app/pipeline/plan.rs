@@ -3,7 +3,7 @@
 use super::before::Before;
 use super::copy::{Copied, Level as CopiedLevel};
 use super::kept::Kept;
-use super::table::{Measuring, NoImage, named};
+use super::table::{Measuring, NoImage, Subject, named};
 use crate::damage::{Mended, OnDamage, Skipping};
 use crate::identity::{self, About};
 use crate::watched::{OfUnchanged, Watched};
@@ -67,7 +67,7 @@ pub(super) enum Target {
     /// A table of the image at a path, which may be asked for without a place.
     Table {
         place: Option<TableOptions>,
-        image: Option<PathBuf>,
+        image: Option<Subject>,
     },
 }
 
@@ -294,7 +294,7 @@ impl Plan {
     /// Writes the table, or makes the one that follows.
     fn follow(mut self, mut report: Report, work: Option<&Arc<Work>>) -> Result<Report, Error> {
         if let Target::Table { place, image } = &self.target {
-            let table = named(report.table.take().unwrap_or_default(), image.as_deref());
+            let table = named(report.table.take().unwrap_or_default(), image.as_ref());
             if let Some(place) = place {
                 place.write(&table, work)?;
             }

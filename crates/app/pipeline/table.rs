@@ -4,7 +4,7 @@ use crate::{Error, Report};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxtile_io::{OpenOptions, SpillDir, TableOptions, Work};
+use voxtile_io::{OpenOptions, Remote, SpillDir, TableOptions, Work};
 use voxtile_kernels::ops;
 use voxtile_kernels::spec::{Args, From};
 use voxtile_sched::contract::{Layout, Place, Sink, Source, StoreError, Table, Values};
@@ -52,9 +52,17 @@ impl Sink for NoImage {
     fn abort(&self) {}
 }
 
+/// The image that a table is about, if it has a place.
+#[derive(Clone)]
+pub(super) struct Subject {
+    pub(super) path: PathBuf,
+    pub(super) remote: Remote,
+}
+
 /// A table with the name of its image in front, and where on a plate it lies.
-pub(super) fn named(table: Table, image: Option<&Path>) -> Table {
-    let field = image.and_then(voxtile_io::plate::field_of);
+pub(super) fn named(table: Table, image: Option<&Subject>) -> Table {
+    let field = image.and_then(|image| voxtile_io::plate::field_of(&image.path, &image.remote));
+    let image = image.map(|image| image.path.as_path());
     // Of a field of a plate, the plate.
     let file = if field.is_some() { image.and_then(|path| path.ancestors().nth(3)) } else { image };
     let name = file.and_then(Path::file_name).map_or(String::new(), |n| n.to_string_lossy().into_owned());
@@ -75,7 +83,9 @@ pub(super) struct Measuring {
     pub(super) labels: PathBuf,
     /// The image that the recipe was applied to, if its shape is still that of the labels.
     pub(super) intensity: Option<Arc<dyn Source>>,
-    pub(super) image: Option<PathBuf>,
+    pub(super) image: Option<Subject>,
+    /// How the label image is reached.
+    pub(super) remote: Remote,
     pub(super) options: Options,
 }
 
@@ -89,7 +99,8 @@ impl Measuring {
     }
 
     pub(super) fn run(self, hooks: &Hooks, work: Option<&Arc<Work>>) -> Result<Report, Error> {
-        let labels = voxtile_io::open(&self.labels, &OpenOptions::default())?.source;
+        let options = OpenOptions { remote: self.remote, ..OpenOptions::default() };
+        let labels = voxtile_io::open(&self.labels, &options)?.source;
         let sources: Vec<Arc<dyn Source>> = std::iter::once(labels).chain(self.intensity).collect();
         let metas: Vec<Meta> = sources.iter().map(|s| s.meta().clone()).collect();
         let spec = ops::find("measure").expect("an operation of the table");
@@ -113,7 +124,7 @@ impl Measuring {
         // The run of the image has its trace already.
         let hooks = Hooks { trace: None, ..hooks.clone() };
         let mut report = plan.run(&sources, NoImage::sink(&metas[0], &layout), &spill, &hooks)?;
-        let table = named(report.table.take().unwrap_or_default(), self.image.as_deref());
+        let table = named(report.table.take().unwrap_or_default(), self.image.as_ref());
         self.table.write(&table, work)?;
         Ok(Report { table: Some(table), ..report })
     }

@@ -175,12 +175,16 @@ fn open_file(file: ByteFile, path: &Path, options: &OpenOptions) -> Result<Opene
 const FILES: [&str; 14] =
     ["tif", "tiff", "btf", "tf8", "svs", "qptiff", "scn", "stk", "lsm", "npy", "png", "jpg", "zip", "ozx"];
 
+/// Whether a URL names a file by its end.
+fn is_file(url: &Url) -> bool {
+    let end = url.path().rsplit_once('.').map_or(String::new(), |(_, end)| end.to_ascii_lowercase());
+    FILES.contains(&end.as_str())
+}
+
 /// Opens what lies on the network: nothing there says whether it is a directory, so it is tried.
 fn open_url(url: &Url, path: &Path, options: &OpenOptions) -> Result<Opened, IoError> {
     let store = options.remote.store(url)?;
-    let end = url.path().rsplit_once('.').map_or(String::new(), |(_, end)| end.to_ascii_lowercase());
-    let is_file = FILES.contains(&end.as_str()) || options.raw.is_some();
-    if !is_file {
+    if !is_file(url) && options.raw.is_none() {
         let missing = || {
             let problem = RemoteProblem::Missing;
             IoError::Remote { action: "read", url: url.to_string(), problem }
@@ -212,15 +216,33 @@ pub fn store_at(path: &Path, remote: &Remote) -> Result<Arc<dyn ByteStore>, IoEr
     }
 }
 
+/// The store of what may be a Zarr: a directory with its metadata, a zip, or a place on the network that has no name of a file.
+///
+/// # Errors
+/// Those of [`Remote::store`], and of a zip that cannot be read.
+pub(crate) fn zarr_at(path: &Path, remote: &Remote) -> Result<Option<Arc<dyn ByteStore>>, IoError> {
+    let may_be = match Url::of(path)? {
+        _ if is_zip(path) => true,
+        Some(url) => !is_file(&url),
+        None => zarr::looks_like(path),
+    };
+    may_be.then(|| read_store(path, remote)).transpose()
+}
+
+/// Whether a path names a zip by its end.
+pub(crate) fn is_zip(path: &Path) -> bool {
+    let end = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    ["zip", "ozx"].iter().any(|zip| zip.eq_ignore_ascii_case(end))
+}
+
 /// As [`store_at`], and the entries of a zip.
 pub(crate) fn read_store(path: &Path, remote: &Remote) -> Result<Arc<dyn ByteStore>, IoError> {
-    let end = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     if Url::of(path)?.is_none() {
         let kind = std::fs::metadata(path).map_err(IoError::io("read", path))?;
         if kind.is_dir() {
             return store_at(path, remote);
         }
-    } else if !["zip", "ozx"].iter().any(|zip| zip.eq_ignore_ascii_case(end)) {
+    } else if !is_zip(path) {
         return store_at(path, remote);
     }
     Ok(Arc::new(ZipStore::open(ByteFile::open(path, remote)?, path.to_owned())?))

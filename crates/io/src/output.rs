@@ -1,6 +1,7 @@
 //! What the user says about an output, and how that becomes a sink.
 
 use crate::replaced::{Placed, Replacing, set_aside};
+use crate::zarr::listing::Listing;
 use crate::{About, ByteStore, Codec, IoError, LocalStore, OmeVersion, Remote, Url, Work, npy, tiff, zarr};
 use std::ffi::CString;
 use std::fs::Metadata;
@@ -179,14 +180,11 @@ impl OutputOptions {
                 // Objects have no second name to keep them under meanwhile.
                 store.delete_prefix("")?;
             }
-            return self.create_in(store, meta, levels);
+            return self.listed(|| self.create_in(store, meta, levels));
         }
         self.check()?;
         match self.format {
-            Format::ZarrV3 | Format::ZarrV2 if self.about.labels_of.is_some() => {
-                self.listed(|| self.create_zarr(meta, levels))
-            }
-            Format::ZarrV3 | Format::ZarrV2 => self.create_zarr(meta, levels),
+            Format::ZarrV3 | Format::ZarrV2 => self.listed(|| self.create_zarr(meta, levels)),
             // What is there stays until the new file is complete.
             Format::Tiff => Ok(Arc::new(tiff::TiffSink::create(self, meta, levels, None)?)),
             Format::Npy => Ok(Arc::new(npy::NpySink::create(self, meta, None)?)),
@@ -213,10 +211,7 @@ impl OutputOptions {
             self.check()?;
         }
         match self.format {
-            Format::ZarrV3 | Format::ZarrV2 if self.about.labels_of.is_some() => {
-                self.listed(|| self.create_zarr_kept(meta, levels, work))
-            }
-            Format::ZarrV3 | Format::ZarrV2 => self.create_zarr_kept(meta, levels, work),
+            Format::ZarrV3 | Format::ZarrV2 => self.listed(|| self.create_zarr_kept(meta, levels, work)),
             Format::Tiff => Ok(Arc::new(tiff::TiffSink::create(self, meta, levels, Some(work))?)),
             Format::Npy => Ok(Arc::new(npy::NpySink::create(self, meta, Some(work))?)),
         }
@@ -234,7 +229,7 @@ impl OutputOptions {
     ) -> Result<Arc<dyn Sink>, IoError> {
         let (Some(url), true) = (Url::of(&self.path)?, resumed) else { return self.create(meta, levels) };
         let store = self.remote.store(&url)?;
-        Ok(Arc::new(zarr::ZarrSink::create(self, store, meta, levels, true)?))
+        self.listed(|| Ok(Arc::new(zarr::ZarrSink::create(self, store, meta, levels, true)?)))
     }
 
     fn create_zarr_kept(
@@ -260,19 +255,24 @@ impl OutputOptions {
         Ok(Arc::new(Replacing { sink: Arc::new(sink), path, old, new: Some(new) }))
     }
 
-    /// Makes a label image, in the group that lists it when it is complete.
+    /// The group that lists the output, if it is a label image.
+    fn listing(&self) -> Result<Option<Listing>, IoError> {
+        let group = self.about.labels_of.as_ref().map(|_| directory(&self.path));
+        group.map(|path| Listing::at(path, &self.remote, self.ome_version())).transpose()
+    }
+
+    /// Makes a Zarr; of a label image, in the group that lists it when it is complete.
     fn listed(
         &self,
         make: impl FnOnce() -> Result<Arc<dyn Sink>, IoError>,
     ) -> Result<Arc<dyn Sink>, IoError> {
-        let group = directory(&self.path).to_path_buf();
+        let Some(group) = self.listing()? else { return make() };
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let version = self.ome_version();
-        zarr::listing::begin(&group, version)?;
+        group.begin()?;
         match make() {
-            Ok(sink) => Ok(Arc::new(Listed { sink, group, name, version })),
+            Ok(sink) => Ok(Arc::new(Listed { sink, group, name })),
             Err(error) => {
-                zarr::listing::abandon(&group, version);
+                group.abandon();
                 Err(error)
             }
         }
@@ -280,8 +280,8 @@ impl OutputOptions {
 
     /// Takes away what was made around a label image that does not come to be, if it holds nothing else.
     pub fn abandon(&self) {
-        if self.about.labels_of.is_some() {
-            zarr::listing::abandon(directory(&self.path), self.ome_version());
+        if let Ok(Some(group)) = self.listing() {
+            group.abandon();
         }
     }
 
@@ -361,9 +361,8 @@ impl OutputOptions {
 /// A label image on its way, which its group lists when it is complete.
 struct Listed {
     sink: Arc<dyn Sink>,
-    group: PathBuf,
+    group: Listing,
     name: String,
-    version: OmeVersion,
 }
 
 impl AroundSink for Listed {
@@ -373,12 +372,12 @@ impl AroundSink for Listed {
 
     fn finish(&self) -> Result<(), StoreError> {
         self.sink.finish()?;
-        Ok(zarr::listing::add(&self.group, self.version, &self.name)?)
+        Ok(self.group.add(&self.name)?)
     }
 
     fn abort(&self) {
         self.sink.abort();
-        zarr::listing::abandon(&self.group, self.version);
+        self.group.abandon();
     }
 }
 

@@ -1,11 +1,11 @@
 //! Plates of high-content screens: wells in rows and columns, each with fields that are images of their own.
 
+use crate::info::{is_zip, zarr_at};
 use crate::zarr::node;
-use crate::{ByteStore, IoError, LocalStore, OmeVersion, zarr};
+use crate::{IoError, OmeVersion, Placed, Remote};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 /// A plate: which wells it has, and which fields are in them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,11 +58,12 @@ impl Plate {
     ///
     /// # Errors
     /// [`IoError::Header`] for a plate without wells, or a well that cannot be read; [`IoError::Io`].
-    pub fn open(path: &Path) -> Result<Option<Self>, IoError> {
-        if !path.is_dir() || !zarr::looks_like(path) {
+    pub fn open(path: &Path, remote: &Remote) -> Result<Option<Self>, IoError> {
+        // Fields of a zip have no paths of their own.
+        if is_zip(path) {
             return Ok(None);
         }
-        let store: Arc<dyn ByteStore> = Arc::new(LocalStore::new(path));
+        let Some(store) = zarr_at(path, remote)? else { return Ok(None) };
         let name = path.display().to_string();
         let group = |at: &str| node::ome(&store, &name, at);
         let root = match group("") {
@@ -163,46 +164,27 @@ impl Plate {
 
 /// Where a field lies: its well, as `B3`, and its path in it. `None` for what is no field of a plate.
 #[must_use]
-pub fn field_of(path: &Path) -> Option<(String, String)> {
+pub fn field_of(path: &Path, remote: &Remote) -> Option<(String, String)> {
     let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned());
     let (well, field) = (path.parent()?, name(path)?);
-    let store: Arc<dyn ByteStore> = Arc::new(LocalStore::new(well));
-    let ome = node::ome(&store, "", "").ok()??;
+    let ome = node::ome(&zarr_at(well, remote).ok()??, "", "").ok()??;
     ome.contains_key("well").then_some(())?;
     Some((format!("{}{}", name(well.parent()?)?, name(well)?), field))
 }
 
 /// A plate on its way: groups of rows and wells are there, and the root says that it is not complete.
 pub struct PlateWriter {
-    root: PathBuf,
+    place: Placed,
     version: OmeVersion,
-    /// What was there before.
-    old: Option<PathBuf>,
 }
 
 impl PlateWriter {
-    /// Makes the groups of a plate at `root`; something that is there is replaced with `overwrite`, if it is a Zarr.
+    /// Makes the groups of a plate at a place.
     ///
     /// # Errors
-    /// [`IoError::Exists`], [`IoError::Option`] for something that is not ours to replace, [`IoError::Io`].
-    pub fn begin(root: &Path, plate: &Plate, version: OmeVersion, overwrite: bool) -> Result<Self, IoError> {
-        let mut old = None;
-        if std::fs::symlink_metadata(root).is_ok() {
-            if !overwrite {
-                return Err(IoError::Exists { path: root.to_path_buf() });
-            }
-            if !root.is_dir() || !zarr::looks_like(root) {
-                let why = format!("`{}` is no Zarr directory", root.display());
-                return Err(IoError::Option { option: "--overwrite", why });
-            }
-            let mut name = root.file_name().unwrap_or_default().to_owned();
-            name.push(format!(".replaced-{}", std::process::id()));
-            let aside = root.with_file_name(name);
-            std::fs::rename(root, &aside).map_err(IoError::io("replace", root))?;
-            old = Some(aside);
-        }
-        std::fs::create_dir(root).map_err(IoError::io("create", root))?;
-        let writer = Self { root: root.to_path_buf(), version, old };
+    /// [`IoError::Io`], [`IoError::Remote`].
+    pub fn begin(place: Placed, plate: &Plate, version: OmeVersion) -> Result<Self, IoError> {
+        let writer = Self { place, version };
         writer.put("", node::unfinished())?;
         let mut rows = BTreeSet::new();
         for well in &plate.wells {
@@ -223,18 +205,12 @@ impl PlateWriter {
             self.well(well)?;
         }
         self.put("", self.ome("plate", plate.plate(self.version)))?;
-        match &self.old {
-            Some(old) => std::fs::remove_dir_all(old).map_err(IoError::io("remove", old)),
-            None => Ok(()),
-        }
+        self.place.finish()
     }
 
     /// Removes what was made, and puts back what was there before.
     pub fn abort(self) {
-        let _ = std::fs::remove_dir_all(&self.root);
-        if let Some(old) = &self.old {
-            let _ = std::fs::rename(old, &self.root);
-        }
+        drop(self.place);
     }
 
     fn well(&self, well: &Well) -> Result<(), IoError> {
@@ -263,9 +239,9 @@ impl PlateWriter {
     }
 
     fn put(&self, at: &str, attributes: Map<String, Value>) -> Result<(), IoError> {
-        let store = LocalStore::new(self.root.join(at));
         for (key, document) in node::group(self.version, attributes) {
-            store.put(&key, format!("{document:#}\n").as_bytes())?;
+            let key = if at.is_empty() { key } else { format!("{at}/{key}") };
+            self.place.store().put(&key, format!("{document:#}\n").as_bytes())?;
         }
         Ok(())
     }
@@ -274,6 +250,23 @@ impl PlateWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{About, Codec, Format, OutputOptions};
+
+    /// Room for a plate.
+    fn at(root: &Path, overwrite: bool) -> Result<Placed, IoError> {
+        OutputOptions {
+            path: root.to_path_buf(),
+            format: Format::ZarrV3,
+            chunk: None,
+            shard: None,
+            codec: Codec::None,
+            overwrite,
+            bare: true,
+            about: About::default(),
+            remote: Remote::new(),
+        }
+        .place()
+    }
 
     #[test]
     fn a_plate_is_read_as_it_was_written() {
@@ -289,18 +282,20 @@ mod tests {
             .attributes
             .insert("acquisitions".into(), json!([{"id": 4, "name": "a", "maximumfieldcount": 2}]));
         plate.wells[0].fields[1].acquisition = Some(4);
+        let remote = Remote::new();
         for version in OmeVersion::ALL {
             let place = tempfile::tempdir().unwrap();
             let root = place.path().join("plate.zarr");
-            let writer = PlateWriter::begin(&root, &plate, version, false).unwrap();
-            assert_eq!(Plate::open(&root).unwrap(), None, "before it is complete");
+            let open = || Plate::open(&root, &remote).unwrap();
+            let writer = PlateWriter::begin(at(&root, false).unwrap(), &plate, version).unwrap();
+            assert_eq!(open(), None, "before it is complete");
             writer.finish(&plate).unwrap();
-            assert_eq!(Plate::open(&root).unwrap(), Some(plate.clone()));
-            assert_eq!(field_of(&root.join("B/10/0")), Some(("B10".into(), "0".into())));
-            assert_eq!(field_of(&root.join("B/10")), None);
-            assert!(matches!(PlateWriter::begin(&root, &plate, version, false), Err(IoError::Exists { .. })));
-            PlateWriter::begin(&root, &Plate::default(), version, true).unwrap().abort();
-            assert_eq!(Plate::open(&root).unwrap(), Some(plate.clone()));
+            assert_eq!(open(), Some(plate.clone()));
+            assert_eq!(field_of(&root.join("B/10/0"), &remote), Some(("B10".into(), "0".into())));
+            assert_eq!(field_of(&root.join("B/10"), &remote), None);
+            assert!(matches!(at(&root, false), Err(IoError::Exists { .. })));
+            PlateWriter::begin(at(&root, true).unwrap(), &Plate::default(), version).unwrap().abort();
+            assert_eq!(open(), Some(plate.clone()));
         }
     }
 

@@ -29,7 +29,7 @@ pub(super) fn verify(args: &Verify, global: Global) -> Done {
     // A level that is asked for is looked at alone.
     let asked = args.read.array.as_deref().unwrap_or_default();
     let found = match args.read.level {
-        None => survey(&args.a, asked)?.filter(|s| !s.images.is_empty()),
+        None => survey(&args.a, asked, &super::remote())?.filter(|s| !s.images.is_empty()),
         Some(_) => None,
     };
     match found {

@@ -1,82 +1,110 @@
 //! The list of the label images of an image: `labels` in the group of that name.
 
-use super::open::{MAX_DOCUMENT, UNFINISHED};
-use crate::{ByteStore, IoError, LocalStore, OmeVersion};
+use super::open::{MAX_DOCUMENT, ROOT, UNFINISHED};
+use crate::info::store_at;
+use crate::{ByteStore, IoError, OmeVersion, Remote, Url};
 use serde_json::{Map, Value, json};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Makes the group of label images at `dir`, if it is not there yet.
-pub(crate) fn begin(dir: &Path, version: OmeVersion) -> Result<(), IoError> {
-    std::fs::create_dir_all(dir).map_err(IoError::io("create", dir))?;
-    change(dir, version, |_| {})
+/// A group of label images. On this disk it is changed by one process after the other; on the network, where nothing can be
+/// locked, of two that change it at once one may be lost.
+#[derive(Clone)]
+pub(crate) struct Listing {
+    store: Arc<dyn ByteStore>,
+    /// Its directory, if it lies on this disk.
+    dir: Option<PathBuf>,
+    version: OmeVersion,
 }
 
-/// Puts a name on the list, if it is not on it: whole or not at all, and one process after the other.
-pub(crate) fn add(dir: &Path, version: OmeVersion, name: &str) -> Result<(), IoError> {
-    change(dir, version, |list| {
-        if !list.iter().any(|listed| listed == name) {
-            list.push(name.into());
-        }
-    })
-}
-
-/// Takes the group away again, if it lists nothing and holds nothing.
-pub(crate) fn abandon(dir: &Path, version: OmeVersion) {
-    let mut empty = false;
-    let _ = change(dir, version, |list| empty = list.is_empty());
-    let files = ["zarr.json", ".zgroup", ".zattrs"];
-    let others = std::fs::read_dir(dir)
-        .map(|entries| entries.flatten().any(|e| !files.iter().any(|file| e.file_name() == *file)));
-    if empty && matches!(others, Ok(false)) {
-        files.iter().for_each(|file| drop(std::fs::remove_file(dir.join(file))));
-        let _ = std::fs::remove_dir(dir);
+impl Listing {
+    /// The group at a path, which need not exist.
+    pub(crate) fn at(path: &Path, remote: &Remote, version: OmeVersion) -> Result<Self, IoError> {
+        let dir = Url::of(path)?.is_none().then(|| path.to_path_buf());
+        Ok(Self { store: store_at(path, remote)?, dir, version })
     }
-}
 
-fn change(dir: &Path, version: OmeVersion, edit: impl FnOnce(&mut Vec<Value>)) -> Result<(), IoError> {
-    let guard = File::open(dir).map_err(IoError::io("open", dir))?;
-    guard.lock().map_err(IoError::io("lock", dir))?;
-    let store = LocalStore::new(dir);
-    let key = if version == OmeVersion::V04 { ".zattrs" } else { "zarr.json" };
-    let bad = |problem: String| IoError::Header {
-        store: dir.display().to_string(),
-        field: key.to_owned(),
-        problem,
-    };
-    let mut document: Map<String, Value> = match store.get(key, MAX_DOCUMENT)? {
-        Some(bytes) => serde_json::from_slice(&bytes).map_err(|e| bad(format!("is not valid JSON: {e}")))?,
-        None if version == OmeVersion::V04 => Map::new(),
-        None => Map::from_iter([
-            ("zarr_format".to_owned(), json!(3)),
-            ("node_type".to_owned(), json!("group")),
-            ("attributes".to_owned(), json!({"ome": {"version": version.name()}})),
-        ]),
-    };
-    let place: Option<&mut Map<String, Value>> = match version {
-        OmeVersion::V04 => Some(&mut document),
-        OmeVersion::V05 | OmeVersion::V06 => {
-            document.get_mut("attributes").and_then(Value::as_object_mut).and_then(|attributes| {
-                attributes.remove(UNFINISHED);
-                attributes.entry("ome").or_insert_with(|| json!({"version": version.name()})).as_object_mut()
-            })
+    /// Makes the group, if it is not there yet.
+    pub(crate) fn begin(&self) -> Result<(), IoError> {
+        if let Some(dir) = &self.dir {
+            std::fs::create_dir_all(dir).map_err(IoError::io("create", dir))?;
         }
-    };
-    let place = place.ok_or_else(|| bad("has no attributes".to_owned()))?;
-    let list = place.entry("labels").or_insert_with(|| json!([]));
-    let list = list.as_array_mut().ok_or_else(|| bad("has `labels` that are no list".to_owned()))?;
-    edit(list);
-    let mut text = format!("{:#}", Value::Object(document));
-    text.push('\n');
-    if version == OmeVersion::V04 && store.size(".zgroup")?.is_none() {
-        store.put(".zgroup", format!("{:#}\n", json!({"zarr_format": 2})).as_bytes())?;
+        self.change(|_| {})
     }
-    store.put(key, text.as_bytes())
+
+    /// Puts a name on the list, if it is not on it: whole or not at all.
+    pub(crate) fn add(&self, name: &str) -> Result<(), IoError> {
+        self.change(|list| {
+            if !list.iter().any(|listed| listed == name) {
+                list.push(name.into());
+            }
+        })
+    }
+
+    /// Takes the group away again, if it lists nothing and holds nothing.
+    pub(crate) fn abandon(&self) {
+        let mut empty = false;
+        let _ = self.change(|list| empty = list.is_empty());
+        let alone = |names: Vec<String>| names.iter().all(|name| ROOT.contains(&name.as_str()));
+        if empty && self.store.list("").is_ok_and(alone) {
+            ROOT.iter().for_each(|key| drop(self.store.delete(key)));
+            if let Some(dir) = &self.dir {
+                let _ = std::fs::remove_dir(dir);
+            }
+        }
+    }
+
+    fn change(&self, edit: impl FnOnce(&mut Vec<Value>)) -> Result<(), IoError> {
+        let (store, version) = (&self.store, self.version);
+        let lock = |dir: &PathBuf| {
+            let file = File::open(dir).map_err(IoError::io("open", dir))?;
+            file.lock().map_err(IoError::io("lock", dir))?;
+            Ok::<File, IoError>(file)
+        };
+        let _locked = self.dir.as_ref().map(lock).transpose()?;
+        let key = if version == OmeVersion::V04 { ".zattrs" } else { "zarr.json" };
+        let bad = |problem: String| IoError::Header { store: store.name(), field: key.to_owned(), problem };
+        let mut document: Map<String, Value> = match store.get(key, MAX_DOCUMENT)? {
+            Some(bytes) => {
+                serde_json::from_slice(&bytes).map_err(|e| bad(format!("is not valid JSON: {e}")))?
+            }
+            None if version == OmeVersion::V04 => Map::new(),
+            None => Map::from_iter([
+                ("zarr_format".to_owned(), json!(3)),
+                ("node_type".to_owned(), json!("group")),
+                ("attributes".to_owned(), json!({"ome": {"version": version.name()}})),
+            ]),
+        };
+        let place: Option<&mut Map<String, Value>> = match version {
+            OmeVersion::V04 => Some(&mut document),
+            OmeVersion::V05 | OmeVersion::V06 => {
+                document.get_mut("attributes").and_then(Value::as_object_mut).and_then(|attributes| {
+                    attributes.remove(UNFINISHED);
+                    attributes
+                        .entry("ome")
+                        .or_insert_with(|| json!({"version": version.name()}))
+                        .as_object_mut()
+                })
+            }
+        };
+        let place = place.ok_or_else(|| bad("has no attributes".to_owned()))?;
+        let list = place.entry("labels").or_insert_with(|| json!([]));
+        let list = list.as_array_mut().ok_or_else(|| bad("has `labels` that are no list".to_owned()))?;
+        edit(list);
+        let mut text = format!("{:#}", Value::Object(document));
+        text.push('\n');
+        if version == OmeVersion::V04 && store.size(".zgroup")?.is_none() {
+            store.put(".zgroup", format!("{:#}\n", json!({"zarr_format": 2})).as_bytes())?;
+        }
+        store.put(key, text.as_bytes())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MemoryStore;
 
     fn listed(dir: &Path) -> Vec<String> {
         let v3 = std::fs::read(dir.join("zarr.json")).ok();
@@ -91,18 +119,37 @@ mod tests {
         for version in OmeVersion::ALL {
             let place = tempfile::tempdir().unwrap();
             let dir = place.path().join("labels");
-            begin(&dir, version).unwrap();
+            let group = Listing::at(&dir, &Remote::new(), version).unwrap();
+            group.begin().unwrap();
             std::thread::scope(|scope| {
                 for n in 0..8 {
-                    let dir = &dir;
-                    scope.spawn(move || add(dir, version, &format!("cells{}", n / 2)).unwrap());
+                    let group = &group;
+                    scope.spawn(move || group.add(&format!("cells{}", n / 2)).unwrap());
                 }
             });
             let mut names = listed(&dir);
             names.sort();
             assert_eq!(names, ["cells0", "cells1", "cells2", "cells3"]);
-            abandon(&dir, version);
+            group.abandon();
             assert!(dir.exists());
+        }
+    }
+
+    #[test]
+    fn objects_are_listed_too() {
+        for version in OmeVersion::ALL {
+            let store: Arc<dyn ByteStore> = Arc::new(MemoryStore::new("memory"));
+            let group = Listing { store: store.clone(), dir: None, version };
+            group.begin().unwrap();
+            group.add("cells").unwrap();
+            group.abandon();
+            let keys = ["zarr.json", ".zattrs"];
+            let text = keys.iter().find_map(|key| store.get(key, MAX_DOCUMENT).unwrap()).unwrap();
+            assert!(String::from_utf8(text).unwrap().contains("cells"));
+            store.delete_prefix("").unwrap();
+            group.begin().unwrap();
+            group.abandon();
+            assert_eq!(store.list("").unwrap(), [""; 0]);
         }
     }
 
@@ -111,14 +158,16 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let dir = place.path();
         std::fs::write(dir.join(".zattrs"), r#"{"labels": ["old"], "mine": 3}"#).unwrap();
-        add(dir, OmeVersion::V04, "new").unwrap();
+        let group = Listing::at(dir, &Remote::new(), OmeVersion::V04).unwrap();
+        group.add("new").unwrap();
         assert_eq!(listed(dir), ["old", "new"]);
         assert!(std::fs::read_to_string(dir.join(".zattrs")).unwrap().contains("mine"));
         std::fs::write(dir.join(".zattrs"), r#"{"labels": 3}"#).unwrap();
-        assert!(matches!(add(dir, OmeVersion::V04, "new"), Err(IoError::Header { .. })));
+        assert!(matches!(group.add("new"), Err(IoError::Header { .. })));
         let empty = place.path().join("empty");
-        begin(&empty, OmeVersion::V05).unwrap();
-        abandon(&empty, OmeVersion::V05);
+        let group = Listing::at(&empty, &Remote::new(), OmeVersion::V05).unwrap();
+        group.begin().unwrap();
+        group.abandon();
         assert!(!empty.exists());
     }
 }

@@ -7,11 +7,11 @@ mod plate;
 mod tests;
 
 use super::open::{Finder, Node, UNFINISHED, join};
+use crate::info::zarr_at;
 use crate::ome::rules::{self, Breach, OmeVersion};
-use crate::{ByteStore, IoError, LocalStore, OpenOptions};
+use crate::{IoError, OpenOptions, Remote, Url};
 use serde_json::{Map, Value};
 use std::path::Path;
-use std::sync::Arc;
 
 /// What is in a Zarr, and what is wrong with it.
 #[derive(Debug, Default)]
@@ -201,15 +201,16 @@ const MAX_DEPTH: usize = 8;
 /// Children of a group that are looked at.
 const MAX_LISTED: usize = 100_000;
 
-/// Looks at the metadata of a Zarr below `array`, the root if that is empty. `None` if there is no Zarr at the path.
+/// Looks at the metadata of a Zarr below `array`, the root if that is empty. `None` if there is no Zarr at the path, or
+/// one on a web server, which lists nothing.
 ///
 /// # Errors
-/// [`IoError::Io`].
-pub fn survey(path: &Path, array: &str) -> Result<Option<Survey>, IoError> {
-    if !super::looks_like(path) {
+/// [`IoError::Io`], [`IoError::Remote`].
+pub fn survey(path: &Path, array: &str, remote: &Remote) -> Result<Option<Survey>, IoError> {
+    if Url::of(path)?.is_some_and(|url| !url.scheme().writes()) {
         return Ok(None);
     }
-    let store: Arc<dyn ByteStore> = Arc::new(LocalStore::new(path));
+    let Some(store) = zarr_at(path, remote)? else { return Ok(None) };
     let options = OpenOptions::default();
     let finder = Finder { name: path.display().to_string(), ..Finder::new(store, &options) };
     let mut surveyor = Surveyor { finder, out: Survey::default() };
@@ -219,8 +220,8 @@ pub fn survey(path: &Path, array: &str) -> Result<Option<Survey>, IoError> {
 
 /// Names of the label images that an image lists, as `--array` takes them; none where they cannot be read.
 #[must_use]
-pub fn labels(path: &Path, array: &str) -> Vec<String> {
-    let store: Arc<dyn ByteStore> = Arc::new(LocalStore::new(path));
+pub fn labels(path: &Path, array: &str, remote: &Remote) -> Vec<String> {
+    let Ok(Some(store)) = zarr_at(path, remote) else { return Vec::new() };
     let options = OpenOptions::default();
     let finder = Finder { name: path.display().to_string(), ..Finder::new(store, &options) };
     let below = join(array.trim_matches('/'), "labels");
