@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     let options = OutputOptions {
                         path: output.clone(),
                         format: Format::ZarrV3,
+                        axis_order: None,
                         chunk: Some([1, 1, 128, 128, 128]),
                         shard: None,
                         codec: "blosc-zstd:3:bitshuffle".parse::<Codec>().map_err(|e| e.why)?,

@@ -4,7 +4,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 use std::str::FromStr;
 use voxtile::{Device, OmeVersion, OnDamage, Reduction};
-use voxtile_io::{BadCodec, CODEC_FORMS, Codec, Durability, RawType};
+use voxtile_io::{AxisOrder, BadCodec, CODEC_FORMS, Codec, Durability, RawType};
 use voxtile_sched::model::{Axis, AxisSet, Border, Dtype};
 
 const EXAMPLES: &str = "\
@@ -396,6 +396,9 @@ pub(crate) struct WriteArgs {
     /// Output chunk; one number for all space axes, or z,y,x [default: the input's, else 512² in 2-D, 128³ in 3-D]
     #[arg(long, value_name = "SIZES")]
     pub(crate) chunk: Option<Sizes>,
+    /// Order of a TIFF's planes or a .npy file's axes, the outermost first: letters of tczyx, as zyxc [default: tczyx]
+    #[arg(long, value_name = "AXES")]
+    pub(crate) axis_order: Option<AxisOrder>,
     /// Output shard: that many voxels of several chunks in one file (Zarr v3), or `none` [default: the input's]
     #[arg(long, value_name = "SIZES")]
     pub(crate) shard: Option<Shard>,

@@ -43,11 +43,11 @@ fn files_of(path: &Path) -> Vec<PathBuf> {
 
 /// How the output is written.
 pub(crate) fn of_output(options: &OutputOptions, levels: &[Meta]) -> Value {
-    let OutputOptions { format, chunk, shard, codec, bare, .. } = options;
+    let OutputOptions { format, axis_order, chunk, shard, codec, bare, .. } = options;
     let levels: Vec<_> = levels.iter().map(Meta::dims).collect();
     json!({
         "format": format!("{format:?}"), "chunk": chunk, "shard": shard, "codec": codec.to_string(), "bare": bare,
-        "levels": levels,
+        "levels": levels, "axis_order": axis_order.as_ref().map(ToString::to_string),
     })
 }
 

@@ -45,7 +45,7 @@ pub use pyramid::{Pyramid, Reduction};
 pub use recipe::Recipe;
 pub use screen::Screen;
 pub use voxtile_io::{
-    Codec, Durability, Info, OmeVersion, OpenOptions, RawOptions, RawType, Remote, Traffic,
+    AxisOrder, Codec, Durability, Info, OmeVersion, OpenOptions, RawOptions, RawType, Remote, Traffic,
 };
 pub use voxtile_sched::contract::{Column, Table, Values};
 pub use voxtile_sched::engine::{Cancel, DamagedChunk, DeviceTimes, Progress, Report, Summary, Workshop};

@@ -3,7 +3,9 @@
 use crate::labels::LabelsOf;
 use crate::{Error, Pyramid};
 use std::path::{Path, PathBuf};
-use voxtile_io::{About, Codec, Format, Info, IoError, OmeVersion, OutputOptions, Remote, Shuffle};
+use voxtile_io::{
+    About, AxisOrder, Codec, Format, Info, IoError, OmeVersion, OutputOptions, Remote, Shuffle,
+};
 use voxtile_sched::model::{AxisSet, Kind, Meta, NDIM, PerAxis, Shape};
 
 /// An image to be written. What is not set here follows the input.
@@ -19,6 +21,7 @@ pub struct Output {
     chunk: Vec<u64>,
     shard: Option<Vec<u64>>,
     codec: Option<Codec>,
+    axis_order: Option<AxisOrder>,
     zarr_v2: Option<bool>,
     ome: Option<OmeVersion>,
     /// The image that a label image belongs to.
@@ -41,6 +44,7 @@ impl Output {
             chunk: Vec::new(),
             shard: None,
             codec: None,
+            axis_order: None,
             zarr_v2: None,
             ome: None,
             labels,
@@ -91,6 +95,13 @@ impl Output {
     #[must_use]
     pub fn codec(self, codec: Codec) -> Self {
         Self { codec: Some(codec), ..self }
+    }
+
+    /// In which order a TIFF has its planes, or a `.npy` file its axes, from the outermost to the innermost: `zyxc`. By
+    /// default t, c, z, y, x.
+    #[must_use]
+    pub fn axis_order(self, order: AxisOrder) -> Self {
+        Self { axis_order: Some(order), ..self }
     }
 
     /// Writes Zarr v2 instead of v3.
@@ -192,7 +203,8 @@ impl Output {
         let described = self.pyramid.is_some() || self.ome.is_some() || self.labels.is_some();
         let bare = info.bare && !described && matches!(format, Format::ZarrV2 | Format::ZarrV3);
         let (path, overwrite, remote) = (self.path.clone(), self.overwrite, self.remote.clone());
-        Ok(OutputOptions { path, format, chunk, shard, codec, overwrite, bare, about, remote })
+        let axis_order = self.axis_order.clone();
+        Ok(OutputOptions { path, format, axis_order, chunk, shard, codec, overwrite, bare, about, remote })
     }
 }
 

@@ -24,6 +24,7 @@ fn options(codec: Codec, chunk: u64) -> OutputOptions {
     OutputOptions {
         path: "store".into(),
         format: Format::ZarrV3,
+        axis_order: None,
         chunk: Some([1, 1, chunk, chunk, chunk]),
         shard: None,
         codec,

@@ -10,6 +10,7 @@ mod full;
 mod interrupt;
 mod labels;
 mod many;
+mod order;
 mod parts;
 mod planes;
 mod plates;

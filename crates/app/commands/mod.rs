@@ -212,6 +212,7 @@ impl WriteArgs {
             |sizes: &crate::args::Shard| if sizes.0.is_empty() { "none".to_owned() } else { list(&sizes.0) };
         option(&mut words, "shard", self.shard.as_ref().map(shard));
         option(&mut words, "codec", self.codec);
+        option(&mut words, "axis-order", self.axis_order.as_ref());
         option(&mut words, "dtype", self.dtype);
         option(&mut words, "zarr-format", self.zarr_format.as_ref());
         option(&mut words, "ome", self.ome);
@@ -292,6 +293,9 @@ impl WriteArgs {
         if let Some(codec) = self.codec {
             output = output.codec(codec);
         }
+        if let Some(order) = &self.axis_order {
+            output = output.axis_order(order.clone());
+        }
         if let Some(levels) = self.pyramid {
             let mut pyramid = match levels {
                 None => Pyramid::new(),
@@ -313,6 +317,7 @@ fn whole(path: &Path, format: Format, write: &WriteArgs) -> OutputOptions {
     OutputOptions {
         path: path.to_path_buf(),
         format,
+        axis_order: None,
         chunk: None,
         shard: None,
         codec: Codec::None,

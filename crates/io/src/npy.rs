@@ -1,17 +1,18 @@
 //! `.npy` files of numpy: a header of one line, then the voxels.
 //!
 //! The header is a Python dictionary with the keys `descr`, `fortran_order` and `shape`. Written files are version
-//! 1.0, in C order and the machine's byte order, with the voxels from byte 128 on.
+//! 1.0, in C order, of axes in any order, and the machine's byte order, with the voxels from byte 128 on.
 
 use crate::bytes::ByteFile;
 use crate::flat::{self, Layout as Flat};
+use crate::order;
 use crate::scratch::with_work;
 use crate::work::{Growing, Work};
 use crate::{Codec, Feature, IoError, OpenOptions, Opened, OutputOptions, RawOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use voxtile_sched::contract::{Layout, Place, Sink, StoreError};
-use voxtile_sched::model::{Axis, Grid, Meta, NDIM, Tile, voxels};
+use voxtile_sched::model::{Axis, Grid, Meta, NDIM, PerAxis, Shape, Tile, voxels};
 
 /// What every such file starts with.
 pub(crate) const MAGIC: &[u8] = b"\x93NUMPY";
@@ -117,7 +118,11 @@ pub(crate) fn layout(options: &OutputOptions, meta: &Meta) -> Result<Layout, IoE
     if options.shard.is_some() {
         return bad("--shard", "a .npy file has no shards");
     }
-    let mut chunk = options.chunk.unwrap_or([1, 1, 1, EDGE, EDGE]);
+    let order = order::axes(options.axis_order.as_ref(), meta)?;
+    let mut chunk = options.chunk.unwrap_or_else(|| match options.axis_order {
+        None => [1, 1, 1, EDGE, EDGE],
+        Some(_) => run(&order, &meta.shape),
+    });
     for a in 0..NDIM {
         if chunk[a] == 0 {
             return bad("--chunk", &format!("0 along {}", Axis::ALL[a]));
@@ -133,18 +138,26 @@ pub(crate) fn layout(options: &OutputOptions, meta: &Meta) -> Result<Layout, IoE
         return bad("OUTPUT", &format!("{:?} is too large for one file", meta.dims()));
     }
     let size = meta.dtype.size();
-    Ok(Layout {
-        chunk,
-        shard: None,
-        scratch: voxels(&[1, 1, 1, chunk[3], chunk[4]]) * size as u64,
-        ns_per_voxel: 0.3 * size as f64,
-    })
+    Ok(Layout { chunk, shard: None, scratch: voxels(&chunk) * size as u64, ns_per_voxel: 0.3 * size as f64 })
+}
+
+/// A chunk of voxels that follow each other in the file.
+fn run(order: &[Axis], shape: &Shape) -> Shape {
+    let (mut chunk, mut room) = ([1; NDIM], EDGE * EDGE);
+    for axis in order.iter().rev() {
+        let a = axis.index();
+        chunk[a] = shape[a].clamp(1, room.max(1));
+        room /= chunk[a];
+    }
+    chunk
 }
 
 /// A `.npy` file on its way.
 pub(crate) struct NpySink {
     meta: Meta,
     layout: Layout,
+    /// The axes as the file has them.
+    order: Vec<Axis>,
     path: PathBuf,
     grid: Grid,
     /// `None` once it is complete or given up.
@@ -168,57 +181,72 @@ impl NpySink {
         let file = Growing::begin(&path, work)?;
         let there = file.is_there();
         file.set_len(HEADER as u64 + meta.bytes())?;
-        file.write_at(&header(meta), 0)?;
+        let order = order::axes(options.axis_order.as_ref(), meta)?;
+        file.write_at(&header(meta, &order), 0)?;
         let grid = Grid::new(meta.shape, layout.chunk);
-        Ok(Self { meta: meta.clone(), layout, path, grid, file: RwLock::new(Some(file)), there })
+        Ok(Self { meta: meta.clone(), layout, order, path, grid, file: RwLock::new(Some(file)), there })
     }
 
     fn write_chunk(&self, place: Place, data: &Tile<'_>) -> Result<u64, IoError> {
         let guard = self.file.read().unwrap_or_else(PoisonError::into_inner);
         let Some(file) = guard.as_ref() else { return Ok(0) };
         let region = self.grid.region(&place.index);
-        let [_, nc, nz, ny, nx] = self.meta.shape;
-        let size = self.meta.dtype.size() as u64;
-        let [t0, c0, z0, y0, x0] = region.start.map(|s| s as u64);
-        let [nt, nc_part, nz_part, rows, columns] = data.shape();
-        if rows == 0 || columns == 0 {
+        if region.is_empty() {
             return Ok(0);
         }
-        with_work(|work| {
-            for t in 0..nt {
-                for c in 0..nc_part {
-                    for z in 0..nz_part {
-                        let plane = ((t0 + t as u64) * nc + c0 + c as u64) * nz + z0 + z as u64;
-                        let at = |y: usize| HEADER as u64 + ((plane * ny + y0 + y as u64) * nx + x0) * size;
-                        if columns as u64 != nx {
-                            for y in 0..rows {
-                                file.write_at(data.row_bytes(t, c, z, y), at(y))?;
-                            }
-                            continue;
-                        }
-                        // Whole rows follow each other in the file.
-                        let row = columns * size as usize;
-                        let whole = work.chunk.bytes(rows * row)?;
-                        for (y, out) in whole.chunks_exact_mut(row).enumerate() {
-                            out.copy_from_slice(data.row_bytes(t, c, z, y));
-                        }
-                        file.write_at(whole, at(0))?;
-                    }
-                }
+        let size = self.meta.dtype.size();
+        let (inside, outside) =
+            (order::strides(&self.order, &region.shape), order::strides(&self.order, &self.meta.shape));
+        let dot = |at: &Shape, strides: &PerAxis<u64>| (0..NDIM).map(|a| at[a] * strides[a]).sum::<u64>();
+        let start = dot(&region.start.map(|s| s as u64), &outside);
+        // Axes of which the chunk has all follow each other, and one more does.
+        let (mut run, mut outer) = (size, region.shape);
+        for a in self.order.iter().rev().map(|axis| axis.index()) {
+            (run, outer[a]) = (run * region.shape[a] as usize, 1);
+            if region.shape[a] < self.meta.shape[a] {
+                break;
             }
-            Ok(region.voxels() * size)
+        }
+        with_work(|work| {
+            let turned = work.chunk.bytes(region.voxels() as usize * size)?;
+            turn(data, &inside, turned);
+            for at in Grid::new(outer, [1; NDIM]).iter() {
+                let from = dot(&at, &inside) as usize * size;
+                let to = HEADER as u64 + (start + dot(&at, &outside)) * size as u64;
+                file.write_at(&turned[from..from + run], to)?;
+            }
+            Ok(region.voxels() * size as u64)
         })
     }
 }
 
+/// Copies the voxels of a tile to where these strides say.
+fn turn(tile: &Tile<'_>, strides: &PerAxis<u64>, out: &mut [u8]) {
+    let size = tile.dtype().size();
+    let [nt, nc, nz, ny, nx] = tile.shape();
+    let [st, sc, sz, sy, sx] = strides.map(|s| s as usize * size);
+    for (t, c) in (0..nt).flat_map(|t| (0..nc).map(move |c| (t, c))) {
+        for (z, y) in (0..nz).flat_map(|z| (0..ny).map(move |y| (z, y))) {
+            let (row, start) = (tile.row_bytes(t, c, z, y), t * st + c * sc + z * sz + y * sy);
+            if sx == size {
+                out[start..start + nx * size].copy_from_slice(row);
+                continue;
+            }
+            for (x, voxel) in row.chunks_exact(size).enumerate() {
+                out[start + x * sx..][..size].copy_from_slice(voxel);
+            }
+        }
+    }
+}
+
 /// The first bytes of a file with that image.
-fn header(meta: &Meta) -> [u8; HEADER] {
+fn header(meta: &Meta, axes: &[Axis]) -> [u8; HEADER] {
     let order = match (meta.dtype.size(), cfg!(target_endian = "big")) {
         (1, _) => '|',
         (_, true) => '>',
         (_, false) => '<',
     };
-    let dims: Vec<String> = meta.dims().iter().map(u64::to_string).collect();
+    let dims: Vec<String> = axes.iter().map(|axis| meta.shape[axis.index()].to_string()).collect();
     let comma = if dims.len() == 1 { "," } else { "" };
     let text = format!(
         "{{'descr': '{order}{}{}', 'fortran_order': False, 'shape': ({}{comma}), }}",
@@ -297,6 +325,7 @@ mod tests {
             let options = OutputOptions {
                 path,
                 format: Format::Npy,
+                axis_order: None,
                 chunk: Some(chunk),
                 shard: None,
                 codec: Codec::None,
@@ -374,7 +403,7 @@ mod tests {
     #[test]
     fn numpy_knows_the_header() {
         let meta = Meta::new([1, 1, 1, 1, 37], AxisSet::parse("x").unwrap(), Dtype::F32);
-        let head = header(&meta);
+        let head = header(&meta, &meta.axes.iter().collect::<Vec<_>>());
         let text = std::str::from_utf8(&head[10..]).unwrap();
         assert!(text.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (37,), }  "), "{text}");
         assert!(head.starts_with(b"\x93NUMPY\x01\x00\x76\x00") && head.ends_with(b" \n"));

@@ -2,7 +2,9 @@
 
 use crate::replaced::{Placed, Replacing, set_aside};
 use crate::zarr::listing::Listing;
-use crate::{About, ByteStore, Codec, IoError, LocalStore, OmeVersion, Remote, Url, Work, npy, tiff, zarr};
+use crate::{
+    About, AxisOrder, ByteStore, Codec, IoError, LocalStore, OmeVersion, Remote, Url, Work, npy, tiff, zarr,
+};
 use std::ffi::CString;
 use std::fs::Metadata;
 use std::io::ErrorKind;
@@ -49,6 +51,8 @@ pub struct OutputOptions {
     pub chunk: Option<Shape>,
     /// Shape of the unit that lies in one object (Zarr v3 only), a multiple of `chunk`.
     pub shard: Option<Shape>,
+    /// TIFF, `.npy`: in which order the file has the axes; by default t, c, z, y, x.
+    pub axis_order: Option<AxisOrder>,
     /// How chunks are encoded.
     pub codec: Codec,
     /// Whether an image at `path` may be replaced.
@@ -75,6 +79,11 @@ impl OutputOptions {
     /// [`IoError::Option`] for combinations that the format cannot satisfy.
     pub fn layout(&self, meta: &Meta) -> Result<Layout, IoError> {
         match self.format {
+            Format::ZarrV3 | Format::ZarrV2 if self.axis_order.is_some() => {
+                let why =
+                    "a Zarr has its axes in the order t, c, z, y, x; TIFF and .npy take others".to_owned();
+                Err(IoError::Option { option: "--axis-order", why })
+            }
             Format::ZarrV3 | Format::ZarrV2 => zarr::layout(self, meta),
             Format::Tiff => tiff::layout(self, meta),
             Format::Npy => npy::layout(self, meta),
@@ -454,6 +463,7 @@ mod tests {
         OutputOptions {
             path,
             format: Format::ZarrV3,
+            axis_order: None,
             chunk: None,
             shard: None,
             codec: Codec::None,

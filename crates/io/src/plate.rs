@@ -257,6 +257,7 @@ mod tests {
         OutputOptions {
             path: root.to_path_buf(),
             format: Format::ZarrV3,
+            axis_order: None,
             chunk: None,
             shard: None,
             codec: Codec::None,

@@ -248,6 +248,7 @@ impl contract::Store for Bucket {
         let options = OutputOptions {
             path: "s3://bucket/a.zarr".into(),
             format: self.format,
+            axis_order: None,
             chunk: Some(chunk),
             shard,
             codec: Codec::Zstd { level: 1 },

@@ -88,6 +88,7 @@ impl KeepJpeg {
         let output = OutputOptions {
             path: self.output.clone(),
             format: Format::Tiff,
+            axis_order: None,
             chunk: None,
             shard: None,
             codec: Codec::None,
@@ -408,7 +409,8 @@ impl Job {
             },
         );
         let top = &self.copied[0];
-        let description = omexml::describe(&top.meta, top.planes.cut.samples, objective);
+        let description =
+            omexml::describe(&top.meta, top.planes.cut.samples, &[Axis::T, Axis::C, Axis::Z], objective);
         let most = self.end + 16 * tiles + tables + description.len() as u64 + (1 << 20);
         let big = most > u64::from(u32::MAX);
         let pages = top.kept(&self.region).len();

@@ -410,15 +410,19 @@ fn number(attributes: &HashMap<String, String>, key: &str) -> Result<Option<u64>
     }
 }
 
-/// OME-XML for an image whose planes follow each other in the order `t, c, z`, `samples` of `c` in each; `objective`: what
-/// it magnified.
-pub(super) fn describe(meta: &Meta, samples: u64, objective: Option<f64>) -> String {
+/// OME-XML for an image whose planes follow each other in the order of `planes`, the innermost last, `samples` of `c` in
+/// each; `objective`: what it magnified.
+pub(super) fn describe(meta: &Meta, samples: u64, planes: &[Axis], objective: Option<f64>) -> String {
     let [t, c, z, y, x] = meta.shape;
     let kind = match meta.dtype {
         Dtype::F32 => "float",
         Dtype::F64 => "double",
         other => other.numpy_name(),
     };
+    // Axes that the image lacks come in their usual order.
+    let lacks = [Axis::Z, Axis::C, Axis::T].into_iter().filter(|axis| !planes.contains(axis));
+    let order: String = planes.iter().rev().copied().chain(lacks).map(Axis::name).collect();
+    let order = order.to_uppercase();
     let mut out = String::from(concat!(
         r#"<?xml version="1.0" encoding="UTF-8"?>"#,
         r#"<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" "#,
@@ -440,7 +444,7 @@ pub(super) fn describe(meta: &Meta, samples: u64, objective: Option<f64>) -> Str
     if objective.is_some() {
         put(format_args!(r#"<InstrumentRef ID="Instrument:0"/><ObjectiveSettings ID="Objective:0:0"/>"#));
     }
-    put(format_args!(r#"<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="{kind}" "#));
+    put(format_args!(r#"<Pixels ID="Pixels:0" DimensionOrder="XY{order}" Type="{kind}" "#));
     put(format_args!(r#"SizeX="{x}" SizeY="{y}" SizeZ="{z}" SizeC="{c}" SizeT="{t}""#));
     if samples > 1 {
         put(format_args!(r#" Interleaved="true""#));

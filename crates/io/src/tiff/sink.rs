@@ -6,13 +6,14 @@
 use super::encode::{self, Encoding, Work};
 use super::pages::{self, Page};
 use super::{directory, omexml, reread, rgb_channels};
+use crate::order;
 use crate::work::{Growing, Work as Keeper};
 use crate::{Codec, IoError, OutputOptions};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use voxtile_sched::contract::{Layout, Place, Sink, StoreError};
-use voxtile_sched::model::{Axis, Dtype, Grid, Kind, Meta, Tile, TileMut, voxels};
+use voxtile_sched::model::{Axis, Dtype, Grid, Kind, Meta, NDIM, Shape, Tile, TileMut, voxels};
 
 /// Edge of a tile where the user names none.
 const EDGE: u64 = 512;
@@ -42,6 +43,7 @@ pub(crate) fn layout(options: &OutputOptions, meta: &Meta) -> Result<Layout, IoE
     if options.shard.is_some() {
         return bad("--shard", "TIFF has no shards".to_owned());
     }
+    planes(options, meta)?;
     if matches!(meta.dtype, Dtype::I64 | Dtype::U64) {
         let other = if meta.dtype == Dtype::I64 { "i32" } else { "u32" };
         let why = format!("OME-TIFF has no {} samples; `cast dtype={other}` or a Zarr output", meta.dtype);
@@ -106,6 +108,23 @@ pub(crate) fn layout(options: &OutputOptions, meta: &Meta) -> Result<Layout, IoE
     })
 }
 
+/// The axes of pages, from the outermost to the innermost.
+fn planes(options: &OutputOptions, meta: &Meta) -> Result<Vec<Axis>, IoError> {
+    if options.axis_order.is_none() {
+        return Ok(vec![Axis::T, Axis::C, Axis::Z]);
+    }
+    let mut order = order::axes(options.axis_order.as_ref(), meta)?;
+    // Colours lie within a page, wherever they are named.
+    order.retain(|axis| *axis != Axis::C || !is_rgb(meta));
+    let rows = order.iter().position(|axis| matches!(axis, Axis::Y | Axis::X)).unwrap_or(order.len());
+    let pages = order.split_off(rows);
+    if pages.is_sorted() && pages.iter().all(|axis| matches!(axis, Axis::Y | Axis::X)) {
+        return Ok(order);
+    }
+    let why = "pages of a TIFF are y by x: these come last, as in zcyx".to_owned();
+    Err(IoError::Option { option: "--axis-order", why })
+}
+
 /// Whether the image is stored as colour pixels: three channels that say so, of a type that viewers take for colour.
 fn is_rgb(meta: &Meta) -> bool {
     meta.shape[1] == 3 && matches!(meta.dtype, Dtype::U8 | Dtype::U16) && meta.channels == rgb_channels()
@@ -127,6 +146,8 @@ struct Level {
 struct Writer {
     path: PathBuf,
     big: bool,
+    /// The axes of pages, from the outermost to the innermost.
+    planes: Vec<Axis>,
     /// The image, then its levels.
     images: Vec<Image>,
     /// `None` once it is complete or given up.
@@ -237,6 +258,7 @@ impl TiffSink {
         let file = Arc::new(Writer {
             path: options.path.clone(),
             big: most > u64::from(u32::MAX),
+            planes: planes(options, meta)?,
             images,
             file: RwLock::new(Some(file)),
             work: work.cloned(),
@@ -352,28 +374,40 @@ impl Writer {
         }
     }
 
+    /// Numbers of the pages, as they follow each other in the file.
+    fn pages(&self) -> Vec<usize> {
+        let [t, c, z, ..] = self.images[0].grid.counts();
+        let counts = [t, c, z, 1, 1];
+        let places = order::strides(&self.planes, &counts);
+        let place = |at: &Shape| (0..3).map(|a| at[a] * places[a]).sum::<u64>();
+        let mut pages: Vec<(u64, usize)> =
+            Grid::new(counts, [1; NDIM]).iter().map(|at| place(&at)).zip(0..).collect();
+        pages.sort_unstable();
+        pages.into_iter().map(|(_, page)| page).collect()
+    }
+
     fn complete(&self) -> Result<(), IoError> {
         let mut state = lock(&self.state);
         for (_, (tile, bytes)) in std::mem::take(&mut state.early) {
             let at = state.append(tile, bytes.len() as u64);
             self.put(&bytes, at)?;
         }
-        let pages = self.images[0].pages() as usize;
+        let pages = self.pages();
         let mut block = Block { file: self, start: state.end.next_multiple_of(8), bytes: Vec::new() };
         // The directories of levels first: that of a page names them.
-        let mut below: Vec<Vec<u64>> = vec![Vec::new(); pages];
+        let mut below: Vec<Vec<u64>> = vec![Vec::new(); pages.len()];
         for (image, places) in self.images.iter().zip(&state.places).skip(1) {
             for (page, below) in below.iter_mut().enumerate() {
                 let tags = PageTags { text: "", below: &[], reduced: true, last: true };
                 below.push(block.directory(image, places, page, &tags)?);
             }
         }
-        let description =
-            omexml::describe(&self.images[0].meta, self.images[0].encoding.samples as u64, None);
+        let samples = self.images[0].encoding.samples as u64;
+        let description = omexml::describe(&self.images[0].meta, samples, &self.planes, None);
         let mut first = None;
-        for (page, below) in below.iter().enumerate() {
-            let text = if page == 0 { description.as_str() } else { "" };
-            let tags = PageTags { text, below, reduced: false, last: page + 1 == pages };
+        for (n, &page) in pages.iter().enumerate() {
+            let text = if n == 0 { description.as_str() } else { "" };
+            let tags = PageTags { text, below: &below[page], reduced: false, last: n + 1 == pages.len() };
             let at = block.directory(&self.images[0], &state.places[0], page, &tags)?;
             first.get_or_insert(at);
         }

@@ -412,6 +412,7 @@ fn output(path: PathBuf, codec: Codec) -> OutputOptions {
     OutputOptions {
         path,
         format: Format::Tiff,
+        axis_order: None,
         chunk: None,
         shard: None,
         codec,

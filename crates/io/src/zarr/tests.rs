@@ -163,6 +163,7 @@ impl Written {
         OutputOptions {
             path: self.path(),
             format: self.format,
+            axis_order: None,
             chunk: Some(chunk),
             shard: self.shard,
             codec: self.codec,
