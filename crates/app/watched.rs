@@ -3,7 +3,7 @@
 use crate::identity;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxtile_io::{Difference, Inventory, IoError, OpenOptions, Remote, Url};
+use voxtile_io::{Difference, Inventory, IoError, OpenOptions, Remote};
 use voxtile_sched::contract::{AroundSink, Sink, StoreError};
 
 /// An image that is being read, as its files or objects were before.
@@ -19,11 +19,6 @@ impl Watched {
     pub(crate) fn new(image: &Path, options: &OpenOptions) -> Result<Self, IoError> {
         let (image, part, remote) = (image.to_path_buf(), options.array.clone(), options.remote.clone());
         Ok(Self { files: identity::files(&image, part.as_deref(), &remote)?, image, part, remote })
-    }
-
-    /// Whether to look at it is a request to a server.
-    pub(crate) fn is_remote(&self) -> bool {
-        Url::of(&self.image).is_ok_and(|url| url.is_some())
     }
 
     /// Refuses files that are not what they were.

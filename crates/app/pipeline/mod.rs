@@ -27,7 +27,7 @@ use crate::{Cancel, Device, Error, Made, MadeOf, Progress, Report};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxtile_io::{
-    Durability, Format, Info, Inventory, IoError, OpenOptions, Opened, TableOptions, WorkOptions,
+    Durability, Format, Info, Inventory, IoError, OpenOptions, Opened, TableOptions, Url, WorkOptions,
 };
 use voxtile_sched::contract::{Joins, Sink, Source};
 use voxtile_sched::engine::{Graph, Hooks, Input, Options, Workshop};
@@ -92,6 +92,11 @@ pub struct Pipeline {
 enum Target {
     Image(Output),
     Sink(Arc<dyn Sink>),
+}
+
+/// Whether an image lies on this disk.
+fn is_here(path: &Path) -> bool {
+    Url::of(path).is_ok_and(|url| url.is_none())
 }
 
 impl Pipeline {
@@ -238,7 +243,11 @@ impl Pipeline {
     /// Those of the recipe, and [`Error::Io`] if the image is not to be seen any more.
     pub fn made(&self) -> Result<Option<Made>, Error> {
         let Some(path) = &self.input else { return Ok(None) };
-        let files = identity::files(path, self.opened.array.as_deref(), &self.opened.remote)?;
+        // Where a server would have to be asked, nothing is recorded of its objects.
+        let files = match is_here(path) {
+            true => identity::files(path, self.opened.array.as_deref(), &self.opened.remote)?,
+            false => Inventory::default(),
+        };
         self.made_of(&files)
     }
 
@@ -345,9 +354,7 @@ impl Pipeline {
         let on_damage = mended.map(|mended| (mended, self.on_damage));
         let mut graph = Graph::new(vec![input.clone()]);
         let records = matches!(&self.target, Target::Image(output) if output.is_placed());
-        let watched = self.input.as_deref().map(|path| Watched::new(path, &self.opened)).transpose()?;
-        let files = watched.as_ref().map(|watched| watched.files.clone()).unwrap_or_default();
-        let made = if records { self.made_of(&files) } else { Ok(None) };
+        let made = if records { self.made() } else { Ok(None) };
         let mut recipe = self.recipe?.with_digests();
         let copies = recipe.is_empty();
         recipe.lower(&mut graph, Input::Source(0), self.border)?;
@@ -380,8 +387,18 @@ impl Pipeline {
             always: device != Device::Auto,
         };
         let placed = kept.map(|output| (output.path.clone(), output.remote.clone()));
-        let about = identity::About {
-            input: identity::of_input(&files, &self.opened, &input),
+        let (path, opened) = (self.input.clone(), self.opened.clone());
+        // A request more is not worth it where all is read at once.
+        let watched = |plan: &Plan| {
+            let watched = path.as_deref().filter(|path| is_here(path) || !plan.is_at_once());
+            watched.map(|path| Watched::new(path, &opened)).transpose()
+        };
+        let of_input = |watched: &Option<Watched>| {
+            let files = watched.as_ref().map(|watched| watched.files.clone()).unwrap_or_default();
+            identity::of_input(&files, &opened, &input)
+        };
+        let mut about = identity::About {
+            input: serde_json::Value::Null,
             recipe: recipe.to_string(),
             border: self.border,
             table: self.table.clone(),
@@ -403,7 +420,8 @@ impl Pipeline {
             let layout = NoImage::layout(self.source.chunk());
             let target = plan::Target::Table { place: as_table, image: subject };
             let mut plan = Plan::new(graph, self.source, (layout, Vec::new()), &options, target, self.hooks)?;
-            (plan.on_damage, plan.watched) = (on_damage, watched);
+            (plan.on_damage, plan.watched) = (on_damage, watched(&plan)?);
+            about.input = of_input(&plan.watched);
             return plan.kept(placed, &about, &options, &before, self.work);
         }
         if let (Some(output), Some(_)) = (place, &as_table) {
@@ -470,7 +488,8 @@ impl Pipeline {
             cut.0.scratch += voxels(&cut.0.chunk).saturating_mul(result.dtype.size() as u64);
         }
         let mut plan = Plan::new(graph, self.source, cut, &options, target, self.hooks)?;
-        (plan.measuring, plan.on_damage, plan.watched) = (measuring, on_damage, watched);
+        (plan.measuring, plan.on_damage, plan.watched) = (measuring, on_damage, watched(&plan)?);
+        about.input = of_input(&plan.watched);
         plan.made = made?.map(|made| Made { recipe: recipe.to_string(), ..made }.text());
         plan.copy(copies_of, &options)?;
         plan.kept(placed, &about, &options, &before, self.work)

@@ -105,6 +105,11 @@ impl Plan {
         self.plan.summary()
     }
 
+    /// Whether all of the input is read at once.
+    pub(super) fn is_at_once(&self) -> bool {
+        self.plan.is_at_once()
+    }
+
     /// Whether the result is a table.
     #[must_use]
     pub fn makes_table(&self) -> bool {
@@ -357,9 +362,7 @@ impl Plan {
             Target::Table { .. } => NoImage::sink(self.result(), &self.layout),
             Target::Sink(sink) => self.skipping(sink.clone()),
         };
-        // A request more is not worth it where all is read at once.
-        let at_once = |input: &&Watched| input.is_remote() && self.plan.is_at_once();
-        let sink = match self.watched.as_ref().filter(|input| !at_once(input)) {
+        let sink = match &self.watched {
             Some(input) => Arc::new(OfUnchanged { sink, input: input.clone() }),
             None => sink,
         };

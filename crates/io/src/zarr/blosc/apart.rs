@@ -29,15 +29,30 @@ pub(super) fn unshuffle(size: usize, from: &[u8], out: &mut [u8]) {
     rest.copy_from_slice(&from[count * size..]);
 }
 
+/// How samples lie whose bits are sorted.
+struct Planes {
+    count: usize,
+    /// Bytes of one bit of all samples.
+    row: usize,
+    /// Groups that are sorted at once; the other samples go eight at a time.
+    groups: usize,
+}
+
+impl Planes {
+    /// `None` where bits are left alone.
+    fn of(size: usize, len: usize) -> Option<Self> {
+        let count = len / size;
+        let groups = if size <= MOST_BYTES { count / GROUP } else { 0 };
+        count.is_multiple_of(8).then_some(Self { count, row: count / 8, groups })
+    }
+}
+
 /// Samples of `size` bytes, sorted by bits.
 pub(super) fn bitshuffle(size: usize, from: &[u8], out: &mut [u8]) {
     assert_eq!(from.len(), out.len());
-    let count = from.len() / size;
-    if !count.is_multiple_of(8) {
+    let Some(Planes { count, row, groups }) = Planes::of(size, from.len()) else {
         return out.copy_from_slice(from);
-    }
-    let row = count / 8;
-    let groups = if size <= MOST_BYTES { count / GROUP } else { 0 };
+    };
     let mut bytes = [0; GROUP * MOST_BYTES];
     for (n, samples) in from.chunks_exact(GROUP * size).take(groups).enumerate() {
         bytes_apart(size, samples, &mut bytes, GROUP);
@@ -59,12 +74,9 @@ pub(super) fn bitshuffle(size: usize, from: &[u8], out: &mut [u8]) {
 /// Undoes [`bitshuffle`].
 pub(super) fn bitunshuffle(size: usize, from: &[u8], out: &mut [u8]) {
     assert_eq!(from.len(), out.len());
-    let count = from.len() / size;
-    if !count.is_multiple_of(8) {
+    let Some(Planes { count, row, groups }) = Planes::of(size, from.len()) else {
         return out.copy_from_slice(from);
-    }
-    let row = count / 8;
-    let groups = if size <= MOST_BYTES { count / GROUP } else { 0 };
+    };
     let mut bytes = [0; GROUP * MOST_BYTES];
     for (n, samples) in out.chunks_exact_mut(GROUP * size).take(groups).enumerate() {
         for (b, bytes) in bytes.as_chunks_mut::<GROUP>().0[..size].iter_mut().enumerate() {
