@@ -100,9 +100,9 @@ pub(crate) fn files(path: &Path, part: Option<&str>, remote: &Remote) -> Result<
 }
 
 /// Those of several images.
-pub(crate) fn files_of_all(paths: &[PathBuf]) -> Result<Inventory, IoError> {
+pub(crate) fn files_of_all(paths: &[PathBuf], remote: &Remote) -> Result<Inventory, IoError> {
     paths.iter().try_fold(Inventory::default(), |mut all, path| {
-        all.extend(files(path, None, &Remote::default())?);
+        all.extend(files(path, None, remote)?);
         Ok(all)
     })
 }

@@ -56,8 +56,8 @@ impl Images {
     ///
     /// # Errors
     /// [`Error::Io`] if a folder cannot be read.
-    pub fn fingerprint(images: &[PathBuf]) -> Result<serde_json::Value, Error> {
-        Ok(identity::as_json(&identity::files_of_all(images)?))
+    pub fn fingerprint(images: &[PathBuf], remote: &Remote) -> Result<serde_json::Value, Error> {
+        Ok(identity::as_json(&identity::files_of_all(images, remote)?))
     }
 }
 

@@ -256,7 +256,7 @@ fn padded(region: &Region, border: Border, image: &Shape, (from, tile): (&Region
             for z in 0..nz {
                 for y in 0..ny {
                     let row = tile.row_bytes(place(0, t), place(1, c), place(2, z), place(3, y));
-                    for (voxel, x) in voxels.by_ref().zip(&columns) {
+                    for (x, voxel) in columns.iter().zip(voxels.by_ref()) {
                         voxel.copy_from_slice(&row[x * size..][..size]);
                     }
                 }

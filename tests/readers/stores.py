@@ -33,7 +33,8 @@ def checks():
         "chunks": ("--shard", "none", "--chunk", "16", "--codec", "zstd:3"),
         "shards": ("--chunk", "8", "--shard", "32", "--codec", "blosc-zstd:3:bitshuffle"),
         "v2": ("--zarr-format", "2", "--chunk", "16", "--shard", "none", "--codec", "gzip:5"),
-        "a pyramid": ("--pyramid", "--pyramid-until", "16", "--chunk", "16", "--shard", "32"),
+        # The order of a level's chunks in a shard is that of the tiles.
+        "a pyramid": ("--pyramid", "--pyramid-until", "16", "--chunk", "16", "--shard", "32", "--tile", "32"),
     }.items():
         yield f"to s3 and back: {name}", lambda tmp, o=options: there_and_back(tmp, o)
     yield "a window costs few requests", window
@@ -247,7 +248,7 @@ def converted(tmp, address, *options):
     """`first.zarr` on this disk, converted there, and to S3 by the same options, and from there to this disk; what was asked of the
     network."""
     place, to = f"s3://{BUCKET}/deep/a.zarr", ("--endpoint", address)
-    levels = ("--pyramid", "--pyramid-until", "16") if "--pyramid" in options else ()
+    levels = ("--pyramid", "--pyramid-until", "16", "--tile", "32") if "--pyramid" in options else ()
     kind = ("--zarr-format", "2") if "--zarr-format" in options else ()
     voxtile("convert", tmp / "first.zarr", tmp / "a.zarr", *options)
     there = voxtile("convert", tmp / "first.zarr", place, *options, *to, "--json")
@@ -473,11 +474,9 @@ def structure(tmp):
         found = json.loads(voxtile("verify", place, "--json", *to))
         if not found["levels"] or any(level["method"] != "mean" for level in found["levels"]):
             raise Failed(str(found))
-        url = f"{address}/{BUCKET}/a.zarr/zarr.json"
-        with urllib.request.urlopen(url) as answer:
-            text = answer.read()
-        put = urllib.request.Request(url, text.replace(b'"scale"', b'"scales"'), method="PUT")
-        urllib.request.urlopen(put).close()
+        key = {"Bucket": BUCKET, "Key": "a.zarr/zarr.json"}
+        text = client(address).get_object(**key)["Body"].read()
+        client(address).put_object(**key, Body=text.replace(b'"scale"', b'"scales"'))
         done = subprocess.run([BINARY, "verify", place, *to], capture_output=True, text=True)
         if done.returncode != 1 or "scale" not in done.stdout:
             raise Failed(f"{done.returncode}: {done.stdout}{done.stderr}")

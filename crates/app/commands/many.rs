@@ -16,7 +16,7 @@ use std::time::Instant;
 use voxtile::error::{IoError, PlanError};
 use voxtile::{Column, DamagedChunk, Error, Output, Pipeline, Recipe, Report, Table, Values, Workshop};
 use voxtile_io::plate::{Plate, PlateWriter, field_of};
-use voxtile_io::{Format, OmeVersion, Standing, TableOptions, Work, check_apart};
+use voxtile_io::{Format, OmeVersion, RemoteWork, Standing, TableOptions, Url, Work, check_apart};
 
 /// What stands for an image's name, without its extension, in the path of an output.
 const NAME: &str = "{name}";
@@ -81,8 +81,17 @@ pub(super) fn run(images: &[PathBuf], job: &Job<'_>) -> Done {
     if let Some(kept) = kept {
         kept.end(outcome.is_ok(), matches!(outcome, Ok(Outcome::Done)))?;
     }
-    if let (Place::Each(paths), Ok(Outcome::Done), false) = (&place, &outcome, job.write.resume) {
-        paths.iter().for_each(|path| Work::unmark(path));
+    let paths = match &place {
+        Place::Each(paths) | Place::Fields(paths) if !job.write.resume => &paths[..],
+        _ => &[],
+    };
+    if matches!(outcome, Ok(Outcome::Done)) {
+        for path in paths {
+            match Url::of(path)? {
+                Some(_) => RemoteWork::unmark(path, &super::remote()),
+                None => Work::unmark(path),
+            }
+        }
     }
     outcome
 }

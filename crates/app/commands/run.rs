@@ -7,6 +7,7 @@ use serde_json::json;
 use std::path::Path;
 use voxtile::op::voxels;
 use voxtile::{DamagedChunk, Error, Images, Output, Pipeline, Recipe, Report, Screen, Traffic};
+use voxtile_io::Url;
 use voxtile_io::plate::Plate;
 use voxtile_sched::dispatch;
 use voxtile_sched::model::Element as _;
@@ -87,6 +88,8 @@ pub(super) fn plan(args: &Plan, global: Global) -> Done {
 fn images(input: &Path, read: &ReadArgs) -> Result<(Images, Option<Plate>), Failure> {
     Ok(match Screen::of(input, &super::remote())? {
         Some(Screen { plate, images }) => (Images::Many(images), Some(plate)),
+        // Asked once is enough.
+        None if Url::of(input)?.is_some() => (Images::One(input.to_path_buf()), None),
         None => (read.images(input)?, None),
     })
 }

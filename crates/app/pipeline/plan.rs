@@ -215,7 +215,7 @@ impl Plan {
         let copied: Result<Vec<Report>, RunError> =
             levels.map(|(n, (level, to))| level.run(n, to.clone(), spill, hooks)).collect();
         if copied.is_err() {
-            let left = work.as_ref().is_some_and(|work| work.has_progress());
+            let left = work.as_ref().is_some_and(Kept::has_progress);
             if left { sink.leave() } else { sink.abort() }
         }
         copied
@@ -337,7 +337,7 @@ impl Plan {
         };
         let sink = match &self.target {
             Target::Nowhere => return Err(Error::NoOutput),
-            Target::Image(_) if work.as_ref().is_some_and(|work| work.is_finished()) => {
+            Target::Image(_) if work.as_ref().is_some_and(Kept::is_finished) => {
                 NoImage::sink(self.result(), &self.layout)
             }
             Target::Image(options) => {

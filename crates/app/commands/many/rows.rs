@@ -43,7 +43,7 @@ impl Kept {
         let names: Vec<String> = images.iter().map(|image| image.display().to_string()).collect();
         let plan = json!({
             "version": env!("CARGO_PKG_VERSION"), "recipe": job.recipe.to_string(), "images": names,
-            "input": Images::fingerprint(images)?, "border": job.engine.border.map(|border| format!("{border:?}")),
+            "input": Images::fingerprint(images, &crate::commands::remote())?, "border": job.engine.border.map(|border| format!("{border:?}")),
             "dtype": write.dtype.map(|dtype| dtype.to_string()),
         });
         let options = WorkOptions {

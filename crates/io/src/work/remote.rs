@@ -171,6 +171,13 @@ impl RemoteWork {
         noted.is_some_and(|(contents, _)| !contents.units.is_empty())
     }
 
+    /// Removes the mark of a complete output. Nothing can be done about one that stays.
+    pub fn unmark(output: &Path, remote: &Remote) {
+        if let Ok(Some(beside)) = Beside::of(output, remote) {
+            let _ = beside.store.delete(&beside.mark());
+        }
+    }
+
     /// Refuses to run into another run, or over one that was stopped. Takes no lock.
     ///
     /// # Errors
