@@ -256,7 +256,7 @@ impl Job<'_> {
             None => pipeline,
         };
         let pipeline = match self.table {
-            Some(table) => pipeline.table(named(table, image)),
+            Some(table) => pipeline.table(named(table, image)?),
             None => pipeline,
         };
         let place = output.map_or_else(Output::nowhere, Output::to);
@@ -276,7 +276,12 @@ impl Job<'_> {
     ) -> Done {
         if done.values().any(|r| r.as_ref().is_err_and(Error::is_cancelled)) {
             let finished = done.values().filter(|r| r.is_ok()).count();
-            let kept = finished > 0 || matches!(place, Place::Each(_));
+            let kept = match place {
+                Place::Each(_) => true,
+                Place::Together(_) => finished > 0,
+                // A plate is made whole or not at all.
+                Place::Fields(_) => false,
+            };
             return Err(Failure::ManyInterrupted { finished, images: images.len(), kept });
         }
         let mut joined = Table::default();
@@ -347,13 +352,14 @@ pub(super) fn outputs(images: &[PathBuf], pattern: &Path) -> Result<Vec<PathBuf>
         return Err(Failure::ManyImages { images: images.len(), output: pattern.to_path_buf() });
     }
     for image in images {
-        let path = named(pattern, image);
+        let path = named(pattern, image)?;
         if let Some(other) = taken.insert(path.clone(), image) {
             let (a, b) = (other.clone(), image.clone());
             return Err(Failure::SameName { a, b, output: path });
         }
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        if let Some(dir) = dir.filter(|dir| !dir.exists()) {
+        let is_here = |dir: &Path| Url::of(dir).is_ok_and(|url| url.is_none());
+        if let Some(dir) = dir.filter(|dir| is_here(dir) && !dir.exists()) {
             return Err(IoError::Missing { path: dir.to_path_buf() }.into());
         }
         paths.push(path);
@@ -362,8 +368,8 @@ pub(super) fn outputs(images: &[PathBuf], pattern: &Path) -> Result<Vec<PathBuf>
 }
 
 /// A path in which `{name}` stands for the name of an image.
-pub(super) fn named(pattern: &Path, image: &Path) -> PathBuf {
-    PathBuf::from(pattern.to_string_lossy().replace(NAME, &name(image)))
+pub(super) fn named(pattern: &Path, image: &Path) -> Result<PathBuf, IoError> {
+    Ok(PathBuf::from(pattern.to_string_lossy().replace(NAME, &name(image)?)))
 }
 
 /// Shows something of each image, one after the other: JSON and text. One that fails is named and does not stop the others.
@@ -400,13 +406,13 @@ pub(super) fn each(
 }
 
 /// The name of an image without its extension: `a.ome.zarr` is `a`. Of a field of a plate, its well and field: `B3_0`.
-fn name(image: &Path) -> String {
-    if let Some((well, field)) = field_of(image, &super::remote()) {
-        return format!("{well}_{field}");
+fn name(image: &Path) -> Result<String, IoError> {
+    if let Some((well, field)) = field_of(image, &super::remote())? {
+        return Ok(format!("{well}_{field}"));
     }
     let name = image.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
     let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
-    stem.strip_suffix(".ome").unwrap_or(stem).to_owned()
+    Ok(stem.strip_suffix(".ome").unwrap_or(stem).to_owned())
 }
 
 /// Puts the rows of a table below those of another.
@@ -440,7 +446,7 @@ mod tests {
 
     #[test]
     fn names_lose_what_says_the_format() {
-        let names = ["p/a.tif", "a.ome.zarr", "a.b.tiff", "plain"].map(|path| name(Path::new(path)));
+        let names = ["p/a.tif", "a.ome.zarr", "a.b.tiff", "plain"].map(|path| name(Path::new(path)).unwrap());
         assert_eq!(names, ["a", "a", "a.b", "plain"]);
     }
 

@@ -388,9 +388,11 @@ impl Pipeline {
         };
         let placed = kept.map(|output| (output.path.clone(), output.remote.clone()));
         let (path, opened) = (self.input.clone(), self.opened.clone());
-        // A request more is not worth it where all is read at once.
+        // Where all is read at once, a request more is only worth it if a later run may ask.
+        let asked = self.work.resume || self.work.mark;
+        let looks = |path: &Path, plan: &Plan| is_here(path) || asked || !plan.is_at_once();
         let watched = |plan: &Plan| {
-            let watched = path.as_deref().filter(|path| is_here(path) || !plan.is_at_once());
+            let watched = path.as_deref().filter(|path| looks(path, plan));
             watched.map(|path| Watched::new(path, &opened)).transpose()
         };
         let of_input = |watched: &Option<Watched>| {
@@ -422,6 +424,7 @@ impl Pipeline {
             let mut plan = Plan::new(graph, self.source, (layout, Vec::new()), &options, target, self.hooks)?;
             (plan.on_damage, plan.watched) = (on_damage, watched(&plan)?);
             about.input = of_input(&plan.watched);
+            let placed = placed.filter(|_| path.as_deref().is_none_or(|path| looks(path, &plan)));
             return plan.kept(placed, &about, &options, &before, self.work);
         }
         if let (Some(output), Some(_)) = (place, &as_table) {
@@ -492,6 +495,8 @@ impl Pipeline {
         about.input = of_input(&plan.watched);
         plan.made = made?.map(|made| Made { recipe: recipe.to_string(), ..made }.text());
         plan.copy(copies_of, &options)?;
+        // What cannot be told from another input is nothing to go on from.
+        let placed = placed.filter(|_| path.as_deref().is_none_or(|path| looks(path, &plan)));
         plan.kept(placed, &about, &options, &before, self.work)
     }
 

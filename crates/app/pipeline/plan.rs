@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxtile_io::{Header, OutputOptions, Remote, SpillDir, TableOptions, Url, Work, WorkOptions};
-use voxtile_sched::contract::{Layout, Sink, Source};
+use voxtile_sched::contract::{Journal as _, Layout, Sink, Source};
 use voxtile_sched::engine::{self, Graph, Hooks, Level, Options, RunError};
 use voxtile_sched::model::{Meta, Shape};
 
@@ -299,7 +299,7 @@ impl Plan {
     /// Writes the table, or makes the one that follows.
     fn follow(mut self, mut report: Report, work: Option<&Arc<Work>>) -> Result<Report, Error> {
         if let Target::Table { place, image } = &self.target {
-            let table = named(report.table.take().unwrap_or_default(), image.as_ref());
+            let table = named(report.table.take().unwrap_or_default(), image.as_ref())?;
             if let Some(place) = place {
                 place.write(&table, work)?;
             }
@@ -344,7 +344,7 @@ impl Plan {
                 let meta = self.described();
                 let made = match &work {
                     Some(Kept::Elsewhere(work)) => {
-                        options.create_remote(&meta, &self.levels, work.is_resumed())
+                        options.create_remote(&meta, &self.levels, work.has_progress())
                     }
                     _ => options.create_kept(&meta, &self.levels, here),
                 };

@@ -4,7 +4,7 @@ use crate::{Error, Report};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxtile_io::{OpenOptions, Remote, SpillDir, TableOptions, Work};
+use voxtile_io::{IoError, OpenOptions, Remote, SpillDir, TableOptions, Work};
 use voxtile_kernels::ops;
 use voxtile_kernels::spec::{Args, From};
 use voxtile_sched::contract::{Layout, Place, Sink, Source, StoreError, Table, Values};
@@ -60,8 +60,9 @@ pub(super) struct Subject {
 }
 
 /// A table with the name of its image in front, and where on a plate it lies.
-pub(super) fn named(table: Table, image: Option<&Subject>) -> Table {
-    let field = image.and_then(|image| voxtile_io::plate::field_of(&image.path, &image.remote));
+pub(super) fn named(table: Table, image: Option<&Subject>) -> Result<Table, IoError> {
+    let field =
+        image.map(|image| voxtile_io::plate::field_of(&image.path, &image.remote)).transpose()?.flatten();
     let image = image.map(|image| image.path.as_path());
     // Of a field of a plate, the plate.
     let file = if field.is_some() { image.and_then(|path| path.ancestors().nth(3)) } else { image };
@@ -73,7 +74,7 @@ pub(super) fn named(table: Table, image: Option<&Subject>) -> Table {
         out.push("field", Values::Text(vec![field; table.rows()]));
     }
     out.columns.extend(table.columns);
-    out
+    Ok(out)
 }
 
 /// The measuring of a result, when it has been written.
@@ -124,7 +125,7 @@ impl Measuring {
         // The run of the image has its trace already.
         let hooks = Hooks { trace: None, ..hooks.clone() };
         let mut report = plan.run(&sources, NoImage::sink(&metas[0], &layout), &spill, &hooks)?;
-        let table = named(report.table.take().unwrap_or_default(), self.image.as_ref());
+        let table = named(report.table.take().unwrap_or_default(), self.image.as_ref())?;
         self.table.write(&table, work)?;
         Ok(Report { table: Some(table), ..report })
     }

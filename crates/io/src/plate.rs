@@ -163,13 +163,29 @@ impl Plate {
 }
 
 /// Where a field lies: its well, as `B3`, and its path in it. `None` for what is no field of a plate.
-#[must_use]
-pub fn field_of(path: &Path, remote: &Remote) -> Option<(String, String)> {
+///
+/// # Errors
+/// [`IoError::Remote`] if the place cannot be asked.
+pub fn field_of(path: &Path, remote: &Remote) -> Result<Option<(String, String)>, IoError> {
+    use crate::RemoteProblem::{Broken, TimedOut, Unreachable};
     let name = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned());
-    let (well, field) = (path.parent()?, name(path)?);
-    let ome = node::ome(&zarr_at(well, remote).ok()??, "", "").ok()??;
-    ome.contains_key("well").then_some(())?;
-    Some((format!("{}{}", name(well.parent()?)?, name(well)?), field))
+    let (Some(well), Some(field)) = (path.parent(), name(path)) else { return Ok(None) };
+    let Some((row, column)) = well.parent().and_then(name).zip(name(well)) else { return Ok(None) };
+    let asked = || match zarr_at(well, remote)? {
+        Some(store) => node::ome(&store, "", ""),
+        None => Ok(None),
+    };
+    match asked() {
+        Err(IoError::Remote {
+            action,
+            url,
+            problem: problem @ (TimedOut { .. } | Unreachable { .. } | Broken { .. }),
+        }) => Err(IoError::Remote { action, url, problem }),
+        // What cannot be read is no well.
+        found => {
+            Ok(found.ok().flatten().filter(|ome| ome.contains_key("well")).map(|_| (row + &column, field)))
+        }
+    }
 }
 
 /// A plate on its way: groups of rows and wells are there, and the root says that it is not complete.
@@ -292,8 +308,8 @@ mod tests {
             assert_eq!(open(), None, "before it is complete");
             writer.finish(&plate).unwrap();
             assert_eq!(open(), Some(plate.clone()));
-            assert_eq!(field_of(&root.join("B/10/0"), &remote), Some(("B10".into(), "0".into())));
-            assert_eq!(field_of(&root.join("B/10"), &remote), None);
+            assert_eq!(field_of(&root.join("B/10/0"), &remote).unwrap(), Some(("B10".into(), "0".into())));
+            assert_eq!(field_of(&root.join("B/10"), &remote).unwrap(), None);
             assert!(matches!(at(&root, false), Err(IoError::Exists { .. })));
             PlateWriter::begin(at(&root, true).unwrap(), &Plate::default(), version).unwrap().abort();
             assert_eq!(open(), Some(plate.clone()));

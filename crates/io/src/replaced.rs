@@ -18,7 +18,8 @@ pub(crate) fn set_aside(path: &Path) -> Result<Option<PathBuf>, IoError> {
     }
 }
 
-/// A place where a Zarr is being made. Dropped before it is [finished](Self::finish), it holds again what it held.
+/// A place where a Zarr is being made. Dropped before it is [finished](Self::finish), it holds again what it held; on the
+/// network, nothing.
 pub struct Placed {
     pub(crate) store: Arc<dyn ByteStore>,
     pub(crate) path: PathBuf,

@@ -33,7 +33,7 @@ pub(super) fn preview(args: &Preview, global: Global) -> Done {
     let outputs = many::outputs(&images, &args.output)?;
     let mut outputs = outputs.into_iter();
     many::each(&images, global, |image| {
-        let labels = args.labels.as_ref().map(|labels| many::named(labels, image));
+        let labels = args.labels.as_ref().map(|labels| many::named(labels, image)).transpose()?;
         let output = outputs.next().unwrap_or_default();
         draw(&Preview { input: image.to_path_buf(), output, labels, ..args.clone() }, global)
     })

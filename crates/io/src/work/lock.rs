@@ -106,7 +106,8 @@ impl Owner {
 
     /// What a lock says; nothing, if it is empty or torn: whoever wrote it has not got far.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let value = serde_json::from_str::<Value>(text).ok()?;
+        // On the network, what makes it one of its kind follows.
+        let value = serde_json::Deserializer::from_str(text).into_iter::<Value>().next()?.ok()?;
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
         let pid = value["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
         pid.map(|pid| Self { host: text("host"), pid, start: text("start") })

@@ -17,6 +17,7 @@ use super::lock::Owner;
 use super::{Header, Standing, WorkOptions, lock};
 use crate::{ByteStore, IoError, Remote, Url};
 use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -73,6 +74,10 @@ impl Beside {
             let number = name.rsplit('-').next().and_then(|number| number.parse::<u64>().ok());
             next = number.map_or(next, |number| next.max(number + 1));
         }
+        if contents.plan.is_none() {
+            // Of a run that was stopped while it removed them.
+            contents.units.clear();
+        }
         Ok((contents, next))
     }
 
@@ -97,7 +102,7 @@ impl Beside {
         let bytes = self.store.get(&self.lock(), LONGEST)?;
         let owner = bytes.and_then(|bytes| Owner::parse(&String::from_utf8_lossy(&bytes)));
         // A second run of this process is another run.
-        Ok(owner.filter(|owner| *owner == me || owner.is_alive(&me, break_lock)))
+        Ok(owner.filter(|owner| *owner == me && !break_lock || owner.is_alive(&me, break_lock)))
     }
 
     fn check_lock(&self, break_lock: bool) -> Result<(), IoError> {
@@ -106,14 +111,25 @@ impl Beside {
         Err(IoError::Locked { output: self.output.clone(), host, pid, foreign })
     }
 
-    fn take_lock(&self, break_lock: bool) -> Result<(), IoError> {
-        let me = Owner::me().as_text();
+    /// Takes the lock with words that no other run has.
+    fn take_lock(&self, words: &str, break_lock: bool) -> Result<(), IoError> {
         loop {
-            if self.store.put_new(&self.lock(), me.as_bytes())? {
+            if self.store.put_new(&self.lock(), words.as_bytes())? {
                 return Ok(());
             }
+            let seen = self.store.get(&self.lock(), LONGEST)?;
             self.check_lock(break_lock)?;
-            self.store.delete(&self.lock())?;
+            // Only what was seen is removed: it may have been given back, and taken by another, meanwhile.
+            if seen.is_some() && self.store.get(&self.lock(), LONGEST)? == seen {
+                self.store.delete(&self.lock())?;
+            }
+        }
+    }
+
+    /// Gives the lock back, unless another run has broken it.
+    fn give_back(&self, words: &str) {
+        if self.store.get(&self.lock(), LONGEST).is_ok_and(|held| held.as_deref() == Some(words.as_bytes())) {
+            let _ = self.store.delete(&self.lock());
         }
     }
 }
@@ -121,6 +137,8 @@ impl Beside {
 /// What a run keeps beside an output on the network, held by it alone.
 pub struct RemoteWork {
     beside: Beside,
+    /// What its lock says.
+    words: String,
     /// What earlier runs noted.
     known: HashSet<Unit>,
     resumed: bool,
@@ -207,12 +225,14 @@ impl RemoteWork {
     }
 
     fn over(beside: Beside, header: &Header, options: WorkOptions) -> Result<Arc<Self>, IoError> {
-        beside.take_lock(options.break_lock)?;
+        let random = RandomState::new().hash_one(Instant::now());
+        let words = format!("{} {random:016x}", Owner::me().as_text());
+        beside.take_lock(&words, options.break_lock)?;
         let begun = Self::begin(&beside, header, options);
         let (before, number) = match begun {
             Ok(begun) => begun,
             Err(error) => {
-                let _ = beside.store.delete(&beside.lock());
+                beside.give_back(&words);
                 return Err(error);
             }
         };
@@ -223,6 +243,7 @@ impl RemoteWork {
             resumed: before.plan.is_some(),
             finished: before.finished,
             beside,
+            words,
             noted: AtomicBool::new(false),
             journal: Mutex::new(pen),
         };
@@ -243,14 +264,8 @@ impl RemoteWork {
         if !options.overwrite && !before.units.is_empty() {
             return Err(IoError::Unfinished { output: beside.output.clone() });
         }
-        (0..number).try_for_each(|number| beside.store.delete(&beside.note(number)))?;
+        (0..number).rev().try_for_each(|number| beside.store.delete(&beside.note(number)))?;
         Ok((Contents::default(), 0))
-    }
-
-    /// Whether an earlier run of the plan has begun.
-    #[must_use]
-    pub fn is_resumed(&self) -> bool {
-        self.resumed
     }
 
     /// Whether an earlier run completed the output; what follows it may be missing.
@@ -301,8 +316,18 @@ impl RemoteWork {
 
     fn flush(&self, pen: &mut Pen) -> Result<(), IoError> {
         if !pen.pending.is_empty() {
-            self.beside.store.put(&self.beside.note(pen.number), pen.pending.as_bytes())?;
-            pen.pending.clear();
+            let pending = std::mem::take(&mut pen.pending);
+            if !self.beside.store.put_new(&self.beside.note(pen.number), pending.as_bytes())? {
+                // Whoever has put this one has broken the lock.
+                self.beside.check_lock(false)?;
+                let output = self.beside.output.clone();
+                return Err(IoError::Locked {
+                    output,
+                    host: "another machine".to_owned(),
+                    pid: 0,
+                    foreign: true,
+                });
+            }
             pen.units = (0, pen.units.0 + pen.units.1);
             pen.number += 1;
         }
@@ -315,7 +340,7 @@ impl Drop for RemoteWork {
     fn drop(&mut self) {
         // Whoever wants to know whether it could be written asks [`leave`](Self::leave).
         let _ = self.flush(&mut lock(&self.journal));
-        let _ = self.beside.store.delete(&self.beside.lock());
+        self.beside.give_back(&self.words);
     }
 }
 
@@ -375,7 +400,7 @@ mod tests {
     fn a_stopped_run_is_gone_on_with_by_another_machine() {
         let store = Arc::new(MemoryStore::default());
         let first = open(&store, "invert", RESUME).unwrap();
-        assert!(!first.is_resumed());
+        assert!(!first.resumed);
         first.done(unit(4), &[]).unwrap();
         // A tile that was handed on lies on the first machine's disk.
         first.done(unit(5), &[1, 2]).unwrap();
@@ -386,7 +411,7 @@ mod tests {
         assert!(matches!(open(&store, "invert", fresh), Err(IoError::Unfinished { .. })));
         let second = open(&store, "invert", RESUME).unwrap();
         let noted = [4, 5, 6].map(|n| second.noted(unit(n)));
-        assert_eq!((second.is_resumed(), noted), (true, [Some(vec![]), None, None]));
+        assert_eq!((second.resumed, noted), (true, [Some(vec![]), None, None]));
         second.done(unit(6), &[]).unwrap();
         second.finished().unwrap();
         assert!(open(&store, "invert", RESUME).is_err(), "it is still at work");
@@ -404,10 +429,39 @@ mod tests {
         open(&store, "invert", RESUME).unwrap().done(unit(0), &[]).unwrap();
         let over = WorkOptions { resume: false, overwrite: true, ..RESUME };
         let work = open(&store, "abs", over).unwrap();
-        assert!(!work.is_resumed() && work.noted(unit(0)).is_none() && !work.has_progress());
+        assert!(!work.resumed && work.noted(unit(0)).is_none() && !work.has_progress());
         work.end(None).unwrap();
         drop(work);
         assert_eq!(store.list("").unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_run_whose_lock_was_broken_neither_notes_nor_unlocks() {
+        let store = Arc::new(MemoryStore::default());
+        let first = open(&store, "invert", RESUME).unwrap();
+        first.done(unit(0), &[]).unwrap();
+        first.leave().unwrap();
+        let second = open(&store, "invert", WorkOptions { break_lock: true, ..RESUME }).unwrap();
+        second.done(unit(1), &[]).unwrap();
+        second.leave().unwrap();
+        first.done(unit(2), &[]).unwrap();
+        assert!(matches!(first.leave(), Err(IoError::Locked { .. })));
+        drop(first);
+        assert!(open(&store, "invert", RESUME).is_err(), "the second is still at work");
+        drop(second);
+        let third = open(&store, "invert", RESUME).unwrap();
+        assert_eq!([0, 1, 2].map(|n| third.noted(unit(n)).is_some()), [true, true, false]);
+    }
+
+    #[test]
+    fn notes_without_their_plan_are_nothing_to_go_on_from() {
+        let store = Arc::new(MemoryStore::default());
+        let work = open(&store, "invert", RESUME).unwrap();
+        work.done(unit(0), &[]).unwrap();
+        drop(work);
+        store.delete("out.zarr.voxtile-work/journal-00000").unwrap();
+        let work = open(&store, "invert", RESUME).unwrap();
+        assert!(!work.resumed && !work.has_progress());
     }
 
     #[test]

@@ -65,7 +65,8 @@ impl Listing {
         let _locked = self.dir.as_ref().map(lock).transpose()?;
         let key = if version == OmeVersion::V04 { ".zattrs" } else { "zarr.json" };
         let bad = |problem: String| IoError::Header { store: store.name(), field: key.to_owned(), problem };
-        let mut document: Map<String, Value> = match store.get(key, MAX_DOCUMENT)? {
+        let before = store.get(key, MAX_DOCUMENT)?;
+        let mut document: Map<String, Value> = match before.clone() {
             Some(bytes) => {
                 serde_json::from_slice(&bytes).map_err(|e| bad(format!("is not valid JSON: {e}")))?
             }
@@ -97,7 +98,8 @@ impl Listing {
         if version == OmeVersion::V04 && store.size(".zgroup")?.is_none() {
             store.put(".zgroup", format!("{:#}\n", json!({"zarr_format": 2})).as_bytes())?;
         }
-        store.put(key, text.as_bytes())
+        // Where nothing changes, what another run writes meanwhile is not undone.
+        if before.as_deref() == Some(text.as_bytes()) { Ok(()) } else { store.put(key, text.as_bytes()) }
     }
 }
 

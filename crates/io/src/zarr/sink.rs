@@ -12,8 +12,11 @@ use super::source::ZarrSource;
 use crate::ome::{Largest, Windows};
 use crate::scratch::{Work, with_work};
 use crate::tiff::rgb_channels;
-use crate::{About, ByteStore, ByteWriter, Codec, Format, IoError, OmeVersion, OutputOptions, Url, ome};
+use crate::{
+    About, ByteStore, ByteWriter, Codec, Format, IoError, OmeVersion, OutputOptions, Url, Wanted, ome,
+};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use voxtile_sched::contract::{Layout, Place, Sink, Source as _, StoreError};
 use voxtile_sched::model::{Axis, Dtype, Grid, Kind, Meta, NDIM, Region, Shape, Tile, TileMut, voxels};
@@ -48,10 +51,33 @@ struct Array {
     open: Mutex<HashMap<Shape, Arc<Mutex<Shard>>>>,
     /// Whether an earlier run began it.
     resumed: bool,
+    /// Of a store that is long in answering, what was there when this run began.
+    there: Option<Arc<There>>,
     /// Chunks that this run wrote, where the windows want to see those of others too.
     seen: Mutex<HashSet<u64>>,
     /// Reads what is written, once that is asked for.
     reader: OnceLock<ZarrSource>,
+}
+
+/// The keys of objects, as hashes: one list takes the place of a question for each.
+struct There {
+    keys: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl There {
+    fn of(store: &Arc<dyn ByteStore>) -> Result<Self, IoError> {
+        let (found, hasher) = (Arc::new(Mutex::new(HashSet::new())), RandomState::new());
+        let (keys, hash) = (found.clone(), hasher.clone());
+        let wanted: Wanted = Arc::new(move |key| lock(&keys).insert(hash.hash_one(key)));
+        store.inventory(&wanted)?;
+        let keys = std::mem::take(&mut *lock(&found));
+        Ok(Self { keys, hasher })
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.keys.contains(&self.hasher.hash_one(key))
+    }
 }
 
 /// A shard on its way.
@@ -152,10 +178,11 @@ impl ZarrSink {
         let bare = levels.is_empty() && (options.bare || !ome::can_describe(meta));
         // Colours of 8 bits are shown as they are.
         let as_is = meta.dtype == Dtype::U8 && meta.channels == rgb_channels();
+        let there = (resumed && store.waits()).then(|| There::of(&store)).transpose()?.map(Arc::new);
         let array = |(n, meta): (usize, &Meta)| -> Result<Arc<Array>, IoError> {
             let prefix = if bare { String::new() } else { n.to_string() };
             let mut array = Array::new(options, meta, store.clone(), prefix)?;
-            array.resumed = resumed;
+            (array.resumed, array.there) = (resumed, there.clone());
             if n == 0 && !bare && (meta.kind == Kind::Labels || options.about.labels_of.is_some()) {
                 array.largest = Some(Largest::default());
             }
@@ -236,6 +263,7 @@ impl Array {
             largest: None,
             open: Mutex::default(),
             resumed: false,
+            there: None,
             seen: Mutex::default(),
             reader: OnceLock::new(),
         })
@@ -499,7 +527,13 @@ impl Sink for Array {
             None => place.index,
         };
         let empty = self.grid.region(&place.index).is_empty();
-        self.resumed && (empty || matches!(self.store.size(&self.key(&object)), Ok(Some(_))))
+        let key = self.key(&object);
+        self.resumed
+            && (empty
+                || match &self.there {
+                    Some(there) => there.has(&key),
+                    None => matches!(self.store.size(&key), Ok(Some(_))),
+                })
     }
 
     fn reread(&self, place: Place, out: TileMut<'_>) -> Result<u64, StoreError> {
