@@ -383,7 +383,7 @@ pub(crate) struct ReadArgs {
     pub(crate) raw_offset: u64,
     /// Server of s3://, gs:// and az:// places, to read and to write, as http://127.0.0.1:9000 [default: that of Amazon,
     /// Google, Microsoft]
-    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, value_parser = parse_server)]
     pub(crate) endpoint: Option<String>,
     /// Reach them without credentials, as public data allow [default: with those of the environment]
     #[arg(long)]
@@ -568,6 +568,15 @@ fn codec_help() -> String {
     format!(
         "Output codec: {CODEC_FORMS}\n\n[default: the input's, else blosc-zstd:3:bitshuffle for Zarr, deflate for TIFF]"
     )
+}
+
+/// A server's address.
+fn parse_server(text: &str) -> Result<String, String> {
+    let host = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(text.to_owned()),
+        _ => Err("a server is named as http://127.0.0.1:9000".to_owned()),
+    }
 }
 
 fn parse_part(text: &str) -> Result<(u32, u32), String> {

@@ -87,7 +87,9 @@ impl Reduction {
         let (op, made) = self.apply(above, factor);
         let reads = op.reads(0, region, &above.shape);
         let padded = padded(&reads, op.border(), &above.shape, (from, tile));
-        let input = Tile::new(tile.dtype(), reads.shape.map(|n| n as usize), bytemuck::cast_slice(&padded));
+        let shape = reads.shape.map(|n| n as usize);
+        let bytes = shape.iter().product::<usize>() * tile.dtype().size();
+        let input = Tile::new(tile.dtype(), shape, &bytemuck::cast_slice(&padded)[..bytes]);
         let shape = region.shape.map(|n| n as usize);
         let bytes = shape.iter().product::<usize>() * made.dtype.size();
         let mut voxels = vec![0u64; bytes.div_ceil(8)];

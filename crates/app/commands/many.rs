@@ -49,8 +49,10 @@ pub(super) fn run(images: &[PathBuf], job: &Job<'_>) -> Done {
     let place = job.place(images)?;
     let writer = match (&place, &job.plate) {
         (Place::Fields(_), Some(plate)) => {
-            let place = whole(job.output, Format::ZarrV3, job.write).place()?;
-            Some(PlateWriter::begin(place, plate, job.version())?)
+            let mut output = whole(job.output, Format::ZarrV3, job.write);
+            // What a run that was killed left of a plate is made again.
+            output.overwrite |= job.write.resume && voxtile_io::is_unfinished(job.output);
+            Some(PlateWriter::begin(output.place()?, plate, job.version())?)
         }
         _ => None,
     };

@@ -573,7 +573,7 @@ impl Sink for ZarrSink {
             .iter()
             .map(|a| describe::Array { path: &a.prefix, meta: &a.meta, layout: &a.layout })
             .collect();
-        self.arrays.last().map_or(Ok(()), |coarsest| coarsest.look_back())?;
+        self.arrays.iter().try_for_each(|array| array.look_back())?;
         let windows = self.arrays.last().and_then(|coarsest| coarsest.windows.as_ref()?.found());
         let shown = ome::Shown {
             windows: windows.as_deref(),

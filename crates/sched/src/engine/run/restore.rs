@@ -8,8 +8,8 @@ use super::dispatch::StageRun;
 use super::group::{Finish, Orders};
 use super::units::{Notes, Turn, Turns};
 use crate::contract::{Place, Sink};
-use crate::model::{Grid, Region};
-use std::collections::{BTreeMap, HashMap};
+use crate::model::{Grid, Region, Shape};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -89,20 +89,30 @@ impl StageRun {
         let mut pieces = Vec::new();
         for n in 1..versions.len() {
             let (above, grid) = (versions[n - 1], versions[n]);
+            let from = |index: &Shape| self.levels.made_of(n - 1, index).map(|i| above.linear(&i));
+            let held = |index: &Shape| {
+                let complete = from(index).all(|number| there[n - 1].contains_key(&number));
+                complete && self.version(n).holds(self.levels.place(n - 1, grid.linear(index)))
+            };
+            // Where one chunk of a shard is written, all are written anew.
+            let shard = self.version(n).layout().shard.unwrap_or(grid.chunk);
+            let of_shard =
+                |index: &Shape| -> Shape { std::array::from_fn(|a| index[a] * grid.chunk[a] / shard[a]) };
+            let anew: HashSet<Shape> =
+                grid.iter().filter(|index| !held(index)).map(|i| of_shard(&i)).collect();
             // A chunk may be part of several.
             let mut known = BTreeMap::new();
+            let mut kept = HashMap::new();
             for index in grid.iter() {
                 let number = grid.linear(&index);
-                let from: Vec<u64> = self.levels.made_of(n - 1, &index).map(|i| above.linear(&i)).collect();
-                let place = self.levels.place(n - 1, number);
-                let complete = from.iter().all(|number| there[n - 1].contains_key(number));
-                if complete && self.version(n).holds(place) {
+                if anew.contains(&of_shard(&index)) {
+                    known.extend(from(&index).filter_map(|of| Some((of, *there[n - 1].get(&of)?))));
+                } else {
                     self.levels.skip(n - 1, number);
-                    there[n].insert(number, place);
-                    continue;
+                    kept.insert(number, self.levels.place(n - 1, number));
                 }
-                known.extend(from.iter().filter_map(|of| Some((*of, *there[n - 1].get(of)?))));
             }
+            there[n] = kept;
             pieces.extend(known.into_values().map(|place| Piece { above: n - 1, place }));
         }
         pieces
