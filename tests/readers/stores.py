@@ -457,7 +457,7 @@ def plate(tmp):
         voxtile("convert", pattern, place, "--overwrite", *to)
         voxtile("verify", place, *to)
         voxtile("convert", place, tmp / "back.zarr", *to)
-        peaks = "gaussian 2 | peaks min-distance=4 threshold=300"
+        peaks = "gaussian 2 | peaks min-distance=4 threshold=110"
         for n, plate in enumerate((str(tmp / "here.zarr"), place)):
             voxtile("run", plate, tmp / f"{n}.csv", peaks, *to)
     equal_files(tmp / "here.zarr", tmp / "back.zarr")
