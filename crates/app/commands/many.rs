@@ -370,7 +370,7 @@ pub(super) fn outputs(images: &[PathBuf], pattern: &Path) -> Result<Vec<PathBuf>
 }
 
 /// A path in which `{name}` stands for the name of an image.
-pub(super) fn named(pattern: &Path, image: &Path) -> Result<PathBuf, IoError> {
+pub(super) fn named(pattern: &Path, image: &Path) -> Result<PathBuf, Error> {
     Ok(PathBuf::from(pattern.to_string_lossy().replace(NAME, &name(image)?)))
 }
 
@@ -408,7 +408,7 @@ pub(super) fn each(
 }
 
 /// The name of an image without its extension: `a.ome.zarr` is `a`. Of a field of a plate, its well and field: `B3_0`.
-fn name(image: &Path) -> Result<String, IoError> {
+fn name(image: &Path) -> Result<String, Error> {
     if let Some((well, field)) = field_of(image, &super::remote())? {
         return Ok(format!("{well}_{field}"));
     }
