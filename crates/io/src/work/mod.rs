@@ -529,19 +529,21 @@ fn differences(name: &str, was: &Value, is: &Value, out: &mut Vec<Difference>) {
     }
 }
 
+/// What tests of runs that go on say.
+#[cfg(test)]
+const RESUME: WorkOptions = WorkOptions {
+    resume: true,
+    overwrite: false,
+    break_lock: false,
+    durability: Durability::None,
+    mark: false,
+    part: None,
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    const RESUME: WorkOptions = WorkOptions {
-        resume: true,
-        overwrite: false,
-        break_lock: false,
-        durability: Durability::None,
-        mark: false,
-        part: None,
-    };
 
     fn header(plan: Value) -> Header {
         Header { plan, with: json!({"memory": 7}) }

@@ -371,18 +371,10 @@ impl Journal for RemoteWork {
 
 #[cfg(test)]
 mod tests {
+    use super::super::RESUME;
     use super::*;
     use crate::MemoryStore;
     use serde_json::json;
-
-    const RESUME: WorkOptions = WorkOptions {
-        resume: true,
-        overwrite: false,
-        break_lock: false,
-        durability: super::super::Durability::None,
-        mark: false,
-        part: None,
-    };
 
     /// As [`RemoteWork::open`], in a store of the test.
     fn open(store: &Arc<MemoryStore>, plan: &str, options: WorkOptions) -> Result<Arc<RemoteWork>, IoError> {
